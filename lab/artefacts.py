@@ -1,0 +1,77 @@
+"""Things that take minutes to build and are kept: one folder per artefact and set of inputs.
+
+An artefact is built in a temporary folder and renamed when it is whole, so a build that was
+broken off leaves nothing that looks finished. The hashes of its files are written beside it
+and compared at every use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+_checked: set[Path] = set()
+"""Artefacts whose hashes this process has compared already."""
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 of a file's content in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(inputs: Mapping[str, str]) -> str:
+    """Give the short name that a set of inputs has in the cache: 16 hex digits."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): digest(path) for path in files if path.name != MANIFEST}
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return manifest["files"] == _hashes(folder)
+
+
+def artefact(cache: Path, name: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+    """Give the folder of an artefact, built by `build(folder)` unless the cache has it intact.
+
+    `inputs` is everything that the result depends on; a change of any makes another artefact.
+    """
+    final = cache / "artefacts" / f"{name}-{key_of(inputs)}"
+    if final in _checked:
+        return final
+    if final.exists():
+        if _intact(final):
+            _checked.add(final)
+            return final
+        say(f"{name}: the cached files are damaged, building them again")
+        shutil.rmtree(final)
+    started = time.monotonic()
+    say(f"{name}: building")
+    unfinished = final.with_name(final.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    build(unfinished)
+    manifest = {"inputs": dict(inputs), "files": _hashes(unfinished)}
+    (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    unfinished.rename(final)
+    _checked.add(final)
+    say(f"{name}: built in {time.monotonic() - started:.0f} s")
+    return final
+
+
+def say(message: str) -> None:
+    """Tell the person who waits what is happening."""
+    print(f"lab: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,79 @@
+"""Kubernetes 1.20.2 with dockershim, built from the distribution's own source package.
+
+Debian's `kubernetes` source is the complete upstream tree with its vendor folder; the compiler
+is Debian's Go 1.19, unpacked beside it and never installed. The tree vendors reflect2 1.0.1,
+which crashes in JSON map encoding when compiled with Go 1.18 or newer, so the newer reflect2
+that Debian packages takes its place.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from lab import shell
+from lab.apt import Archive
+from lab.artefacts import artefact
+from lab.settings import SUITE, Settings
+
+VERSION = "1.20.2"
+_GO = "golang-1.19"
+_REFLECT2 = "golang-github-modern-go-reflect2-dev"
+PROGRAMS = (
+    "kubelet",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubeadm",
+    "kube-proxy",
+    "kubectl",
+)
+_VERSION_FILE = f"""KUBE_GIT_COMMIT='distribution'
+KUBE_GIT_TREE_STATE='clean'
+KUBE_GIT_VERSION='v{VERSION}'
+KUBE_GIT_MAJOR='1'
+KUBE_GIT_MINOR='20'
+"""
+
+
+def programs(settings: Settings) -> Path:
+    """Give a folder with the seven programs and `pause`, building them when the cache has none."""
+    inputs = {"kubernetes": VERSION, "suite": SUITE, "go": _GO, "programs": " ".join(PROGRAMS), "recipe": "1"}
+    return artefact(settings.cache, "kubernetes", inputs, lambda folder: _build(settings, folder))
+
+
+def _build(settings: Settings, folder: Path) -> None:
+    work = settings.cache / "build" / "kubernetes"
+    shutil.rmtree(work, ignore_errors=True)
+    archive = Archive(SUITE, root=settings.cache / "apt")
+    archive.update()
+    archive.unpack([f"{_GO}-go", f"{_GO}-src", _REFLECT2], into=work / "go")
+    tree = archive.source("kubernetes", into=work / "source")
+    _replace_reflect2(tree, work / "go")
+    (work / "version").write_text(_VERSION_FILE)
+    goroot = work / "go/usr/lib/go-1.19"
+    environment = {
+        "HOME": str(work),
+        "PATH": f"{goroot}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "GOROOT": str(goroot),
+        "GOCACHE": str(work / "gocache"),
+        "GO111MODULE": "off",
+        "KUBE_GIT_VERSION_FILE": str(work / "version"),
+    }
+    targets = " ".join(f"cmd/{name}" for name in PROGRAMS)
+    shell.run(
+        ["make", f"WHAT={targets}", "GOLDFLAGS=-s -w", "FORCE_HOST_GO=y"],
+        cwd=tree,
+        env=environment,
+        log=work / "build.log",
+    )
+    for name in PROGRAMS:
+        shutil.copy2(tree / "_output/local/bin/linux/amd64" / name, folder / name)
+    shell.run(["gcc", "-Os", "-static", "-s", "-o", folder / "pause", tree / "build/pause/linux/pause.c"])
+    shutil.rmtree(work)
+
+
+def _replace_reflect2(tree: Path, unpacked: Path) -> None:
+    vendored = tree / "vendor/github.com/modern-go/reflect2"
+    shutil.rmtree(vendored)
+    shutil.copytree(unpacked / "usr/share/gocode/src/github.com/modern-go/reflect2", vendored)

@@ -1,0 +1,98 @@
+"""The lab's network: one namespace with a bridge, and a tap for each guest. Nothing outside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from lab import shell
+from lab.settings import GATEWAY, Settings
+
+
+def inside(settings: Settings, argv: Sequence[str | Path]) -> list[str]:
+    """Give the command line that runs `argv` in the lab's namespace."""
+    return ["ip", "netns", "exec", settings.name, *(str(word) for word in argv)]
+
+
+def exists(settings: Settings) -> bool:
+    """Tell whether the lab's namespace is there."""
+    return Path("/run/netns", settings.name).exists()
+
+
+def create(settings: Settings) -> None:
+    """Make the namespace, its bridge with the gateway's address, the taps, and routes to the pods."""
+    shell.run(["ip", "netns", "add", settings.name])
+    commands = [
+        "link set lo up",
+        "link add br0 type bridge",
+        f"addr add {GATEWAY}/24 dev br0",
+        "link set br0 up",
+    ]
+    for node in settings.nodes:
+        commands += [
+            f"tuntap add dev {node.tap} mode tap",
+            f"link set {node.tap} master br0 up",
+        ]
+    commands += [f"route add {node.pod_subnet} via {node.address}" for node in settings.nodes]
+    shell.run(["ip", "-n", settings.name, "-batch", "-"], stdin="\n".join(commands))
+    # Pods of one node reach those of another through the gateway, as through a router of a data centre.
+    shell.run(inside(settings, ["sysctl", "-qw", "net.ipv4.ip_forward=1"]))
+
+
+def processes(settings: Settings) -> list[int]:
+    """List the processes in the namespace: all of them were started by the lab."""
+    if not exists(settings):
+        return []
+    return [int(pid) for pid in shell.run(["ip", "netns", "pids", settings.name]).split()]
+
+
+def destroy(settings: Settings) -> None:
+    """End every process of the lab, then remove the namespace with all its interfaces."""
+    if exists(settings):
+        end(settings)
+        shell.run(["ip", "netns", "del", settings.name])
+
+
+def end(settings: Settings, *, names: Collection[str] | None = None) -> None:
+    """End the lab's processes, or those of them that the kernel knows by one of `names`; return when they are gone.
+
+    They get ten seconds to end by themselves. The caller and its parent are spared.
+    """
+
+    def meant() -> set[int]:
+        spared = {os.getpid(), os.getppid()}
+        return {pid for pid in processes(settings) if pid not in spared and (names is None or _name(pid) in names)}
+
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        for pid in meant():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
+        deadline = time.monotonic() + 10
+        while meant() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start(settings: Settings, argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[bytes]:
+    """Start a long-lived process in the namespace, detached from this one, its output in `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            inside(settings, argv),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+        )

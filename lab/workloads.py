@@ -1,0 +1,45 @@
+"""The workloads that a migration must not lose, and whether all of them are available."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from lab import controlplane, images
+from lab.settings import Settings
+
+_MANIFEST = Path(__file__).parent / "manifests" / "workloads.yml"
+NAMESPACE = "shop"
+
+
+def manifest() -> str:
+    """Give the manifest with the lab's image filled in."""
+    # `safe_substitute` leaves the shell's own `$( )` alone.
+    return Template(_MANIFEST.read_text()).safe_substitute(BUSYBOX=images.BUSYBOX)
+
+
+def deploy(settings: Settings) -> None:
+    """Create them all."""
+    controlplane.kubectl(settings, ["apply", "-f", "-"], stdin=manifest())
+
+
+def unavailable(settings: Settings) -> list[str]:
+    """Name each workload that is not fully available, with its numbers; an empty list means that all are."""
+    answer = controlplane.kubectl(
+        settings, ["-n", NAMESPACE, "get", "deployments,statefulsets,daemonsets,jobs", "-o", "json"]
+    )
+    items: list[dict[str, Any]] = json.loads(answer)["items"]
+    return [text for item in items if (text := _lacking(item))] or ([] if items else ["no workloads at all"])
+
+
+def _lacking(item: dict[str, Any]) -> str:
+    kind, status = item["kind"], item.get("status", {})
+    if kind == "DaemonSet":
+        wanted, have = status.get("desiredNumberScheduled", 0) or 1, status.get("numberAvailable", 0)
+    elif kind == "Job":
+        wanted, have = 1, status.get("succeeded", 0)
+    else:
+        wanted, have = item["spec"]["replicas"], status.get("readyReplicas", 0)
+    return "" if have >= wanted else f"{kind} {item['metadata']['name']}: {have} of {wanted}"

@@ -1,0 +1,105 @@
+"""`migrator apply`: show the plan, ask, and do it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrator.cli import options, wiring
+from migrator.cli.plan import refuse
+from migrator.engine.apply import apply
+from migrator.engine.run import Event, Run
+from migrator.errors import UsageError
+from migrator.model.plan import NodePlan, Plan
+from migrator.report import text
+
+
+class WallClock:
+    """Real time."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def command(
+    inventory: Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")] = (
+        wiring.DEFAULT_INVENTORY
+    ),
+    node: options.Nodes = None,
+    kubeconfig: options.Kubeconfig = "",
+    allow: options.Allow = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: options.Form = options.Output.TEXT,
+) -> int:
+    """Migrate nodes, one after the other: show the plan, ask, and do it."""
+    doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [])
+    plan = doors.plan()
+    as_json = output is options.Output.JSON
+    if not as_json:
+        print(text.plan(plan), flush=True)
+    refuse(plan)
+    todo = [entry for entry in plan.nodes if entry.changes]
+    if todo:
+        _ask(todo, yes=yes)
+    for entry in todo:
+        _apply_one(doors, entry, _teller(as_json=as_json))
+    if as_json:
+        print(json.dumps({"applied": [entry.node for entry in todo], "plan": _plain(plan)}))
+    return 0
+
+
+def _plain(plan: Plan) -> object:
+    return plan.model_dump(mode="json")
+
+
+def _ask(todo: list[NodePlan], *, yes: bool) -> None:
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("nothing was changed: without a terminal to ask on, --yes is needed")
+    names = ", ".join(entry.node for entry in todo)
+    print(f"Migrate {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise UsageError("nothing was changed")
+
+
+def _apply_one(doors: wiring.Doors, plan: NodePlan, tell: Callable[[Event], None]) -> None:
+    host = next(entry for entry in doors.chosen if entry.name == plan.host)
+    apply(
+        Run(
+            id=f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S}-{plan.node}",
+            plan=plan,
+            target=host.target,
+            hosts=doors.hosts,
+            cluster=doors.cluster,
+            clock=WallClock(),
+            allow=doors.allow | frozenset(host.target.allow),
+            tell=tell,
+        )
+    )
+    print(f"{plan.node} is migrated: {plan.source} → {doors.cluster.node(plan.node).runtime}", file=sys.stderr)
+
+
+def _teller(*, as_json: bool) -> Callable[[Event], None]:
+    """Give what shows events: lines for people, or a JSON object a line, both on stderr."""
+
+    def show(event: Event) -> None:
+        if as_json:
+            print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
+            return
+        marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
+        seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
+        print(f"{event.node} {marks[event.kind]} {event.step}{seconds}: {event.message}", file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,59 @@
+"""`migrator`: the commands, and the one place where an expected failure becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from migrator import __version__
+from migrator.cli import apply, plan
+from migrator.errors import MigratorError
+
+app = typer.Typer(
+    name="migrator",
+    help="Move Kubernetes nodes from one container runtime to another without losing anything.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("plan")(plan.command)
+app.command("apply")(apply.command)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the shape that typer calls
+    if wanted:
+        print(f"migrator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: FBT001, FBT003
+) -> None:
+    """Move Kubernetes nodes from one container runtime to another without losing anything."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(standalone_mode=False)
+    except MigratorError as error:
+        print(f"migrator: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("migrator: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        import click  # noqa: PLC0415 - only to tell a mistake on the command line from a bug
+
+        if not isinstance(error, click.ClickException):
+            raise
+        error.show()
+        code = 64
+    sys.exit(code or 0)

@@ -1,0 +1,21 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """In which form results are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Nodes = Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be given several times.")]
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig of an administrator of the cluster.")]
+Allow = Annotated[list[str] | None, typer.Option("--allow", help="Waive the check with this id.")]
+Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]

@@ -1,0 +1,42 @@
+"""`migrator plan`: show what would happen to each node. Changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrator.cli import options, wiring
+from migrator.errors import PlanRefusedError
+from migrator.model.plan import Plan
+from migrator.report import text
+
+
+def command(
+    inventory: Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")] = (
+        wiring.DEFAULT_INVENTORY
+    ),
+    node: options.Nodes = None,
+    kubeconfig: options.Kubeconfig = "",
+    allow: options.Allow = None,
+    output: options.Form = options.Output.TEXT,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")] = False,
+) -> int:
+    """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
+    plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or []).plan()
+    print(plan.model_dump_json(indent=2) if output is options.Output.JSON else text.plan(plan))
+    refuse(plan)
+    return 2 if detailed_exitcode and plan.changes else 0
+
+
+def refuse(plan: Plan) -> None:
+    """Raise `PlanRefusedError` when a node could not be planned or has findings that block."""
+    reasons = [f"{entry.host} cannot be planned: {entry.problem}" for entry in plan.unplanned]
+    reasons += [
+        f"{entry.node}: {finding.id}: {finding.evidence}; {finding.remedy}"
+        for entry in plan.nodes
+        for finding in entry.blockers
+    ]
+    if reasons:
+        raise PlanRefusedError("\n  ".join(["the plan is refused:", *reasons] if len(reasons) > 1 else reasons))

@@ -1,0 +1,162 @@
+"""What each step does, and how it is undone. Each function gives a sentence about what it did."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from migrator.engine import draining, waiting
+from migrator.engine.run import Run
+from migrator.errors import StalePlanError, StepFailedError
+from migrator.model.objects import CRI_SOCKET, Node, Pod
+from migrator.model.plan import FileChange
+from migrator.planning.translate import containerd
+
+_SWITCH_TASK = "Switch the node's container runtime"
+_CARRY_TASK = "Carry images from Docker's store into containerd's"
+
+
+def stage(run: Run) -> str:
+    """Install and validate the new runtime and carry the images over."""
+    config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
+    results = _play(run, "stage", {"containerd_config": _encoded(config), "images_carry": list(run.plan.images)})
+    carried = results.get(_CARRY_TASK, {}).get("carried", [])
+    size = sum(entry["bytes"] for entry in carried)
+    return f"configuration accepted by containerd; {len(carried)} images carried over, {size / 1e6:.0f} MB"
+
+
+def cordon(run: Run) -> str:
+    """Keep new pods away."""
+    run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+    return "no new pods"
+
+
+def uncordon(run: Run) -> str:
+    """Let pods come again, unless somebody else had cordoned the node."""
+    if run.plan.cordoned_before:
+        return "stays cordoned, as somebody else had it"
+    run.cluster.set_unschedulable(run.plan.node, unschedulable=False)
+    return "takes pods again"
+
+
+def drain(run: Run) -> str:
+    """Move what can run elsewhere."""
+    return draining.drain(run)
+
+
+def switch(run: Run) -> str:
+    """Do the transaction on the node."""
+    results = _play(run, "switch", {**_transaction(run, "new"), "switch_files": [_file(file) for file in run.plan.files]})
+    result = results.get(_SWITCH_TASK, {})
+    match result.get("outcome"):
+        case "switched":
+            return "; ".join(f"{entry['action']} {entry['seconds']:.0f} s" for entry in result["actions"])
+        case "unchanged":
+            return "was switched already"
+        case "stale":
+            raise StalePlanError(f"{run.plan.node}: {result['cause']}; make a new plan")
+        case _:
+            raise StepFailedError(result.get("cause") or "the node gave no result")
+
+
+def switch_back(run: Run) -> str:
+    """Undo the transaction, and wait until the node is Ready on its old runtime with what stays on it."""
+    before = run.cluster.node(run.plan.node).heartbeat
+    result = _play(run, "switch", _transaction(run, "old")).get(_SWITCH_TASK, {})
+    if result.get("outcome") not in {"restored", "unchanged"}:
+        raise StepFailedError(result.get("cause") or "the node gave no result")
+    runtime = run.plan.source.partition("://")[0]
+    old_heartbeat = before if result["outcome"] == "restored" else ""
+    waiting.until(
+        run,
+        lambda: _lacking(run, runtime, old_heartbeat),
+        f"{run.plan.node} to be Ready on {runtime}",
+        seconds=run.target.ready_timeout,
+    )
+    return f"Ready on {run.cluster.node(run.plan.node).runtime}"
+
+
+def verify(run: Run) -> str:
+    """Wait until the node is Ready on the new runtime and what stays on it runs there."""
+    waiting.until(
+        run,
+        lambda: _lacking(run, run.target.runtime, ""),
+        f"{run.plan.node} to be Ready on {run.target.runtime}",
+        seconds=run.target.ready_timeout,
+    )
+    return f"Ready on {run.cluster.node(run.plan.node).runtime}; {len(run.plan.staying)} pods that stay run on it"
+
+
+def annotate(run: Run) -> str:
+    """Tell kubeadm where the runtime's socket is."""
+    run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint)
+    return run.plan.endpoint
+
+
+def annotate_back(run: Run) -> str:
+    """Put the annotation back as it was."""
+    run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation)
+    return run.plan.socket_annotation or "removed"
+
+
+def retire(run: Run) -> str:
+    """Stop Docker, keeping its packages and data."""
+    _play(run, "retire", {})
+    return "Docker is stopped and disabled; its packages and data stay"
+
+
+def _lacking(run: Run, runtime: str, old_heartbeat: str) -> str:
+    """Say what keeps the node from being Ready on `runtime` with its staying pods; "" when nothing does.
+
+    A status that the stopped kubelet left behind does not count: its heartbeat is `old_heartbeat`.
+    """
+    node = run.cluster.node(run.plan.node)
+    return _node_lacks(node, runtime, old_heartbeat) or _pods_lack(run, runtime)
+
+
+def _node_lacks(node: Node, runtime: str, old_heartbeat: str) -> str:
+    if node.heartbeat == old_heartbeat:
+        return "its kubelet has not reported yet"
+    if not node.runtime.startswith(f"{runtime}://"):
+        return f"it reports {node.runtime}"
+    return "" if node.ready else "it is not Ready"
+
+
+def _pods_lack(run: Run, runtime: str) -> str:
+    present = {pod.full_name: pod for pod in run.cluster.pods_on(run.plan.node)}
+    lacking = [name for name in run.plan.staying if name not in present or not _runs_on(present[name], runtime)]
+    return f"not running there yet: {', '.join(lacking)}" if lacking else ""
+
+
+def _runs_on(pod: Pod, runtime: str) -> bool:
+    return pod.ready and all(container.startswith(f"{runtime}://") for container in pod.container_ids)
+
+
+def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    result = run.hosts.play(playbook, [run.plan.host], variables)[run.plan.host]
+    if result.problem:
+        raise StepFailedError(f"{run.plan.host}: {result.problem}")
+    # Ansible names a role's task "role : task".
+    return {task.rpartition(" : ")[2]: answer for task, answer in result.results.items()}
+
+
+def _transaction(run: Run, state: str) -> dict[str, Any]:
+    socket = run.plan.endpoint.removeprefix("unix://")
+    return {"switch_state": state, "switch_transaction": run.id, "switch_socket": socket}
+
+
+def _file(file: FileChange) -> dict[str, str]:
+    return {
+        "path": file.path,
+        "content": _encoded(file.content),
+        "mode": file.mode,
+        "owner": file.owner,
+        "group": file.group,
+        "replaces": file.before.sha256,
+    }
+
+
+def _encoded(text: str) -> str:
+    """In base64, so that nothing on the way takes a file's text for a template."""
+    return base64.b64encode(text.encode()).decode()

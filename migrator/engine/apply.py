@@ -1,0 +1,89 @@
+"""Run a plan's steps in order; when one fails, undo those that were begun, in reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.engine.run import Event, Run
+from migrator.engine.steps import STEPS, Step
+from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError
+from migrator.model.plan import Phase
+
+
+def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
+    """Migrate the node as planned.
+
+    Raises `StepFailedError`, or `StalePlanError` when the node changed since the plan, with the state that the node
+    is in now; an interruption by the user is treated like a failure and raised again after the node was put back.
+    """
+    needed = {planned.id: planned for planned in run.plan.steps if planned.needed}
+    skipped = {planned.id: planned.reason for planned in run.plan.steps if not planned.needed}
+    begun: list[Step] = []
+    for step in steps:
+        if step.id not in needed:
+            run.tell(Event(node=run.plan.node, step=step.id, kind="skipped", message=skipped.get(step.id, "")))
+            continue
+        begun.append(step)
+        try:
+            _act(run, step)
+        except (MigratorError, KeyboardInterrupt) as error:
+            if step.phase is Phase.AFTER:
+                raise StepFailedError(_after(run, step, error)) from error
+            state = _undo(run, begun)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
+            raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
+
+
+def _act(run: Run, step: Step) -> None:
+    run.tell(Event(node=run.plan.node, step=step.id, kind="start", message=step.title))
+    started = run.clock.now()
+    try:
+        message = step.act(run)
+    except MigratorError as error:
+        seconds = run.clock.now() - started
+        run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=str(error), seconds=seconds))
+        raise
+    run.tell(
+        Event(node=run.plan.node, step=step.id, kind="changed", message=message, seconds=run.clock.now() - started)
+    )
+
+
+def _undo(run: Run, begun: Sequence[Step]) -> str:
+    """Undo what was begun, the last first; give a sentence about the state the node is in now.
+
+    A step that cannot be undone ends the undoing: what came before it must not be taken back above it.
+    """
+    for step in reversed(begun):
+        if step.undo is None:
+            continue
+        started = run.clock.now()
+        try:
+            message = step.undo(run)
+        except (MigratorError, KeyboardInterrupt) as error:
+            run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=f"could not be undone: {error}"))
+            return (
+                f"It could NOT be put back: undoing {step.id!r} failed too: {error}\n{_state(run)}\n"
+                f"The node keeps its journal and the replaced files in /var/lib/migrator/transactions/{run.id}."
+            )
+        seconds = run.clock.now() - started
+        run.tell(Event(node=run.plan.node, step=step.id, kind="undone", message=message, seconds=seconds))
+    return f"The node was put back. {_state(run)}"
+
+
+def _after(run: Run, step: Step, error: BaseException) -> str:
+    return f"{run.plan.node} is migrated, but step {step.id!r} failed: {error}\n{_state(run)}"
+
+
+def _state(run: Run) -> str:
+    """Describe the node as the API server knows it now."""
+    name = run.plan.node
+    try:
+        node = run.cluster.node(name)
+    except NotFoundError:
+        return f"{name} is not in the cluster any more."
+    except ClusterError as error:
+        return f"{name}'s state is unknown: {error}."
+    ready = "Ready" if node.ready else "NotReady"
+    return f"{name} is {ready} on {node.runtime}, {'cordoned' if node.unschedulable else 'schedulable'}."

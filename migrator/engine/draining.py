@@ -1,0 +1,84 @@
+"""Drain a node by the eviction API, so that every PodDisruptionBudget is honoured.
+
+As `kubectl drain` does (its pkg/drain), but: a pod is evicted by its uid, so a new pod of the same name is left
+alone; finished pods are left, they hold nothing up; an API server that stumbles does not fail the drain.
+"""
+
+from __future__ import annotations
+
+from migrator.cluster import Eviction
+from migrator.engine.run import Run
+from migrator.errors import ClusterError, StepFailedError
+from migrator.model.objects import Pod
+
+_RETRY_SECONDS = 5.0
+_POLL_SECONDS = 1.0
+
+
+def drain(run: Run) -> str:
+    """Evict every pod that does not stay, and wait until all are gone. Give a summary.
+
+    Raises `StepFailedError` when pods are left after `drain_timeout`, or when one came since the plan whose
+    eviction needs consent.
+    """
+    node = run.plan.node
+    deadline = run.clock.now() + run.target.drain_timeout
+    asked: set[str] = set()
+    refused: dict[str, str] = {}
+    next_try = run.clock.now()
+    while True:
+        try:
+            leaving = _leaving(run)
+            if not leaving:
+                return f"{len(asked)} pods left"
+            if run.clock.now() >= next_try:
+                next_try = run.clock.now() + _RETRY_SECONDS
+                for pod in leaving:
+                    _evict(run, pod, asked=asked, refused=refused)
+        except ClusterError as error:
+            refused["the API server"] = str(error)
+        if run.clock.now() >= deadline:
+            raise StepFailedError(
+                f"{node} is not empty after {run.target.drain_timeout} s: " + _left(run, refused)
+            )
+        run.clock.sleep(_POLL_SECONDS)
+
+
+def _leaving(run: Run) -> list[Pod]:
+    pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.stays and not pod.finished]
+    for pod in pods:
+        if pod.empty_dirs and "local-storage" not in run.allow:
+            raise StepFailedError(f"{pod.full_name} came after the plan and keeps data in an emptyDir")
+        if not pod.owner and "unmanaged-pods" not in run.allow:
+            raise StepFailedError(f"{pod.full_name} came after the plan and nobody would create it again")
+    return pods
+
+
+def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> None:
+    if pod.uid in asked or pod.terminating:
+        asked.add(pod.uid)
+        return
+    answer = run.cluster.evict(pod)
+    if answer is Eviction.REFUSED_NOW:
+        if pod.full_name not in refused:
+            run.progress("drain", f"{pod.full_name} waits for {_budgets(run, pod)}")
+        refused[pod.full_name] = _budgets(run, pod)
+        return
+    refused.pop(pod.full_name, None)
+    asked.add(pod.uid)
+    run.progress("drain", f"{pod.full_name} leaves")
+
+
+def _budgets(run: Run, pod: Pod) -> str:
+    covering = [budget for budget in run.cluster.budgets() if budget.covers(pod)]
+    if not covering:
+        return "a PodDisruptionBudget"
+    return ", ".join(f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in covering)
+
+
+def _left(run: Run, refused: dict[str, str]) -> str:
+    try:
+        pods = [pod.full_name for pod in _leaving(run)]
+    except ClusterError:
+        pods = sorted(refused)
+    return "; ".join(f"{name} ({refused[name]})" if name in refused else f"{name} (does not end)" for name in pods)

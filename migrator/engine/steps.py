@@ -1,0 +1,38 @@
+"""The migration of one node, whole: plan, apply, progress and documentation all read this tuple."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from migrator.engine import actions
+from migrator.engine.run import Run
+from migrator.model.plan import Phase
+from migrator.planning import needs
+from migrator.planning.step import Decide
+
+Act = Callable[[Run], str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: whether a node needs it, what it does, and how it is undone when a later one fails."""
+
+    id: str
+    title: str
+    phase: Phase
+    decide: Decide
+    act: Act
+    undo: Act | None = None
+
+
+STEPS: tuple[Step, ...] = (
+    Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, actions.stage),
+    Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
+    Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),
+    Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify),
+    Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
+    Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon),
+    Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire),
+)

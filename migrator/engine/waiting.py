@@ -1,0 +1,25 @@
+"""Wait for a state of the cluster by asking for it; an API server that stumbles meanwhile is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migrator.engine.run import Run
+from migrator.errors import ClusterError, StepFailedError
+
+_EVERY = 1.0
+
+
+def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float) -> None:
+    """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`."""
+    deadline = run.clock.now() + seconds
+    while True:
+        try:
+            missing = lacking()
+        except ClusterError as error:
+            missing = str(error)
+        if not missing:
+            return
+        if run.clock.now() >= deadline:
+            raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
+        run.clock.sleep(_EVERY)

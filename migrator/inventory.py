@@ -1,0 +1,152 @@
+"""The door to the inventory: read by Ansible itself, checked as a whole by us.
+
+Raises `InventoryError` for what is missing, malformed (with file and line) or not allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from migrator.errors import InventoryError
+from migrator.model.target import PREFIX, Target
+from migrator.model.value import Value
+
+
+class Host(Value):
+    """A host of the inventory and what is asked for it."""
+
+    name: str
+    target: Target
+
+    @property
+    def node(self) -> str:
+        """Its name in the cluster."""
+        return self.target.node_name or self.name
+
+
+class Inventory(Value):
+    """All hosts, in the inventory's order."""
+
+    path: str
+    hosts: tuple[Host, ...]
+
+    def select(self, names: tuple[str, ...]) -> tuple[Host, ...]:
+        """Give the named hosts, by inventory or node name; all when `names` is empty.
+
+        Raises `InventoryError` naming those that exist.
+        """
+        if not names:
+            return self.hosts
+        known = {host.node: host for host in self.hosts} | {host.name: host for host in self.hosts}
+        for name in names:
+            if name not in known:
+                raise InventoryError(
+                    f"--node {name}: the inventory {self.path} has no such host{_nearest(name, known)}; "
+                    f"it has: {', '.join(host.name for host in self.hosts)}"
+                )
+        wanted = {known[name].name for name in names}
+        return tuple(host for host in self.hosts if host.name in wanted)
+
+
+def load(path: Path) -> Inventory:
+    """Read an inventory of any form that Ansible accepts."""
+    if not path.exists():
+        raise InventoryError(f"{path}: there is no such inventory; inventory.example shows how one looks")
+    document = _ask_ansible(path)
+    variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
+    names = _host_names(document)
+    if not names:
+        raise InventoryError(f"{path}: the inventory has no hosts; name the cluster's workers in it")
+    problems: list[str] = []
+    hosts = [_host(name, variables.get(name, {}), path, problems) for name in names]
+    if problems:
+        raise InventoryError(f"{path}: " + "\n".join(problems))
+    return Inventory(path=str(path), hosts=tuple(host for host in hosts if host is not None))
+
+
+def _ask_ansible(path: Path) -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+    }
+    environment.pop("ANSIBLE_FORCE_COLOR", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "inventory", "-i", str(path.absolute()), "--list"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise InventoryError(f"{path}: Ansible cannot read this inventory: {_cause(done.stderr)}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _cause(stderr: str) -> str:
+    """Take the sentences that say what is wrong and where out of Ansible's many."""
+    place = re.search(r"(?:Origin: |in ')(\S+?)[':,]+ ?(?:line )?(\d+)(?:[:,] ?(?:column )?(\d+))?", stderr)
+    where = f"line {place[2]}" + (f", column {place[3]}" if place and place[3] else "") if place else ""
+    told = re.findall(r"(?:ERROR\]?:?|Failed to parse[^:]*:)\s*(.+)", stderr)
+    yaml_error = re.search(r"(?:YAML parsing failed|Syntax Error while loading YAML)[.:]?\s*(.*)", stderr)
+    reason = (yaml_error[0] if yaml_error else told[-1] if told else stderr.strip()[-300:]).strip()
+    return f"{where}: {reason}" if where else reason
+
+
+def _host_names(document: Mapping[str, Any]) -> list[str]:
+    names: dict[str, None] = {}
+
+    def walk(group: str) -> None:
+        entry = document.get(group, {})
+        for child in entry.get("children", []):
+            walk(child)
+        names.update(dict.fromkeys(entry.get("hosts", [])))
+
+    walk("all")
+    return list(names)
+
+
+def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[str]) -> Host | None:
+    asked = {key.removeprefix(PREFIX): value for key, value in variables.items() if key.startswith(PREFIX)}
+    known = set(Target.model_fields)
+    before = len(problems)
+    for key, value in asked.items():
+        if key not in known:
+            problems.append(f"host {name}: unknown variable {PREFIX}{key}{_nearest(key, known, prefix=PREFIX)}")
+        elif isinstance(value, str) and ("{{" in value or "{%" in value):
+            problems.append(f"host {name}: {PREFIX}{key} is a template; write the value itself")
+    if isinstance(asked.get("allow"), list):
+        asked["allow"] = tuple(asked["allow"])
+    try:
+        target = Target.model_validate({key: value for key, value in asked.items() if key in known})
+    except ValidationError as error:
+        for mistake in error.errors():
+            key = ".".join(str(part) for part in mistake["loc"])
+            problems.append(f"host {name}: {PREFIX}{key}={mistake['input']!r}: {mistake['msg']}")
+        return None
+    if len(problems) > before:
+        return None
+    if target.kubeconfig:
+        absolute = (path.absolute().parent / Path(target.kubeconfig).expanduser()).resolve()
+        target = target.model_copy(update={"kubeconfig": str(absolute)})
+    return Host(name=name, target=target)
+
+
+def _nearest(name: str, known: Mapping[str, Any] | set[str], *, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {prefix}{close[0]}?)" if close else ""

@@ -1,0 +1,83 @@
+"""What the API server says of a node, the pods on it and the budgets that protect them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from migrator.model.value import Value
+
+CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
+"""Node annotation that `kubeadm upgrade` and `kubeadm reset` read (kubeadm 1.20.2 constants.go)."""
+
+
+class Node(Value):
+    """A Node of the cluster."""
+
+    name: str
+    machine_id: str
+    runtime: str
+    """`status.nodeInfo.containerRuntimeVersion`, for example "docker://20.10.24"."""
+    kubelet_version: str
+    ready: bool
+    unschedulable: bool
+    heartbeat: str = ""
+    """When the kubelet last reported the node's condition, by its own clock (RFC 3339)."""
+    control_plane: bool = False
+    addresses: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = {}
+
+
+class Pod(Value):
+    """A pod, with what a drain and a migration must know of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    phase: str
+    owner: str = ""
+    """"Kind/name" of the controlling owner; empty when nobody would create the pod again."""
+    mirror: bool = False
+    """Whether it mirrors a static pod of the kubelet."""
+    terminating: bool = False
+    ready: bool = False
+    labels: Mapping[str, str] = {}
+    empty_dirs: tuple[str, ...] = ()
+    host_paths: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    container_ids: tuple[str, ...] = ()
+    """For example "docker://6f1c…"."""
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name, as people write them."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended for good; it blocks nothing and is not waited for."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def stays(self) -> bool:
+        """Whether a drain leaves it on the node: DaemonSet pods and mirrors of static pods."""
+        return self.mirror or self.owner.startswith("DaemonSet/")
+
+
+class Budget(Value):
+    """A PodDisruptionBudget as its status has it."""
+
+    namespace: str
+    name: str
+    match_labels: Mapping[str, str]
+    disruptions_allowed: int
+    simple: bool = True
+    """False when its selector has expressions, which only the API server evaluates."""
+
+    def covers(self, pod: Pod) -> bool:
+        """Tell whether the budget protects `pod`, as far as plain labels say so."""
+        return (
+            self.simple
+            and self.namespace == pod.namespace
+            and all(pod.labels.get(key) == value for key, value in self.match_labels.items())
+        )

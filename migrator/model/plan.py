@@ -1,0 +1,124 @@
+"""A plan: what would be done to which node, why, and the exact bytes of every file."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+from migrator.model.facts import FileFact
+from migrator.model.value import Value
+
+SCHEMA = 1
+
+
+class Severity(StrEnum):
+    """What a finding does to a plan."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+    INFORMS = "informs"
+
+
+class Finding(Value):
+    """Something that a check found on a node."""
+
+    id: str
+    severity: Severity
+    evidence: str
+    remedy: str
+    waivable: bool = False
+    """Whether `--allow <id>` turns it from blocking into a warning."""
+
+
+class Phase(StrEnum):
+    """When a step happens, seen from the workloads."""
+
+    STAGE = "stage"
+    """While the node still serves."""
+    WINDOW = "window"
+    """From cordon to uncordon."""
+    AFTER = "after"
+
+
+class PlannedStep(Value):
+    """One step of the migration on this node, with the reason why it is needed or not."""
+
+    id: str
+    title: str
+    phase: Phase
+    needed: bool
+    reason: str
+
+
+class FileChange(Value):
+    """A file to be written: its exact bytes, and the file that it replaces."""
+
+    path: str
+    content: str
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    before: FileFact
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content to be written."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+class NodePlan(Value):
+    """What would be done to one node."""
+
+    host: str
+    """Its name in the inventory."""
+    node: str
+    """Its name in the cluster."""
+    machine_id: str
+    """The host that the facts were read from."""
+    source: str
+    """The runtime it has, as the kubelet reports it."""
+    target: str
+    """The runtime it shall have, with the version that is or will be installed."""
+    endpoint: str
+    """Where the kubelet will find the new runtime."""
+    findings: tuple[Finding, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    images: tuple[str, ...] = ()
+    """Images to carry from Docker's store into the new runtime's."""
+    staying: tuple[str, ...] = ()
+    """Pods that a drain leaves (DaemonSets', static ones), which must run again on the new runtime."""
+    socket_annotation: str | None = None
+    """The present value of the Node's cri-socket annotation."""
+    cordoned_before: bool = False
+    """Whether somebody else had cordoned it, so that it stays cordoned."""
+
+    @property
+    def blockers(self) -> tuple[Finding, ...]:
+        """The findings that forbid this migration."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.BLOCKS)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be done."""
+        return any(step.needed for step in self.steps)
+
+
+class Unplanned(Value):
+    """A node that could not be looked at, and why."""
+
+    host: str
+    problem: str
+
+
+class Plan(Value):
+    """The plans of several nodes, in the inventory's order."""
+
+    schema_version: int = SCHEMA
+    nodes: tuple[NodePlan, ...] = ()
+    unplanned: tuple[Unplanned, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be done on any node."""
+        return any(node.changes for node in self.nodes)

@@ -1,0 +1,34 @@
+"""What the user asks for: the `migrator_*` variables of one host, checked as a whole."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from migrator.model.value import Value
+
+PREFIX = "migrator_"
+
+
+class Target(Value):
+    """The settings of one host. Each field is the inventory variable `migrator_<field>`."""
+
+    runtime: Literal["containerd"] = "containerd"
+    """The runtime that the node shall have."""
+    node_name: str = ""
+    """The Node's name in the cluster; the inventory's host name when empty."""
+    kubeconfig: str = ""
+    """Path of the kubeconfig; a relative one starts at the inventory. `--kubeconfig` and `$KUBECONFIG` win."""
+    context: str = ""
+    """Context of that kubeconfig; its current one when empty."""
+    allow: tuple[str, ...] = ()
+    """Ids of checks that are waived, as with `--allow`."""
+    pause_image: str = ""
+    """Sandbox image for the new runtime; what the kubelet used so far when empty."""
+    drain_timeout: int = Field(default=600, ge=1, le=86400)
+    """Seconds that the drain may take in all."""
+    ready_timeout: int = Field(default=300, ge=1, le=86400)
+    """Seconds after the switch until the node and what stayed on it must be ready."""
+    connect_timeout: int = Field(default=20, ge=1, le=600)
+    """Seconds that a connection to the host may take."""

@@ -1,0 +1,84 @@
+"""Which step a node needs, and why: one function for each step, from the same situation."""
+
+from __future__ import annotations
+
+from migrator.model.objects import CRI_SOCKET
+from migrator.model.plan import NodePlan
+from migrator.planning.situation import Situation
+from migrator.planning.step import Decision
+
+
+def _done(now: Situation) -> Decision | None:
+    return (False, f"the node already runs {now.node.runtime}") if now.migrated else None
+
+
+def stage(now: Situation, plan: NodePlan) -> Decision:
+    """Install, validate and carry over while the node still serves."""
+    if done := _done(now):
+        return done
+    version = now.facts.containerd.version
+    package = f"containerd {version} is installed" if version else "installs containerd"
+    return True, f"{package}; has it read the new configuration; carries {len(plan.images)} images over"
+
+
+def cordon(now: Situation, _: NodePlan) -> Decision:
+    """Keep new pods away."""
+    if done := _done(now):
+        return done
+    if now.node.unschedulable:
+        return False, "somebody has cordoned the node already; it will stay so"
+    return True, "no new pods may come"
+
+
+def drain(now: Situation, _: NodePlan) -> Decision:
+    """Move what can run elsewhere."""
+    if done := _done(now):
+        return done
+    leaving = [pod for pod in now.leaving if not pod.finished]
+    if not leaving:
+        return False, "no pod has to leave"
+    return True, f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay (DaemonSets', static, finished)"
+
+
+def switch(now: Situation, plan: NodePlan) -> Decision:
+    """The transaction on the node."""
+    if done := _done(now):
+        return done
+    containers = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if entry.pod_uid]
+    return True, f"removes {len(containers)} Docker containers of Kubernetes, writes {len(plan.files)} files"
+
+
+def verify(now: Situation, plan: NodePlan) -> Decision:
+    """See the node and what stays on it ready again."""
+    if done := _done(now):
+        return done
+    return True, f"Ready on {now.target.runtime}, and {len(plan.staying)} pods that stay run again"
+
+
+def annotate(now: Situation, plan: NodePlan) -> Decision:
+    """Tell kubeadm."""
+    present = now.node.annotations.get(CRI_SOCKET)
+    if present == plan.endpoint:
+        return False, f"the Node's cri-socket annotation is {present} already"
+    return True, f"kubeadm reads the socket from the Node's annotation; it is {present or 'missing'}"
+
+
+def uncordon(now: Situation, plan: NodePlan) -> Decision:
+    """Give the node back, unless somebody else had taken it away."""
+    if done := _done(now):
+        return done
+    if plan.cordoned_before:
+        return False, "somebody else had cordoned the node"
+    return True, "the node takes pods again"
+
+
+def retire(now: Situation, _: NodePlan) -> Decision:
+    """Stop Docker where nothing uses it any more."""
+    if done := _done(now):
+        return done
+    foreign = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if not entry.pod_uid]
+    if foreign:
+        return False, f"Docker stays running for {', '.join(sorted(entry.name for entry in foreign))}"
+    if any(path.endswith("docker.sock") for pod in now.pods for path in pod.host_paths):
+        return False, "Docker stays running for pods that use its socket"
+    return True, "nothing uses Docker any more; its packages and data stay"

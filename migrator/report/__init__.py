@@ -1,0 +1,1 @@
+"""A plan or a run as text for people. Pure: nothing here prints."""

@@ -1,0 +1,138 @@
+"""What the node-side modules share: Docker's API over its socket, commands, files, containerd's CRI.
+
+Runs on the node: Python 3.6 or later, standard library only.
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import urllib.parse
+
+DOCKER_SOCKET = "/var/run/docker.sock"
+POD_UID = "io.kubernetes.pod.uid"
+"""Label of every container that dockershim or cri-dockerd made (dockershim/naming.go, 1.20.2)."""
+CRI_NAMESPACE = "k8s.io"
+
+
+class NodeError(Exception):
+    """Something on the node did not work; the message says what and why."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        http.client.HTTPConnection.__init__(self, "docker", timeout=timeout)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def docker_open(method, path, timeout=120):
+    """Send a request to Docker's API; return the open response. Raise OSError when no Docker answers."""
+    connection = _UnixConnection(DOCKER_SOCKET, timeout)
+    connection.request(method, path, headers={"Host": "docker"})
+    return connection.getresponse()
+
+
+def docker(method, path, timeout=120, accept=()):
+    """Ask Docker's API and return the decoded answer (None for an empty one).
+
+    Raises NodeError for an HTTP status of 400 or more that is not in `accept`.
+    """
+    response = docker_open(method, path, timeout)
+    body = response.read()
+    if response.status >= 400 and response.status not in accept:
+        raise NodeError("Docker refused {} {}: {}".format(method, path.split("?")[0], body.decode(errors="replace")[:300]))
+    return json.loads(body.decode()) if body.strip() else None
+
+
+def docker_containers(kubernetes_only=False):
+    """List Docker's containers, running or not; only those of pods when asked."""
+    query = {"all": "true"}
+    if kubernetes_only:
+        query["filters"] = json.dumps({"label": [POD_UID]})
+    return docker("GET", "/containers/json?" + urllib.parse.urlencode(query))
+
+
+def run(argv, timeout=120, check=True, data=None):
+    """Run a command and return (exit code, standard output, standard error) as text."""
+    try:
+        done = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        out, err = done.communicate(data, timeout=timeout)
+    except FileNotFoundError:
+        if check:
+            raise NodeError("{} is not installed".format(argv[0]))
+        return 127, "", "not installed"
+    except subprocess.TimeoutExpired:
+        done.kill()
+        done.communicate()
+        if check:
+            raise NodeError("`{}` took more than {} s".format(" ".join(argv), timeout))
+        return 124, "", "took too long"
+    if check and done.returncode != 0:
+        raise NodeError("`{}` failed: {}".format(" ".join(argv), (err or out).strip()[-600:]))
+    return done.returncode, out, err
+
+
+def unit_active(unit):
+    """Tell whether systemd has the unit running."""
+    return run(["systemctl", "is-active", "--quiet", unit], check=False)[0] == 0
+
+
+def read_bytes(path):
+    """Give a file's content, or None when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def sha256(data):
+    """Give the hash of a file's content in hex; "" for a missing file."""
+    return hashlib.sha256(data).hexdigest() if data is not None else ""
+
+
+def write_file(path, data, mode, uid=0, gid=0):
+    """Replace a file in one step, so that a power cut leaves the old or the new one, whole."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".migrator-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chown(temporary, uid, gid)
+        os.chmod(temporary, mode)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(folder)
+
+
+def sync_folder(folder):
+    """Make the renames and removals in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def ctr(arguments, timeout=120, check=True):
+    """Run containerd's own client in the namespace that CRI uses."""
+    return run(["ctr", "--namespace", CRI_NAMESPACE] + arguments, timeout=timeout, check=check)
