@@ -42,7 +42,9 @@ def _kvm_boots(image: Path) -> bool:
             "-kernel", str(image / "vmlinuz"), "-append", "console=ttyS0 panic=-1", "-no-reboot",
             "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
         ]  # fmt: skip
-        trial = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        trial = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             deadline = time.monotonic() + _PATIENCE
             while time.monotonic() < deadline:

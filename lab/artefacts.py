@@ -41,7 +41,7 @@ def _intact(folder: Path) -> bool:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
         return False
-    return manifest["files"] == _hashes(folder)
+    return bool(manifest["files"] == _hashes(folder))
 
 
 def artefact(cache: Path, name: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> Path:

@@ -14,8 +14,20 @@ from typing import Any
 
 import yaml
 
-from lab import acceleration, controlplane, guest_image, guests, host, images, kubernetes, network, qemu, services
-from lab import waiting, workloads
+from lab import (
+    acceleration,
+    controlplane,
+    guest_image,
+    guests,
+    host,
+    images,
+    kubernetes,
+    network,
+    qemu,
+    services,
+    waiting,
+    workloads,
+)
 from lab.artefacts import key_of, say
 from lab.errors import LabError
 from lab.settings import USER, Node, Settings
@@ -78,6 +90,7 @@ def _key(settings: Settings, image: Path) -> str:
             "size": f"{settings.workers} x {settings.memory_mib} MiB, {settings.cpus} cpus",
             "workloads": workloads.manifest(),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
+            "control plane": controlplane.kubeadm_config(Path()),
             "recipe": "1",
         }
     )

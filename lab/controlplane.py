@@ -14,13 +14,13 @@ from lab import images, network, shell, waiting
 from lab.artefacts import say
 from lab.settings import API_SERVER, GATEWAY, POD_CIDR, SERVICE_CIDR, Settings
 
-TOKEN = "lab000.0123456789abcdef"
+TOKEN = "lab000.0123456789abcdef"  # noqa: S105 - opens nothing but this lab
 _PROCESSES = {"etcd", "kube-apiserver", "kube-controller", "kube-scheduler"}
 """As the kernel abbreviates them, to 15 characters."""
 _ETCD = f"http://{GATEWAY}:2379"
 
 
-def _config(settings: Settings, *, certificates: Path) -> str:
+def kubeadm_config(certificates: Path) -> str:
     """Write kubeadm's configuration; `certificates` is also what joined kubelets are told."""
     return f"""apiVersion: kubeadm.k8s.io/v1beta2
 kind: InitConfiguration
@@ -45,6 +45,8 @@ apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: systemd
 failSwapOn: false
+# Emulated guests are slow; at the usual minute a deleted pod lingers for most of one.
+syncFrequency: 10s
 """
 
 
@@ -54,10 +56,10 @@ def create(settings: Settings) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     own = folder / "kubeadm.yaml"
-    own.write_text(_config(settings, certificates=folder / "pki"))
+    own.write_text(kubeadm_config(folder / "pki"))
     # The CA's path on a node follows from this folder, so what is published names kubeadm's usual one.
     published = folder / "published.yaml"
-    published.write_text(_config(settings, certificates=Path("/etc/kubernetes/pki")))
+    published.write_text(kubeadm_config(Path("/etc/kubernetes/pki")))
     phase: list[str | Path] = [settings.programs / "kubeadm", "init", "phase"]
     _inside(settings, [*phase, "certs", "ca", "--config", own])
     for name in ("apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"):
@@ -69,7 +71,7 @@ def create(settings: Settings) -> None:
     for name in ("admin", "controller-manager", "scheduler"):
         _inside(settings, [*phase, "kubeconfig", name, "--config", own, "--kubeconfig-dir", folder])
     start(settings)
-    with_admin = ["--config", published, "--kubeconfig", settings.kubeconfig]
+    with_admin: list[str | Path] = ["--config", published, "--kubeconfig", settings.kubeconfig]
     _inside(settings, [*phase, "upload-config", "kubeadm", *with_admin])
     _publish_kubelet_config(settings, [*phase, "upload-config", "kubelet", *with_admin])
     _inside(settings, [*phase, "bootstrap-token", *with_admin])

@@ -88,9 +88,9 @@ def _build(settings: Settings, folder: Path, *, programs: Path, authority: Path,
     hook = _hook(work, extra, debs)
     shell.run(
         ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-         "--aptopt=APT::Install-Recommends \"false\"", "--dpkgopt=path-exclude=/usr/share/doc/*",
+         '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=path-exclude=/usr/share/doc/*",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-         f"--essential-hook={work / 'essential'} \"$1\"", f"--customize-hook={hook} \"$1\"",
+         f"--essential-hook={work / 'essential'} \"$1\"", f'--customize-hook={hook} "$1"',
          SUITE, root, *sources(SUITE)],
         log=work / "mmdebstrap.log",
     )  # fmt: skip

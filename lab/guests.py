@@ -48,7 +48,9 @@ def answers(settings: Settings, node: Node) -> bool:
 
 def await_boot(settings: Settings, node: Node) -> None:
     """Return when SSH answers. Raises `LabError` after five minutes."""
-    waiting.until(lambda: answers(settings, node), f"{node.name} answers to SSH (`lab logs {node.name}`)", seconds=_BOOT_SECONDS)
+    waiting.until(
+        lambda: answers(settings, node), f"{node.name} answers to SSH (`lab logs {node.name}`)", seconds=_BOOT_SECONDS
+    )
 
 
 def set_clock(settings: Settings, node: Node) -> None:
@@ -59,7 +61,9 @@ def set_clock(settings: Settings, node: Node) -> None:
 def join(settings: Settings, node: Node) -> None:
     """Make the guest a node, as an administrator would: network configuration, then `kubeadm join`."""
     peers = "".join(f"{other.address} {other.name}\n" for other in settings.nodes)
-    script(settings, node, f"cat >> /etc/hosts <<'EOF'\n{peers}EOF\n{_write('/etc/cni/net.d/10-lab.conflist', _cni(node))}")
+    script(
+        settings, node, f"cat >> /etc/hosts <<'EOF'\n{peers}EOF\n{_write('/etc/cni/net.d/10-lab.conflist', _cni(node))}"
+    )
     script(
         settings, node,
         "until docker version >/dev/null 2>&1; do sleep 1; done\n"

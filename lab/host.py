@@ -75,6 +75,8 @@ def check(cache: Path) -> None:
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 2**30
     if free < _FREE_GIB:
-        problems.append(f"{existing} has {free:.0f} GiB free, {_FREE_GIB} are needed; MIGRATOR_LAB_CACHE can name another place")
+        problems.append(
+            f"{existing} has {free:.0f} GiB free, {_FREE_GIB} are needed; MIGRATOR_LAB_CACHE can name another place"
+        )
     if problems:
         raise LabError("this machine cannot run the lab yet:\n  " + "\n  ".join(problems))

@@ -7,7 +7,7 @@ import shutil
 import socket
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from lab import acceleration, guest_image, network, shell, waiting
 from lab.errors import LabError
@@ -55,7 +55,9 @@ def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None =
     ]  # fmt: skip
     if snapshot is not None:
         command += ["-loadvm", snapshot]
-    process = network.start(settings, [str(word) for word in command], log=settings.state / "logs" / f"{node.name}.qemu")
+    process = network.start(
+        settings, [str(word) for word in command], log=settings.state / "logs" / f"{node.name}.qemu"
+    )
     waiting.until(
         lambda: _socket(settings, node).exists() or process.poll() is not None,
         f"QEMU of {node.name} opens its control socket", seconds=60, every=0.1,
@@ -89,7 +91,7 @@ def monitor(settings: Settings, node: Node, line: str) -> str:
         raise LabError(f"{node.name} has no running QEMU ({error}); `python -m lab status` tells more") from error
 
 
-def _ask(stream: Any, command: str, arguments: dict[str, str]) -> Any:
+def _ask(stream: TextIO, command: str, arguments: dict[str, str]) -> object:
     stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
     stream.flush()
     while True:
@@ -126,5 +128,3 @@ def load(settings: Settings, node: Node, tag: str) -> None:
 def remove_sockets(settings: Settings) -> None:
     """Remove the folder of control sockets."""
     shutil.rmtree(settings.sockets, ignore_errors=True)
-
-

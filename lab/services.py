@@ -65,7 +65,9 @@ def _registry_answers(settings: Settings) -> bool:
         "import ssl, sys, urllib.request as r;"
         "r.urlopen(sys.argv[1], context=ssl.create_default_context(cafile=sys.argv[2]), timeout=5)"
     )
-    return waiting.succeeds(network.inside(settings, ["python3", "-c", script, f"https://{GATEWAY}:5000/v2/", certificate]))
+    return waiting.succeeds(
+        network.inside(settings, ["python3", "-c", script, f"https://{GATEWAY}:5000/v2/", certificate])
+    )
 
 
 def _push(settings: Settings, layout: Path, name: str) -> None:
@@ -73,7 +75,15 @@ def _push(settings: Settings, layout: Path, name: str) -> None:
     shell.run(
         network.inside(
             settings,
-            ["skopeo", "copy", "-q", "--insecure-policy", "--dest-cert-dir", certificates / "trust",
-             f"oci:{layout}", f"docker://{name}"],
-        )  # fmt: skip
+            [
+                "skopeo",
+                "copy",
+                "-q",
+                "--insecure-policy",
+                "--dest-cert-dir",
+                certificates / "trust",
+                f"oci:{layout}",
+                f"docker://{name}",
+            ],
+        )
     )

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +26,11 @@ class WallClock:
     """Real time."""
 
     def now(self) -> float:
+        """Seconds on a clock that never goes back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         time.sleep(seconds)
 
 
@@ -78,7 +80,7 @@ def _apply_one(doors: wiring.Doors, plan: NodePlan, tell: Callable[[Event], None
     host = next(entry for entry in doors.chosen if entry.name == plan.host)
     apply(
         Run(
-            id=f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S}-{plan.node}",
+            id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{plan.node}",
             plan=plan,
             target=host.target,
             hosts=doors.hosts,

@@ -23,7 +23,7 @@ app.command("plan")(plan.command)
 app.command("apply")(apply.command)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - the shape that typer calls
+def _version(wanted: bool) -> None:
     if wanted:
         print(f"migrator {__version__}")
         raise typer.Exit
@@ -31,7 +31,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - the shape that typer calls
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: FBT001, FBT003
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Move Kubernetes nodes from one container runtime to another without losing anything."""
 

@@ -21,7 +21,9 @@ def command(
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
     output: options.Form = options.Output.TEXT,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
+    ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
     plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or []).plan()

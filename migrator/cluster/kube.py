@@ -37,7 +37,7 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
             f"there is no kubeconfig {path}; name one with --kubeconfig, $KUBECONFIG or migrator_kubeconfig"
         )
     try:
-        api = config.new_client_from_config(config_file=path, context=context or None, persist_config=False)
+        api = config.new_client_from_config(config_file=path, context=context or None, persist_config=False)  # type: ignore[no-untyped-call]
     except (ConfigException, ValueError, TypeError, AttributeError) as error:
         raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
     return KubeCluster(api, name=path)
@@ -120,7 +120,12 @@ class KubeCluster:
         return answer
 
     def _request(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         content = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
@@ -133,7 +138,7 @@ class KubeCluster:
                 auth_settings=["BearerToken"],
             )
             response = self._api.call_api(*request, _request_timeout=_SECONDS)
-            data = response.read()
+            data = response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(f"the API server of {self._name} does not answer: {_reason(error)}") from error
         try:

@@ -47,7 +47,9 @@ def drain(run: Run) -> str:
 
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
-    results = _play(run, "switch", {**_transaction(run, "new"), "switch_files": [_file(file) for file in run.plan.files]})
+    results = _play(
+        run, "switch", {**_transaction(run, "new"), "switch_files": [_file(file) for file in run.plan.files]}
+    )
     result = results.get(_SWITCH_TASK, {})
     match result.get("outcome"):
         case "switched":
@@ -67,7 +69,8 @@ def switch_back(run: Run) -> str:
     if result.get("outcome") not in {"restored", "unchanged"}:
         raise StepFailedError(result.get("cause") or "the node gave no result")
     runtime = run.plan.source.partition("://")[0]
-    old_heartbeat = before if result["outcome"] == "restored" else ""
+    # Put back now, the kubelet has yet to report; put back by the node itself, it may have done so already.
+    old_heartbeat = before if result.get("changed") else ""
     waiting.until(
         run,
         lambda: _lacking(run, runtime, old_heartbeat),

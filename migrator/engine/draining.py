@@ -38,9 +38,7 @@ def drain(run: Run) -> str:
         except ClusterError as error:
             refused["the API server"] = str(error)
         if run.clock.now() >= deadline:
-            raise StepFailedError(
-                f"{node} is not empty after {run.target.drain_timeout} s: " + _left(run, refused)
-            )
+            raise StepFailedError(f"{node} is not empty after {run.target.drain_timeout} s: " + _left(run, refused))
         run.clock.sleep(_POLL_SECONDS)
 
 
@@ -73,7 +71,9 @@ def _budgets(run: Run, pod: Pod) -> str:
     covering = [budget for budget in run.cluster.budgets() if budget.covers(pod)]
     if not covering:
         return "a PodDisruptionBudget"
-    return ", ".join(f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in covering)
+    return ", ".join(
+        f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in covering
+    )
 
 
 def _left(run: Run, refused: dict[str, str]) -> str:

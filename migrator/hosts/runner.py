@@ -18,7 +18,10 @@ from migrator.hosts import HostResult
 
 _ADVICE = (
     ("Permission denied (publickey", "SSH refuses the key or the user: check ansible_user and its private key"),
-    ("Missing sudo password", "the user may not use sudo without a password: allow it, or give ansible_become_password"),
+    (
+        "Missing sudo password",
+        "the user may not use sudo without a password: allow it, or give ansible_become_password",
+    ),
     ("sudo: a password is required", "the user may not use sudo without a password: allow it on the node"),
     ("is not in the sudoers", "the user may not use sudo: allow it on the node"),
     ("Incorrect sudo password", "the sudo password is wrong"),
@@ -26,7 +29,10 @@ _ADVICE = (
     ("Connection timed out", "the host does not answer: is it up, and is ansible_host right?"),
     ("No route to host", "the host does not answer: is it up, and is ansible_host right?"),
     ("Connection refused", "nothing listens for SSH there: check ansible_host and ansible_port"),
-    ("Host key verification failed", "the host's SSH key is unknown or has changed: check it, then add it to known_hosts"),
+    (
+        "Host key verification failed",
+        "the host's SSH key is unknown or has changed: check it, then add it to known_hosts",
+    ),
 )
 """What Ansible or SSH says, and what a person can do about it."""
 

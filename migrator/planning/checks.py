@@ -212,7 +212,9 @@ def drain(now: Situation) -> Iterator[Finding]:
     alive = [pod for pod in now.leaving if not pod.finished]
     local = [pod for pod in alive if pod.empty_dirs]
     if local:
-        yield _blocks("local-storage", f"pods with data in an emptyDir: {_names(local)}", "the data will be deleted: save it")
+        yield _blocks(
+            "local-storage", f"pods with data in an emptyDir: {_names(local)}", "the data will be deleted: save it"
+        )
     bare = [pod for pod in alive if not pod.owner]
     if bare:
         yield _blocks(

@@ -37,7 +37,10 @@ def drain(now: Situation, _: NodePlan) -> Decision:
     leaving = [pod for pod in now.leaving if not pod.finished]
     if not leaving:
         return False, "no pod has to leave"
-    return True, f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay (DaemonSets', static, finished)"
+    return (
+        True,
+        f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay (DaemonSets', static, finished)",
+    )
 
 
 def switch(now: Situation, plan: NodePlan) -> Decision:

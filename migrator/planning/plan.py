@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from migrator.model.objects import CRI_SOCKET
-from migrator.model.plan import NodePlan, PlannedStep
+from migrator.model.plan import FileChange, NodePlan, PlannedStep
 from migrator.planning import checks, files
 from migrator.planning.situation import Situation
 from migrator.planning.step import Planned
@@ -34,7 +35,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     return plan.model_copy(update={"findings": found, "steps": tuple(_decide(step, situation, plan) for step in steps)})
 
 
-def _files(situation: Situation) -> tuple[files.FileChange, ...]:
+def _files(situation: Situation) -> tuple[FileChange, ...]:
     try:
         return files.changes(situation.facts, situation.target)
     except ValueError:
@@ -47,10 +48,8 @@ def images(situation: Situation) -> tuple[str, ...]:
         return ()
     stored = set(situation.facts.docker.images)
     used = {image for pod in situation.pods if not pod.finished for image in pod.images}
-    try:
+    with contextlib.suppress(ValueError):  # a file that cannot be read is a finding, and blocks
         used.add(files.settings_of(situation.facts, situation.target).pause_image)
-    except ValueError:
-        pass
     return tuple(sorted(used & stored))
 
 

@@ -5,9 +5,11 @@ Dialect 2, which containerd 1.3 to 1.7 read natively (docs/PLUGINS.md, docs/cri/
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import Any
+
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
 
 from migrator.planning.translate.settings import RuntimeSettings
 
@@ -63,7 +65,9 @@ def _to_dialect_2(document: tomlkit.TOMLDocument) -> None:
     version = document.get("version", 1)
     rest = set(document) - {"version", "disabled_plugins", "root", "state", "oom_score"}
     if version != 2 and (version != 1 or rest - {"grpc", "debug", "metrics"}):
-        raise ValueError(f"{CONFIG} is of dialect {version}, and it has content that only dialect 2 can carry: {sorted(rest)}")
+        raise ValueError(
+            f"{CONFIG} is of dialect {version}, and it has content that only dialect 2 can carry: {sorted(rest)}"
+        )
     disabled = [name for name in document.get("disabled_plugins", []) if name not in {"cri", _CRI}]
     if "disabled_plugins" in document:
         document["disabled_plugins"] = disabled if version == 2 else []
@@ -76,7 +80,7 @@ def _to_dialect_2(document: tomlkit.TOMLDocument) -> None:
         document.update(body)
 
 
-def _table(parent: Table | tomlkit.TOMLDocument, *names: str) -> Table:
+def _table(parent: MutableMapping[str, Any], *names: str) -> MutableMapping[str, Any]:
     for name in names:
         if name not in parent:
             parent[name] = tomlkit.table()

@@ -69,7 +69,9 @@ def carry(image):
         pass  # the importer ended early; its exit code and message say why
     _, message = importer.communicate()
     if importer.returncode != 0:
-        raise NodeError("containerd does not take {}: {}".format(image, message.decode(errors="replace").strip()[-300:]))
+        raise NodeError(
+            "containerd does not take {}: {}".format(image, message.decode(errors="replace").strip()[-300:])
+        )
     return size
 
 

@@ -159,7 +159,9 @@ def cni(arguments):
 def host():
     """Describe the machine."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', (read_bytes("/etc/os-release") or b"").decode(), re.MULTILINE))
-    addresses = re.findall(r"inet6? ([0-9a-f.:]+)", run(["ip", "-o", "address", "show", "scope", "global"], check=False)[1])
+    addresses = re.findall(
+        r"inet6? ([0-9a-f.:]+)", run(["ip", "-o", "address", "show", "scope", "global"], check=False)[1]
+    )
     return {
         "hostname": socket.gethostname(),
         "machine_id": (read_bytes("/etc/machine-id") or b"").decode().strip(),

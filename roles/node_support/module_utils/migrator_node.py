@@ -48,7 +48,9 @@ def docker(method, path, timeout=120, accept=()):
     response = docker_open(method, path, timeout)
     body = response.read()
     if response.status >= 400 and response.status not in accept:
-        raise NodeError("Docker refused {} {}: {}".format(method, path.split("?")[0], body.decode(errors="replace")[:300]))
+        raise NodeError(
+            "Docker refused {} {}: {}".format(method, path.split("?")[0], body.decode(errors="replace")[:300])
+        )
     return json.loads(body.decode()) if body.strip() else None
 
 

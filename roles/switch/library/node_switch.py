@@ -25,7 +25,7 @@ options:
     type: str
     required: true
   files:
-    description: Files to write, each with path, content in base64, mode, owner, group and replaces (hash of the present file).
+    description: Files to write, each with path, content in base64, mode, owner, group, and replaces, a hash.
     type: list
     elements: dict
     default: []
@@ -80,7 +80,6 @@ from ansible.module_utils.migrator_node import (
     run,
     sha256,
     sync_folder,
-
     write_file,
 )
 
@@ -192,7 +191,9 @@ class Switch:
         """Stop and remove every container that Kubernetes has in Docker, and release what they held."""
         containers = docker_containers(kubernetes_only=True)
         running = [entry for entry in containers if entry.get("State") == "running"]
-        sandboxes = [entry["Id"] for entry in containers if entry["Labels"].get("io.kubernetes.docker.type") == "podsandbox"]
+        sandboxes = [
+            entry["Id"] for entry in containers if entry["Labels"].get("io.kubernetes.docker.type") == "podsandbox"
+        ]
         # Applications first and all at once, each with its pod's own grace period; their sandboxes last.
         stop_containers([entry for entry in running if entry["Id"] not in sandboxes])
         stop_containers([entry for entry in running if entry["Id"] in sandboxes])
@@ -200,7 +201,9 @@ class Switch:
             docker("DELETE", "/containers/{}?force=true&v=true".format(entry["Id"]), accept=(404, 409))
         left = docker_containers(kubernetes_only=True)
         if left:
-            raise NodeError("Docker still has containers of Kubernetes: {}".format(", ".join(entry["Id"][:12] for entry in left)))
+            raise NodeError(
+                "Docker still has containers of Kubernetes: {}".format(", ".join(entry["Id"][:12] for entry in left))
+            )
         release_addresses(sandboxes)
         remove_log_links(docker("GET", "/info")["DockerRootDir"])
 
@@ -227,7 +230,13 @@ class Switch:
         copy = os.path.join(self.journal.folder, "file-{}".format(number))
         write_file(copy, data, 0o600)
         self.journal.write(
-            "saved", path=path, exists=True, copy=copy, mode=status.st_mode & 0o7777, uid=status.st_uid, gid=status.st_gid
+            "saved",
+            path=path,
+            exists=True,
+            copy=copy,
+            mode=status.st_mode & 0o7777,
+            uid=status.st_uid,
+            gid=status.st_gid,
         )
 
     def restore_files(self):
@@ -351,14 +360,19 @@ def main():
     switch = Switch(module.params)
     result = {"changed": True, "outcome": "", "cause": "", "actions": switch.timings}
     if module.params["state"] == "old":
-        if not switch.journal.entries():
+        begun = switch.journal.entries()
+        if not begun:
             module.exit_json(changed=False, outcome="unchanged", cause="no such switch was begun here", actions=[])
+        if begun[-1]["action"] == "undone":
+            module.exit_json(changed=False, outcome="restored", cause="it was put back already", actions=[])
         if not module.check_mode:
             undo(switch, result, "restored")
         module.exit_json(**result)
     stale = switch.stale()
     if stale:
-        module.exit_json(changed=False, outcome="stale", cause="changed since the plan: " + ", ".join(stale), actions=[])
+        module.exit_json(
+            changed=False, outcome="stale", cause="changed since the plan: " + ", ".join(stale), actions=[]
+        )
     if switch.finished():
         module.exit_json(changed=False, outcome="unchanged", cause="", actions=[])
     if module.check_mode:
