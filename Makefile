@@ -1,0 +1,63 @@
+# `make demo` and `make test` need a Debian machine, root, and nothing else; they set up the rest themselves.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+LAB := $(BIN)/python -m lab
+UNIT := --ignore=tests/lab
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint unit lab-tests molecule lock lab-up lab-down host clean
+
+help: ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: host $(VENV)/ready ## Migrate a real node of the lab from Docker to containerd.
+	$(BIN)/python -m lab.demo
+
+test: host $(VENV)/ready ## Run the whole test suite, in guests too.
+	$(BIN)/python -m lab.suite
+
+check: $(VENV)/ready lint unit ## Lint, types and unit tests: no root, no guests, under a minute.
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/ansible-lint -q
+
+unit: $(VENV)/ready
+	$(BIN)/pytest -q $(UNIT)
+
+lab-tests: lab-up ## Run the tests that need guests.
+	$(BIN)/pytest -v tests/lab
+
+molecule: lab-up ## Run the roles' own scenario in a guest.
+	$(LAB) run env PATH=$(abspath $(BIN)):$$PATH $(abspath $(BIN))/molecule test -s containerd
+
+lab-up: host $(VENV)/ready ## Start the lab's cluster.
+	$(LAB) up
+
+lab-down: $(VENV)/ready ## End everything that the lab started.
+	$(LAB) down
+
+# The packages that the lab needs, installed only where some are missing.
+host: $(VENV)/ready
+	@$(LAB) check >/dev/null 2>&1 || { apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$($(LAB) packages); }
+	@$(LAB) check
+
+$(VENV)/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { apt-get update -q && apt-get install -q -y python3-venv; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+lock: $(VENV)/ready ## Write requirements.txt anew from pyproject.toml: exact versions with hashes, no index named.
+	$(BIN)/python -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --extra test --extra lint --extra dev --output-file requirements.txt pyproject.toml
+
+clean: ## Remove what was built in this checkout; the lab's cache stays.
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

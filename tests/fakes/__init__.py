@@ -1,0 +1,1 @@
+"""Fakes at the doors, and values to start from."""

@@ -1,0 +1,37 @@
+"""Hosts in memory that record the playbooks run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from migrator.hosts import HostResult
+
+Answer = HostResult | Callable[[Mapping[str, Any]], HostResult]
+
+
+class FakeHosts:
+    """Answers each playbook with what the test prepared, by "playbook" or "playbook state"."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
+        """Take the answers."""
+        self.answers = answers
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+
+    def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
+        """Record the call and answer it for every host."""
+        self.calls.append((playbook, variables))
+        key = f"{playbook} {variables['switch_state']}" if "switch_state" in variables else playbook
+        answer = self.answers[key]
+        return {host: answer(variables) if callable(answer) else answer for host in hosts}
+
+    @property
+    def names(self) -> list[str]:
+        """Name the playbooks in the order of their runs."""
+        return [f"{name} {values.get('switch_state', '')}".strip() for name, values in self.calls]
+
+
+def switched(outcome: str, cause: str = "", *, changed: bool = True) -> HostResult:
+    """Give what the switch playbook returns."""
+    result = {"outcome": outcome, "cause": cause, "changed": changed, "actions": []}
+    return HostResult(host="worker-1", results={"switch : Switch the node's container runtime": result})

@@ -1,0 +1,103 @@
+"""A plan says all that would happen, and nothing on a node that is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from migrator.engine.steps import STEPS
+from migrator.model.facts import FileFact
+from migrator.model.objects import CRI_SOCKET
+from migrator.model.plan import Plan
+from migrator.planning import plan
+from migrator.report import text
+from tests.fakes.values import facts, files, node, pod, situation
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name: str, actual: str) -> None:
+    """Compare with a recorded text; UPDATE_GOLDEN=1 records it anew."""
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(actual)
+    assert actual == path.read_text(), f"UPDATE_GOLDEN=1 records {name} anew"
+
+
+def test_the_text_of_a_plan() -> None:
+    """People see steps with reasons, findings and the diff of each file."""
+    made = plan.make(situation(pods=(pod("web"), pod("agent", owner="DaemonSet/agent"))), STEPS)
+
+    golden("plan.txt", text.plan(Plan(nodes=(made,))))
+
+
+def test_a_migrated_node_has_nothing_to_do() -> None:
+    """Every step says why it is not needed, and no file is written."""
+    done = node(runtime="containerd://1.6.20", annotations={CRI_SOCKET: "unix:///run/containerd/containerd.sock"})
+
+    made = plan.make(situation(node=done), STEPS)
+
+    assert not made.changes
+    assert all(step.reason for step in made.steps)
+    assert made.files == ()
+    assert "nothing to do, the node already runs containerd://1.6.20" in text.node(made)
+
+
+def test_a_migrated_node_with_an_old_annotation_is_finished() -> None:
+    """A run that ended before the annotation is completed, without a second drain."""
+    made = plan.make(situation(node=node(runtime="containerd://1.6.20")), STEPS)
+
+    assert [step.id for step in made.steps if step.needed] == ["annotate"]
+
+
+def test_only_images_in_use_are_carried() -> None:
+    """Images of this node's pods and the pause image are carried; others stay in Docker."""
+    assert plan.make(situation(), STEPS).images == ("registry.example/pause:3.2", "web:1")
+
+
+def test_a_node_that_somebody_cordoned_stays_cordoned() -> None:
+    """We undo only what we did."""
+    made = plan.make(situation(node=node(unschedulable=True)), STEPS)
+
+    needed = {step.id: step.needed for step in made.steps}
+    assert not needed["cordon"]
+    assert not needed["uncordon"]
+
+
+def test_docker_is_retired_only_when_nothing_uses_it() -> None:
+    """A container that is not Kubernetes' keeps Docker running."""
+    alone = facts(docker=facts().docker.model_copy(update={"containers": ()}))
+
+    kept = {step.id: step for step in plan.make(situation(), STEPS).steps}["retire"]
+    retired = {step.id: step for step in plan.make(situation(facts=alone), STEPS).steps}["retire"]
+
+    assert (kept.needed, kept.reason) == (False, "Docker stays running for foreign")
+    assert retired.needed
+
+
+def test_a_file_keeps_its_mode_and_owner() -> None:
+    """An existing file is replaced with its own mode and owner, and the hash that it has now."""
+    env = "/var/lib/kubelet/kubeadm-flags.env"
+    kept = files()[env].model_copy(update={"mode": "0640", "group": "adm"})
+
+    made = plan.make(situation(facts=facts(files=files() | {env: kept})), STEPS)
+
+    change = next(file for file in made.files if file.path == env)
+    assert (change.mode, change.owner, change.group, change.before.sha256) == ("0640", "root", "adm", "x" * 64)
+
+
+def test_a_plan_survives_json() -> None:
+    """A plan is a value: written as JSON and read again it is equal."""
+    made = Plan(nodes=(plan.make(situation(), STEPS),))
+
+    assert Plan.model_validate(json.loads(made.model_dump_json())) == made
+
+
+def test_a_missing_file_shows_as_new() -> None:
+    """The diff of a file that is not there yet starts at /dev/null."""
+    made = plan.make(situation(), STEPS)
+
+    change = next(file for file in made.files if file.path == "/etc/crictl.yaml")
+    assert change.before == FileFact(path="/etc/crictl.yaml")
+    assert next(text.diff(change)).startswith("--- /dev/null")
