@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests molecule lock lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests lock lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -14,7 +14,7 @@ help: ## Show the targets.
 demo: host $(VENV)/ready ## Migrate a real node of the lab from Docker to containerd.
 	$(BIN)/python -m lab.demo
 
-test: host $(VENV)/ready ## Run the whole test suite, in guests too.
+test: host lint ## Run the whole test suite, in guests too.
 	$(BIN)/python -m lab.suite
 
 check: $(VENV)/ready lint unit ## Lint, types and unit tests: no root, no guests, under a minute.
@@ -32,9 +32,6 @@ unit: $(VENV)/ready
 
 lab-tests: lab-up ## Run the tests that need guests.
 	$(BIN)/pytest -v tests/lab
-
-molecule: lab-up ## Run the roles' own scenario in a guest.
-	$(LAB) run env PATH=$(abspath $(BIN)):$$PATH $(abspath $(BIN))/molecule test -s containerd
 
 lab-up: host $(VENV)/ready ## Start the lab's cluster.
 	$(LAB) up

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from lab import cluster, controlplane, guests, host, network
+from lab import cluster, controlplane, guests, host, network, spare
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("tag")
     restore = add("restore", lambda lab, ours: cluster.restore(lab, ours.tag), "put them back")
     restore.add_argument("tag", nargs="?", default=cluster.BASE)
+    spare_guest = add("spare", _spare, "start or end a guest with Docker that belongs to no cluster")
+    spare_guest.add_argument("what", choices=["up", "down"])
     logs = add("logs", _logs, "show the end of a log: a guest's console or a component's")
     logs.add_argument("name", nargs="?")
     logs.add_argument("-n", dest="lines", type=int, default=50, help="how many lines (default 50)")
@@ -57,6 +59,10 @@ def _status(settings: Settings, _: argparse.Namespace) -> None:
 def _check(settings: Settings, _: argparse.Namespace) -> None:
     host.check(settings.cache)
     print("this machine has all that the lab needs")
+
+
+def _spare(settings: Settings, ours: argparse.Namespace) -> None:
+    (spare.up if ours.what == "up" else spare.down)(settings)
 
 
 def _ssh(settings: Settings, ours: argparse.Namespace) -> None:

@@ -71,17 +71,17 @@ def up(settings: Settings) -> None:
             image = guest_image.guest_image(settings)
             services.package_repository(settings)
             images.layouts(settings)
-        key = _key(settings, image)
-        if _saved(settings, BASE, key):
+        wanted = key(settings, image)
+        if _saved(settings, BASE, wanted):
             with _timed(settings, "up from the snapshot"):
                 _start_from(settings, image)
         else:
             with _timed(settings, "up from nothing"):
-                _start_anew(settings, image, programs, key)
+                _start_anew(settings, image, programs, wanted)
         _write_inventory(settings)
 
 
-def _key(settings: Settings, image: Path) -> str:
+def key(settings: Settings, image: Path) -> str:
     """Name everything that a snapshot of this cluster depends on."""
     return key_of(
         {
@@ -165,7 +165,7 @@ def _end(settings: Settings) -> None:
 def snapshot(settings: Settings, tag: str) -> None:
     """Keep the state of guests and cluster under `tag`."""
     with _alone(settings):
-        _require_up(settings)
+        require_up(settings)
         _take(settings, tag, _saved_key(settings, BASE))
 
 
@@ -190,7 +190,7 @@ def _take(settings: Settings, tag: str, key: str) -> None:
 def restore(settings: Settings, tag: str = BASE) -> None:
     """Put guests, etcd and clocks back to `tag`, and return when the cluster is as it was."""
     with _alone(settings), _timed(settings, "restore"):
-        _require_up(settings)
+        require_up(settings)
         if not _saved(settings, tag, _saved_key(settings, BASE)):
             known = sorted(path.parent.name for path in settings.state.glob("snapshots/*/key"))
             raise LabError(f"no snapshot {tag!r}; there are: {', '.join(known)}")
@@ -222,7 +222,8 @@ def _saved(settings: Settings, tag: str, key: str) -> bool:
     return bool(key) and _saved_key(settings, tag) == key
 
 
-def _require_up(settings: Settings) -> None:
+def require_up(settings: Settings) -> None:
+    """Raise `LabError` when the lab is down."""
     if not network.exists(settings):
         raise LabError("the lab is not up; `python -m lab up` starts it")
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from lab import shell
-from lab.settings import GATEWAY, Settings
+from lab.settings import GATEWAY, SPARE, Settings
 
 
 def inside(settings: Settings, argv: Sequence[str | Path]) -> list[str]:
@@ -33,11 +33,8 @@ def create(settings: Settings) -> None:
         f"addr add {GATEWAY}/24 dev br0",
         "link set br0 up",
     ]
-    for node in settings.nodes:
-        commands += [
-            f"tuntap add dev {node.tap} mode tap",
-            f"link set {node.tap} master br0 up",
-        ]
+    for node in (*settings.nodes, SPARE):
+        commands += [f"tuntap add dev {node.tap} mode tap", f"link set {node.tap} master br0 up"]
     commands += [f"route add {node.pod_subnet} via {node.address}" for node in settings.nodes]
     shell.run(["ip", "-n", settings.name, "-batch", "-"], stdin="\n".join(commands))
     # Pods of one node reach those of another through the gateway, as through a router of a data centre.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -123,6 +124,12 @@ def load(settings: Settings, node: Node, tag: str) -> None:
     answer = monitor(settings, node, f"loadvm {tag}")
     if answer:
         raise LabError(f"{node.name} could not be put back to {tag!r}: {answer}")
+
+
+def quit_guest(settings: Settings, node: Node) -> None:
+    """End the guest as a power cut would."""
+    with contextlib.suppress(LabError):  # QEMU may be gone before it answers
+        monitor(settings, node, "quit")
 
 
 def remove_sockets(settings: Settings) -> None:

@@ -30,7 +30,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        return f"worker-{self.number}"
+        return "spare" if self == SPARE else f"worker-{self.number}"
 
     @property
     def address(self) -> str:
@@ -47,6 +47,10 @@ class Node:
     @property
     def pod_subnet(self) -> str:
         return f"10.244.{self.number}.0/24"
+
+
+SPARE = Node(99)
+"""A guest with Docker that belongs to no cluster, for what is tested without one."""
 
 
 def _number(name: str, default: int, *, least: int, most: int) -> int:
@@ -77,7 +81,7 @@ class Settings:
 
     def node(self, name: str) -> Node:
         """Find a guest by name. Raises `LabError` naming those that exist."""
-        for node in self.nodes:
+        for node in (*self.nodes, SPARE):
             if node.name == name:
                 return node
         raise LabError(f"no guest is called {name!r}; there are: {', '.join(n.name for n in self.nodes)}")

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import ansible.module_utils
+
 from migrator import resources
 
 # Ansible finds a role's module_utils by itself; a test that imports a node-side module does it this way.

@@ -9,7 +9,10 @@ from migrator.planning.translate.settings import RuntimeSettings
 from tests.fakes import values
 
 SETTINGS = RuntimeSettings(
-    cgroup_driver="systemd", cni_bin_dir="/usr/lib/cni", cni_conf_dir="/etc/cni/net.d", pause_image="registry.example/pause:3.2"
+    cgroup_driver="systemd",
+    cni_bin_dir="/usr/lib/cni",
+    cni_conf_dir="/etc/cni/net.d",
+    pause_image="registry.example/pause:3.2",
 )
 DOCKERS = 'disabled_plugins = ["cri"]\n\n#root = "/var/lib/containerd"\n'
 
@@ -21,7 +24,13 @@ def cri(text: str) -> dict:
 
 @pytest.mark.parametrize(
     "existing",
-    ["", DOCKERS, values.DEBIAN_CONTAINERD, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n', 'root = "/data"\n'],
+    [
+        "",
+        DOCKERS,
+        values.DEBIAN_CONTAINERD,
+        'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n',
+        'root = "/data"\n',
+    ],
     ids=["no file", "Docker's package", "Debian's package", "CRI off in dialect 2", "only a root"],
 )
 def test_every_setting_has_effect(existing: str) -> None:

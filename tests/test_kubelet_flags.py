@@ -11,12 +11,20 @@ REMOTE = f"--container-runtime=remote {NEW}"
 
 # case: kubelet version, what kubeadm wrote, what has to stand there instead
 CASES = {
-    "kubeadm's own flags of 1.20": ("1.20.2", "--network-plugin=cni --pod-infra-container-image=p:1", f"--pod-infra-container-image=p:1 {REMOTE}"),
+    "kubeadm's own flags of 1.20": (
+        "1.20.2",
+        "--network-plugin=cni --pod-infra-container-image=p:1",
+        f"--pod-infra-container-image=p:1 {REMOTE}",
+    ),
     "1.16 needs the runtime flag too": ("1.16.0", "--network-plugin=cni", REMOTE),
     "1.23 is the last with dockershim": ("1.23.17", "--network-plugin=cni", REMOTE),
     "1.26 still takes the runtime flag": ("1.26.0", "", REMOTE),
     "1.27 dies of the runtime flag": ("1.27.0", "--container-runtime=remote --v=2", f"--v=2 {NEW}"),
-    "1.34 keeps the pause image from collection": ("1.34.0", "--pod-infra-container-image=p:1", f"--pod-infra-container-image=p:1 {NEW}"),
+    "1.34 keeps the pause image from collection": (
+        "1.34.0",
+        "--pod-infra-container-image=p:1",
+        f"--pod-infra-container-image=p:1 {NEW}",
+    ),
     "1.35 dies of the pause image flag": ("1.35.0", "--pod-infra-container-image=p:1", NEW),
     "values as words of their own": ("1.20.2", "--network-plugin cni --v 2", f"--v 2 {REMOTE}"),
     "every dockershim flag goes": (
@@ -65,7 +73,9 @@ def test_a_right_file_is_left_alone() -> None:
 def test_rewriting_twice_changes_nothing() -> None:
     """What was written once is right."""
     once = kubelet.rewrite(values.facts(), endpoint=ENDPOINT)
-    again = values.facts(files=values.files(kubeadm_env=once[kubelet.KUBEADM_ENV], default=once["/etc/default/kubelet"]))
+    again = values.facts(
+        files=values.files(kubeadm_env=once[kubelet.KUBEADM_ENV], default=once["/etc/default/kubelet"])
+    )
 
     assert kubelet.rewrite(again, endpoint=ENDPOINT) == {}
 

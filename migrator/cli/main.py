@@ -9,7 +9,7 @@ import typer
 
 from migrator import __version__
 from migrator.cli import apply, plan
-from migrator.errors import MigratorError
+from migrator.errors import MigratorError, UsageError
 
 app = typer.Typer(
     name="migrator",
@@ -50,10 +50,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
-        import click  # noqa: PLC0415 - only to tell a mistake on the command line from a bug
-
-        if not isinstance(error, click.ClickException):
+        # typer has its own copy of click, and in it the only mark of a mistake on the command line is this method.
+        if not hasattr(error, "format_message"):
             raise
-        error.show()
-        code = 64
+        print(f"migrator: {error.format_message()}; --help shows what can be asked", file=sys.stderr)
+        code = UsageError.exit_code
     sys.exit(code or 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import config
 from kubernetes.client import ApiClient
 from kubernetes.config import ConfigException
@@ -38,7 +39,7 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
         )
     try:
         api = config.new_client_from_config(config_file=path, context=context or None, persist_config=False)  # type: ignore[no-untyped-call]
-    except (ConfigException, ValueError, TypeError, AttributeError) as error:
+    except (ConfigException, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
     return KubeCluster(api, name=path)
 

@@ -20,7 +20,15 @@ _CARRY_TASK = "Carry images from Docker's store into containerd's"
 def stage(run: Run) -> str:
     """Install and validate the new runtime and carry the images over."""
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
-    results = _play(run, "stage", {"containerd_config": _encoded(config), "images_carry": list(run.plan.images)})
+    results = _play(
+        run,
+        "stage",
+        {
+            "containerd_config": _encoded(config),
+            "containerd_install": run.plan.installs,
+            "images_carry": list(run.plan.images),
+        },
+    )
     carried = results.get(_CARRY_TASK, {}).get("carried", [])
     size = sum(entry["bytes"] for entry in carried)
     return f"configuration accepted by containerd; {len(carried)} images carried over, {size / 1e6:.0f} MB"

@@ -84,6 +84,8 @@ class NodePlan(Value):
     findings: tuple[Finding, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
     files: tuple[FileChange, ...] = ()
+    installs: bool = False
+    """Whether the new runtime's package has to be installed first."""
     images: tuple[str, ...] = ()
     """Images to carry from Docker's store into the new runtime's."""
     staying: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         source=situation.node.runtime,
         target=f"{situation.target.runtime}://{target}",
         endpoint=containerd.ENDPOINT,
+        installs=not situation.facts.containerd.version,
         staying=tuple(sorted(pod.full_name for pod in situation.pods if pod.stays and not pod.finished)),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         cordoned_before=situation.node.unschedulable,

@@ -16,9 +16,7 @@ from migrator.model.target import Target
 from migrator.planning.situation import Situation
 
 MACHINE = "0123456789abcdef0123456789abcdef"
-KUBEADM_ENV = (
-    'KUBELET_KUBEADM_ARGS="--network-plugin=cni --pod-infra-container-image=registry.example/pause:3.2"\n'
-)
+KUBEADM_ENV = 'KUBELET_KUBEADM_ARGS="--network-plugin=cni --pod-infra-container-image=registry.example/pause:3.2"\n'
 DEBIAN_CONTAINERD = """version = 2
 
 [plugins]

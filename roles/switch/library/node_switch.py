@@ -101,12 +101,16 @@ class Journal:
 
     def write(self, action, **details):
         """Add a line and make it durable."""
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        self.create()
         with open(self.path, "a") as file:
             file.write(json.dumps(dict(details, action=action, at=time.time())) + "\n")
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.folder)
+
+    def create(self):
+        """Make the folder, for root alone: what is saved in it may hold secrets."""
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
     def entries(self):
         """Read it back; a last line that a power cut left incomplete did not happen."""
@@ -227,6 +231,7 @@ class Switch:
             self.journal.write("saved", path=path, exists=False)
             return
         status = os.stat(path)
+        self.journal.create()
         copy = os.path.join(self.journal.folder, "file-{}".format(number))
         write_file(copy, data, 0o600)
         self.journal.write(

@@ -1,0 +1,121 @@
+"""The lab's cluster, put back to its base state where a test needs that."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import cluster, controlplane, guests, network, waiting, workloads
+from lab.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+class Lab:
+    """What tests ask of the lab."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Use the running lab."""
+        self.settings = settings
+        self.inventory = cluster.inventory(settings)
+
+    def migrator(
+        self, *words: str | Path, python: str = sys.executable, cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command as an operator would, where the guests can be reached."""
+        environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
+        return subprocess.run(
+            network.inside(self.settings, [python, "-m", "migrator", *words]),
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=cwd, env=environment, check=False,
+        )  # fmt: skip
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl as administrator."""
+        return controlplane.kubectl(self.settings, list(words))
+
+    def get(self, *words: str) -> Any:
+        """Get objects as JSON."""
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def on(self, name: str, script: str) -> str:
+        """Run a shell script on a guest as root."""
+        return guests.script(self.settings, self.settings.node(name), script)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """Describe a node: ready, runtime, unschedulable, annotations."""
+        found = cluster.nodes(self.settings)[name]
+        ready = next(entry["status"] for entry in found["status"]["conditions"] if entry["type"] == "Ready")
+        return {
+            "ready": ready == "True",
+            "runtime": found["status"]["nodeInfo"]["containerRuntimeVersion"],
+            "unschedulable": bool(found["spec"].get("unschedulable")),
+            "annotations": found["metadata"]["annotations"],
+        }
+
+    def pods(self, node: str, namespace: str = workloads.NAMESPACE) -> list[dict[str, Any]]:
+        """Give the pods of a node that are not finished."""
+        items = self.get("-n", namespace, "pods", "--field-selector", f"spec.nodeName={node}")["items"]
+        return [item for item in items if item["status"]["phase"] not in {"Succeeded", "Failed"}]
+
+    def until(self, reached: Callable[[], bool], what: str, seconds: float = 300) -> None:
+        """Poll."""
+        waiting.until(reached, what, seconds=seconds, every=1)
+
+    def all_available(self) -> None:
+        """Return when every workload is available."""
+        self.until(lambda: not workloads.unavailable(self.settings), "all workloads are available")
+
+    def restore(self) -> None:
+        """Put the base state back."""
+        cluster.restore(self.settings)
+
+    def fingerprint(self, name: str) -> str:
+        """Hash what a migration could change on a node: files, units, containers, images, journals."""
+        return self.on(
+            name,
+            "cd /\n"
+            "find etc var/lib/kubelet/config.yaml var/lib/kubelet/kubeadm-flags.env -xdev -type f | sort | "
+            "xargs sha256sum\n"
+            "test -e /var/lib/migrator && find /var/lib/migrator || true\n"
+            "systemctl is-active kubelet docker containerd\n"
+            "systemctl is-enabled kubelet docker containerd\n"
+            "docker ps --no-trunc -q | sort\n"
+            "ctr -n k8s.io images list -q | sort\n",
+        )
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """Give the lab, started when it is not up."""
+    settings = Settings()
+    cluster.up(settings)
+    return Lab(settings)
+
+
+@pytest.fixture(scope="module")
+def fresh_lab(lab: Lab) -> Lab:
+    """Give the lab in its base state: every node on Docker."""
+    lab.restore()
+    return lab
+
+
+@pytest.fixture
+def stopwatch() -> Callable[[], float]:
+    """Give the seconds since the test began."""
+    started = time.monotonic()
+    return lambda: time.monotonic() - started

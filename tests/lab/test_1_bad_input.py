@@ -1,0 +1,92 @@
+"""Mistakes of the operator on a real cluster: one message each, its exit code, nothing changed.
+
+First in order: these need the base state and leave it as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.conftest import Lab
+
+Change = Callable[[dict, Path], None]
+
+
+def variables(**values: object) -> Change:
+    """Give a change of the inventory's variables."""
+    return lambda document, _: document["all"]["vars"].update(values)
+
+
+def host(**values: object) -> Change:
+    """Give a change of worker-1's own variables."""
+    return lambda document, _: document["all"]["children"]["workers"]["hosts"]["worker-1"].update(values)
+
+
+def wrong_key(document: dict, folder: Path) -> None:
+    """Use a key that no guest knows."""
+    import subprocess
+
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
+    document["all"]["vars"]["ansible_ssh_private_key_file"] = str(folder / "key")
+
+
+def wrong_authority(document: dict, folder: Path) -> None:
+    """Use a kubeconfig whose user the API server does not know."""
+    config = yaml.safe_load(Path(document["all"]["vars"]["migrator_kubeconfig"]).read_text())
+    config["users"][0]["user"] = {"token": "nobody"}
+    (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    document["all"]["vars"]["migrator_kubeconfig"] = "kubeconfig"
+
+
+CASES: dict[str, tuple[Change, int, str]] = {
+    "unreachable": (host(ansible_host="10.77.0.77", migrator_connect_timeout=5), 12, "ansible_host"),
+    "wrong key": (wrong_key, 12, "SSH refuses the key or the user"),
+    "no sudo": (variables(ansible_user="nosudo"), 12, "sudo"),
+    "unknown user of the cluster": (wrong_authority, 11, "does not know the user"),
+    "not in the cluster": (host(migrator_node_name="worker-7"), 12, "has no Node worker-7; it has: worker-1, worker-2"),
+    "another machine": (host(ansible_host="10.77.0.12"), 12, "wrong-machine: host worker-1 has machine-id"),
+}
+
+
+@pytest.fixture(scope="module")
+def untouched(fresh_lab: Lab) -> Iterator[Lab]:
+    """Check after all cases that no node and no Node object changed."""
+    names = [node.name for node in fresh_lab.settings.nodes]
+    before = [(fresh_lab.fingerprint(name), fresh_lab.node(name)) for name in names]
+    yield fresh_lab
+    assert [(fresh_lab.fingerprint(name), fresh_lab.node(name)) for name in names] == before
+
+
+@pytest.mark.parametrize(("change", "code", "said"), CASES.values(), ids=CASES)
+def test_one_message_and_its_exit_code(change: Change, code: int, said: str, untouched: Lab, tmp_path: Path) -> None:
+    """`apply --yes` refuses, names the cause, and shows no traceback."""
+    document = copy.deepcopy(yaml.safe_load(untouched.inventory.read_text()))
+    change(document, tmp_path)
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump(document))
+
+    done = untouched.migrator("apply", "--yes", "--node", "worker-1", tmp_path / "inventory.yml")
+
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "worker-1" in done.stderr or code == 11
+    assert "Traceback" not in done.stderr
+
+
+def test_a_plan_changes_nothing(untouched: Lab) -> None:
+    """Files, units, containers and Node objects are as before; the fixture compares them."""
+    done = untouched.migrator("plan", "-o", "json", untouched.inventory)
+
+    assert done.returncode == 12  # worker-1's workloads need consent
+    assert {"local-storage", "docker-socket-mounts"} <= {word.strip(":") for word in done.stderr.split()}
+
+
+def test_without_a_terminal_nothing_is_done_unasked(untouched: Lab) -> None:
+    """No --yes and nobody to ask: a refusal."""
+    done = untouched.migrator("apply", "--node", "worker-2", untouched.inventory)
+
+    assert (done.returncode, "--yes is needed" in done.stderr) == (64, True), done.stderr

@@ -1,0 +1,49 @@
+"""When the new runtime does not work, the node is Ready on Docker again, as if nothing had been."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.conftest import Lab
+
+NODE = "worker-2"
+HOOK = "/etc/systemd/system/containerd.service.d/sabotage.conf"
+SABOTAGE = {
+    # Only the configuration that we write says so; Debian's does not.
+    "containerd does not start": (
+        "ExecStartPre=/bin/sh -c 'if grep -q SystemdCgroup /etc/containerd/config.toml; "
+        'then echo "broken = [" >> /etc/containerd/config.toml; fi\'',
+        "switch",
+    ),
+    "the node never gets Ready": (
+        "ExecStartPre=/bin/sh -c 'if grep -q SystemdCgroup /etc/containerd/config.toml; "
+        'then sed -i "s#/etc/cni/net.d#/etc/cni/nowhere#" /etc/containerd/config.toml; fi\'',
+        "verify",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "step"), SABOTAGE.values(), ids=SABOTAGE)
+def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fresh_lab: Lab, tmp_path) -> None:
+    """Exit 13, the message says why and where the node is; files, containers and schedulability are as before."""
+    fresh_lab.on(
+        NODE,
+        f"mkdir -p $(dirname {HOOK})\nprintf '%s\\n' '[Service]' \"$(cat <<'EOF'\n{line}\nEOF\n)\" > {HOOK}\nsystemctl daemon-reload\n",
+    )
+    files = fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(fresh_lab.inventory.read_text().replace("  vars:", "  vars:\n    migrator_ready_timeout: 75"))
+
+    done = fresh_lab.migrator("apply", "--node", NODE, "--yes", inventory)
+
+    assert done.returncode == 13, done.stderr
+    assert f"step '{step}' failed" in done.stderr
+    assert f"The node was put back. {NODE} is Ready on docker://" in done.stderr
+    node = fresh_lab.node(NODE)
+    assert (node["ready"], node["unschedulable"]) == (True, False)
+    assert node["runtime"].startswith("docker://")
+    assert node["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"] == "/var/run/dockershim.sock"
+    assert fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum") == files
+    assert fresh_lab.on(NODE, "ctr -n k8s.io tasks list -q").strip() == ""
+    fresh_lab.all_available()
+    fresh_lab.on(NODE, f"rm {HOOK}\nsystemctl daemon-reload\nsystemctl restart containerd\n")

@@ -1,0 +1,241 @@
+"""Steps run in order; a failure undoes what was begun, and the message says where the node is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from migrator.engine.apply import apply
+from migrator.engine.run import Event, Run
+from migrator.engine.steps import STEPS
+from migrator.errors import MigratorError, StalePlanError, StepFailedError
+from migrator.hosts import HostResult
+from migrator.model.objects import CRI_SOCKET
+from migrator.model.target import Target
+from migrator.planning import plan
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts, switched
+from tests.fakes.values import node, pod, situation
+
+ENDPOINT = "unix:///run/containerd/containerd.sock"
+AGENT = pod("agent", owner="DaemonSet/agent")
+
+
+class World:
+    """A node whose kubelet moves when the switch is played, with everything that is told about it."""
+
+    def __init__(self, **update: object) -> None:
+        """Start on Docker with one pod that leaves and one that stays."""
+        now = situation(pods=(pod("web"), AGENT), **update)
+        self.cluster = FakeCluster([now.node], list(now.pods))
+        self.hosts = FakeHosts(
+            {
+                "stage": HostResult(host="worker-1"),
+                "switch new": self.switch,
+                "switch old": self.switch_back,
+                "retire": HostResult(host="worker-1"),
+            }
+        )
+        self.events: list[Event] = []
+        self.run = Run(
+            id="t1",
+            plan=plan.make(now, STEPS),
+            target=Target(),
+            hosts=self.hosts,
+            cluster=self.cluster,
+            clock=FakeClock(),
+            allow=frozenset(),
+            tell=self.events.append,
+        )
+
+    def switch(self, _: Mapping[str, Any]) -> HostResult:
+        """Succeed: the kubelet reports containerd."""
+        self._report("containerd://1.6.20", "t2")
+        return switched("switched")
+
+    def switch_back(self, _: Mapping[str, Any]) -> HostResult:
+        """Go back: the kubelet reports Docker."""
+        self._report("docker://20.10.24", "t3")
+        return switched("restored")
+
+    def _report(self, runtime: str, heartbeat: str) -> None:
+        scheme = runtime.partition("://")[0]
+        self.cluster.change("worker-1", runtime=runtime, heartbeat=heartbeat, ready=True)
+        self.cluster.pods["uid-agent"] = AGENT.model_copy(update={"container_ids": (f"{scheme}://x",)})
+
+    @property
+    def changes(self) -> list[str]:
+        """Name what was changed in the cluster."""
+        return [call for call in self.cluster.calls if call.split()[0] in {"cordon", "uncordon", "evict", "annotate"}]
+
+    @property
+    def node(self) -> Any:
+        """Give the node as it is now."""
+        return self.cluster.by_name["worker-1"]
+
+
+def test_a_migration_in_its_order() -> None:
+    """Stage before the cordon; drain, switch, annotate, uncordon inside the window."""
+    world = World()
+
+    apply(world.run)
+
+    assert world.hosts.names == ["stage", "switch new"]
+    assert world.changes == ["cordon", "evict shop/web", f"annotate {ENDPOINT}", "uncordon"]
+    assert (world.node.runtime, world.node.unschedulable) == ("containerd://1.6.20", False)
+    assert {event.step for event in world.events if event.kind == "changed"} == {step.id for step in STEPS} - {"retire"}
+
+
+def test_file_contents_travel_where_no_template_is_seen() -> None:
+    """Every file's text is sent in base64 with the hash of what it replaces."""
+    world = World()
+
+    apply(world.run)
+
+    sent = world.hosts.calls[1][1]["switch_files"]
+    assert {entry["path"] for entry in sent} == {file.path for file in world.run.plan.files}
+    assert all(
+        set(entry["content"]) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+        for entry in sent
+    )
+
+
+@pytest.mark.parametrize("outcome", ["rolled-back", "broken"])
+def test_a_switch_that_fails_gives_the_node_back(outcome: str) -> None:
+    """The node is uncordoned on Docker, and the message says the cause and the state."""
+    world = World()
+    world.hosts.answers["switch new"] = switched(outcome, "containerd does not start")
+
+    with pytest.raises(StepFailedError, match="containerd does not start") as caught:
+        apply(world.run)
+
+    assert "The node was put back. worker-1 is Ready on docker://20.10.24, schedulable." in str(caught.value)
+    assert not world.node.unschedulable
+    assert CRI_SOCKET in world.node.annotations
+
+
+def test_a_node_that_never_gets_ready_goes_back() -> None:
+    """When the new runtime's node stays NotReady, the switch is undone before the uncordon."""
+    world = World()
+
+    def sick(_: Mapping[str, Any]) -> HostResult:
+        world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="t2")
+        return switched("switched")
+
+    world.hosts.answers["switch new"] = sick
+
+    with pytest.raises(StepFailedError, match="'verify' failed: waited 300 s in vain .* it is not Ready"):
+        apply(world.run)
+
+    assert world.hosts.names == ["stage", "switch new", "switch old"]
+    assert world.changes[-1] == "uncordon"
+    assert world.node.runtime == "docker://20.10.24"
+
+
+def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
+    """A DaemonSet's pod that still shows its Docker container is not running on the new runtime."""
+    world = World()
+
+    def half(_: Mapping[str, Any]) -> HostResult:
+        world.cluster.change("worker-1", runtime="containerd://1.6.20", heartbeat="t2")
+        return switched("switched")
+
+    world.hosts.answers["switch new"] = half
+
+    with pytest.raises(StepFailedError, match="not running there yet: shop/agent"):
+        apply(world.run)
+
+
+def test_an_old_status_does_not_count_as_put_back() -> None:
+    """After undoing, Ready on Docker counts only when the kubelet has reported anew."""
+    world = World()
+    world.hosts.answers["switch new"] = switched("rolled-back", "no")
+    world.hosts.answers["switch old"] = switched("restored")  # and no report follows
+
+    with pytest.raises(StepFailedError, match="could NOT be put back: .*its kubelet has not reported yet") as caught:
+        apply(world.run)
+
+    assert "/var/lib/migrator/transactions/t1" in str(caught.value)
+    assert world.node.unschedulable, "a node that could not be put back must not take pods"
+
+
+def test_a_stale_plan_changes_nothing_and_says_so() -> None:
+    """A file that changed since the plan stops the switch; the node is given back; the exit code is its own."""
+    world = World()
+    world.hosts.answers["switch new"] = switched("stale", "changed since the plan: /etc/x", changed=False)
+    world.hosts.answers["switch old"] = switched("unchanged", changed=False)
+
+    with pytest.raises(StalePlanError, match="/etc/x"):
+        apply(world.run)
+
+    assert not world.node.unschedulable
+
+
+def test_a_failure_while_staging_touches_no_pod() -> None:
+    """Before the cordon nothing in the cluster changes."""
+    world = World()
+    world.hosts.answers["stage"] = HostResult(host="worker-1", problem="no such package")
+
+    with pytest.raises(StepFailedError, match="no such package"):
+        apply(world.run)
+
+    assert world.changes == []
+
+
+def test_somebody_elses_cordon_stays_after_a_failure() -> None:
+    """Undoing does not uncordon a node that we had not cordoned."""
+    world = World(node=node(unschedulable=True))
+    world.hosts.answers["switch new"] = switched("rolled-back", "no")
+
+    with pytest.raises(StepFailedError, match="Ready on docker://20.10.24, cordoned"):
+        apply(world.run)
+
+    assert world.node.unschedulable
+
+
+def test_an_interruption_puts_the_node_back() -> None:
+    """Ctrl-C in the window undoes what was begun and is passed on."""
+    world = World()
+
+    def interrupt(_: Mapping[str, Any]) -> HostResult:
+        raise KeyboardInterrupt
+
+    world.hosts.answers["switch new"] = interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        apply(world.run)
+
+    assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
+
+
+def test_a_failed_annotation_is_undone_too() -> None:
+    """What failed late is undone in reverse order: annotation, switch, cordon."""
+    world = World()
+    annotate = world.cluster.annotate
+
+    def refuse_once(name: str, key: str, value: str | None) -> None:
+        world.cluster.annotate = annotate
+        raise MigratorError("refused")
+
+    world.cluster.annotate = refuse_once
+
+    with pytest.raises(StepFailedError, match="'annotate' failed: refused"):
+        apply(world.run)
+
+    assert world.changes[-2:] == ["annotate /var/run/dockershim.sock", "uncordon"]
+    assert [event.step for event in world.events if event.kind == "undone"] == ["annotate", "switch", "cordon"]
+
+
+def test_docker_that_will_not_retire_does_not_undo_a_migration() -> None:
+    """After the uncordon nothing is taken back; the message says that the node is migrated."""
+    lonely = situation().facts
+    world = World(facts=lonely.model_copy(update={"docker": lonely.docker.model_copy(update={"containers": ()})}))
+    world.hosts.answers["retire"] = HostResult(host="worker-1", problem="busy")
+
+    with pytest.raises(StepFailedError, match="worker-1 is migrated, but step 'retire' failed"):
+        apply(world.run)
+
+    assert world.hosts.names == ["stage", "switch new", "retire"]

@@ -1,0 +1,110 @@
+"""A drain honours budgets, waits with patience, and says who held it up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from migrator.engine import draining
+from migrator.engine.run import Event, Run
+from migrator.engine.steps import STEPS
+from migrator.errors import StepFailedError
+from migrator.model.objects import Budget, Pod
+from migrator.model.target import Target
+from migrator.planning import plan
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts
+from tests.fakes.values import node, pod, situation
+
+
+def world(
+    *pods: Pod, allow: frozenset[str] = frozenset(), budgets: list[Budget] | None = None
+) -> tuple[Run, FakeCluster, list[Event]]:
+    """Give a node with these pods, ready to be drained."""
+    cluster = FakeCluster([node()], list(pods), budgets)
+    events: list[Event] = []
+    run = Run(
+        id="t1", plan=plan.make(situation(), STEPS), target=Target(drain_timeout=60), hosts=FakeHosts({}),
+        cluster=cluster, clock=FakeClock(), allow=allow, tell=events.append,
+    )  # fmt: skip
+    return run, cluster, events
+
+
+def evictions(cluster: FakeCluster) -> list[str]:
+    """Name the pods whose eviction was asked for, in order."""
+    return [call.removeprefix("evict ") for call in cluster.calls if call.startswith("evict")]
+
+
+def test_what_stays_is_left_alone() -> None:
+    """DaemonSets' pods, mirrors of static pods and finished pods are not evicted."""
+    run, cluster, _ = world(
+        pod("web"),
+        pod("agent", owner="DaemonSet/agent"),
+        pod("edge", owner="Node/w", mirror=True),
+        pod("job", phase="Succeeded"),
+    )
+
+    draining.drain(run)
+
+    assert evictions(cluster) == ["shop/web"]
+
+
+def test_a_refused_eviction_is_asked_for_again() -> None:
+    """A budget that allows none now is asked every five seconds, until it does."""
+    budget = Budget(namespace="shop", name="web", match_labels={"app": "web"}, disruptions_allowed=0)
+    run, cluster, events = world(pod("web"), budgets=[budget])
+    cluster.refuse = {"shop/web"}
+    run = replace(run, clock=FakeClock(on_sleep=lambda time: cluster.refuse.clear() if time >= 11 else None))
+
+    draining.drain(run)
+
+    assert evictions(cluster) == ["shop/web"] * 4
+    assert "waits for PodDisruptionBudget web (0 disruptions allowed)" in events[0].message
+
+
+def test_a_budget_that_never_allows_ends_the_drain() -> None:
+    """After the deadline the message names the pod and the budget."""
+    run, cluster, _ = world(pod("web"))
+    cluster.refuse = {"shop/web"}
+
+    with pytest.raises(StepFailedError, match=r"not empty after 60 s: shop/web \(a PodDisruptionBudget\)"):
+        draining.drain(run)
+
+
+def test_a_pod_that_never_ends_ends_the_drain() -> None:
+    """A pod that accepted its eviction is not evicted again, and named when time is up."""
+    run, cluster, _ = world(pod("web"))
+    cluster.stuck = {"shop/web"}
+
+    with pytest.raises(StepFailedError, match=r"shop/web \(does not end\)"):
+        draining.drain(run)
+
+    assert evictions(cluster) == ["shop/web"]
+
+
+def test_an_api_server_that_stumbles_does_not_fail_the_drain() -> None:
+    """Errors are waited out."""
+    run, cluster, _ = world(pod("web"))
+    cluster.failures = ["down", "down", "down"]
+
+    draining.drain(run)
+
+    assert cluster.pods == {}
+
+
+@pytest.mark.parametrize(
+    ("late", "check"), [(pod("late", empty_dirs=("d",)), "local-storage"), (pod("late", owner=""), "unmanaged-pods")]
+)
+def test_a_pod_that_came_since_the_plan_needs_consent_too(late: Pod, check: str) -> None:
+    """Nothing is evicted when one of the pods needs a consent that was not given; with it, all leave."""
+    run, cluster, _ = world(pod("web"), late)
+
+    with pytest.raises(StepFailedError, match="shop/late came after the plan"):
+        draining.drain(run)
+    assert evictions(cluster) == []
+
+    allowed, cluster, _ = world(pod("web"), late, allow=frozenset({check}))
+    draining.drain(allowed)
+    assert cluster.pods == {}

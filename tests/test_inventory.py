@@ -1,0 +1,100 @@
+"""The inventory is read by Ansible itself; mistakes in it get one clear message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migrator import inventory
+from migrator.errors import InventoryError
+
+GOOD = """all:
+  vars: {migrator_kubeconfig: admin.conf}
+  children:
+    workers:
+      hosts:
+        a: {ansible_host: 192.0.2.1}
+        b: {migrator_node_name: node-b, migrator_allow: [local-storage], migrator_drain_timeout: 60}
+"""
+
+
+def written(folder: Path, text: str, name: str = "inventory.yml") -> Path:
+    """Write an inventory."""
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_hosts_and_settings(tmp_path: Path) -> None:
+    """Hosts come in order, settings from any level; a relative kubeconfig starts at the inventory."""
+    found = inventory.load(written(tmp_path, GOOD))
+
+    assert [(host.name, host.node) for host in found.hosts] == [("a", "a"), ("b", "node-b")]
+    assert found.hosts[0].target.kubeconfig == str(tmp_path / "admin.conf")
+    assert found.hosts[1].target.allow == ("local-storage",)
+    assert found.hosts[1].target.drain_timeout == 60
+
+
+def test_any_form_that_ansible_reads(tmp_path: Path) -> None:
+    """An INI file with a range of hosts is an inventory too."""
+    found = inventory.load(written(tmp_path, "[workers]\nw-[1:3] migrator_ready_timeout=90\n", "hosts.ini"))
+
+    assert [host.name for host in found.hosts] == ["w-1", "w-2", "w-3"]
+    assert found.hosts[0].target.ready_timeout == 90
+
+
+def test_nodes_are_chosen_by_either_name(tmp_path: Path) -> None:
+    """`--node` takes the inventory's name and the cluster's."""
+    found = inventory.load(written(tmp_path, GOOD))
+
+    assert [host.name for host in found.select(("node-b",))] == ["b"]
+    assert [host.name for host in found.select(("b", "a"))] == ["a", "b"]
+    assert len(found.select(())) == 2
+
+
+def test_an_unknown_node_is_told_with_those_that_exist(tmp_path: Path) -> None:
+    """The message names the hosts, and the nearest."""
+    found = inventory.load(written(tmp_path, GOOD))
+
+    with pytest.raises(InventoryError, match=r"--node node-c: .*did you mean node-b\?.*it has: a, b"):
+        found.select(("node-c",))
+
+
+MISTAKES = {
+    "not YAML": ("all:\n  hosts:\n    a: [\n", r"line \d+"),
+    "tabs": ("all:\n\thosts: {}\n", r"line 2"),
+    "no hosts": ("all: {children: {workers: {}}}\n", "has no hosts"),
+    "an unknown variable": ("all: {hosts: {a: {migrator_drain_timout: 5}}}\n", r"host a: unknown variable migrator_drain_timout \(did you mean migrator_drain_timeout\?\)"),
+    "a wrong type": ("all: {hosts: {a: {migrator_drain_timeout: soon}}}\n", r"host a: migrator_drain_timeout='soon'"),
+    "too small": ("all: {hosts: {a: {migrator_ready_timeout: 0}}}\n", r"migrator_ready_timeout=0"),
+    "another runtime": ("all: {hosts: {a: {migrator_runtime: rkt}}}\n", r"migrator_runtime='rkt'.*'containerd'"),
+    "a template": ("all: {hosts: {a: {migrator_node_name: '{{ x }}'}}}\n", r"migrator_node_name is a template"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named(text: str, said: str, tmp_path: Path) -> None:
+    """File, place, what was found and what is allowed."""
+    path = written(tmp_path, text)
+
+    with pytest.raises(InventoryError, match=said) as caught:
+        inventory.load(path)
+    assert str(path) in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Nobody should have to run it three times to find three mistakes."""
+    text = "all: {hosts: {a: {migrator_x: 1}, b: {migrator_drain_timeout: x, migrator_y: 2}}}\n"
+
+    with pytest.raises(InventoryError) as caught:
+        inventory.load(written(tmp_path, text))
+
+    assert all(name in str(caught.value) for name in ("migrator_x", "migrator_y", "migrator_drain_timeout"))
+
+
+def test_a_missing_inventory_is_told(tmp_path: Path) -> None:
+    """The path, and where to see one."""
+    with pytest.raises(InventoryError, match=r"there is no such inventory; inventory\.example"):
+        inventory.load(tmp_path / "none.yml")
