@@ -82,7 +82,7 @@ _OWN_WORDS = {"kubectl": 1, "run": 1, "ssh": 2}
 """Commands that take another command's words, and how many of ours come before those."""
 
 
-def _marked(argv: list[str]) -> list[str]:
+def marked(argv: list[str]) -> list[str]:
     """Put `--` before another command's words, so that its options are not taken for ours."""
     ours = _OWN_WORDS.get(argv[0], 0) if argv else 0
     return argv if not ours or argv[ours : ours + 1] in (["--"], ["-h"]) else [*argv[:ours], "--", *argv[ours:]]
@@ -113,7 +113,7 @@ def _logs(settings: Settings, ours: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     try:
-        arguments = _parser().parse_args(_marked(sys.argv[1:]))
+        arguments = _parser().parse_args(marked(sys.argv[1:]))
         arguments.action(Settings(), arguments)
     except LabError as error:
         sys.exit(f"lab: {error}")

@@ -216,7 +216,7 @@ def test_a_failed_annotation_is_undone_too() -> None:
     world = World()
     annotate = world.cluster.annotate
 
-    def refuse_once(name: str, key: str, value: str | None) -> None:
+    def refuse_once(*_: object) -> None:
         world.cluster.annotate = annotate
         raise MigratorError("refused")
 

@@ -86,4 +86,4 @@ def test_a_setting_that_makes_no_sense_is_told(value: str, monkeypatch: pytest.M
 )
 def test_options_of_another_command_are_not_ours(given: list[str], parsed: list[str]) -> None:
     """`lab kubectl -n shop` hands `-n` to kubectl."""
-    assert command._marked(given) == parsed
+    assert command.marked(given) == parsed

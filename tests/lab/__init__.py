@@ -1,0 +1,1 @@
+"""Tests on real nodes; numbered, because the first ones want the base state and leave it."""

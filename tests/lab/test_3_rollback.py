@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.lab.conftest import Lab
@@ -24,7 +26,7 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize(("line", "step"), SABOTAGE.values(), ids=SABOTAGE)
-def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fresh_lab: Lab, tmp_path) -> None:
+def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fresh_lab: Lab, tmp_path: Path) -> None:
     """Exit 13, the message says why and where the node is; files, containers and schedulability are as before."""
     fresh_lab.on(
         NODE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -25,9 +24,7 @@ class Migrated:
         planned = lab.migrator("plan", "--node", NODE, "-o", "json", *CONSENT, lab.inventory)
         assert planned.returncode == 0, planned.stderr
         (self.plan,) = json.loads(planned.stdout)["nodes"]
-        started = time.monotonic()
         self.applied = lab.migrator("apply", "--node", NODE, "--yes", *CONSENT, lab.inventory)
-        print(f"apply: {time.monotonic() - started:.0f} s")
         lab.all_available()
 
     def pod(self, app: str, *, node: str = NODE, namespace: str = "shop") -> dict[str, Any]:
