@@ -14,6 +14,10 @@ from lab import shell
 from lab.settings import GATEWAY, SPARE, Settings
 
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python warns of a process that outlives the object standing for it; ours are meant to."""
+
+
 def inside(settings: Settings, argv: Sequence[str | Path]) -> list[str]:
     """Give the command line that runs `argv` in the lab's namespace."""
     return ["ip", "netns", "exec", settings.name, *(str(word) for word in argv)]
@@ -85,7 +89,7 @@ def start(settings: Settings, argv: Sequence[str | Path], *, log: Path) -> subpr
     """Start a long-lived process in the namespace, detached from this one, its output in `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             inside(settings, argv),
             stdin=subprocess.DEVNULL,
             stdout=sink,
@@ -93,3 +97,5 @@ def start(settings: Settings, argv: Sequence[str | Path], *, log: Path) -> subpr
             start_new_session=True,
             cwd="/",
         )
+    _started.append(process)
+    return process

@@ -8,18 +8,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrator.cli import options, wiring
+from migrator.cli import options
 from migrator.cli.plan import refuse
-from migrator.engine.apply import apply
-from migrator.engine.run import Event, Run
 from migrator.errors import UsageError
-from migrator.model.plan import NodePlan, Plan
-from migrator.report import text
+
+if TYPE_CHECKING:
+    from migrator.cli.wiring import Doors
+    from migrator.engine.run import Event
+    from migrator.model.plan import NodePlan, Plan
 
 
 class WallClock:
@@ -35,9 +35,7 @@ class WallClock:
 
 
 def command(
-    inventory: Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")] = (
-        wiring.DEFAULT_INVENTORY
-    ),
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
     node: options.Nodes = None,
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
@@ -45,6 +43,9 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Migrate nodes, one after the other: show the plan, ask, and do it."""
+    from migrator.cli import wiring
+    from migrator.report import text
+
     doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [])
     plan = doors.plan()
     as_json = output is options.Output.JSON
@@ -76,7 +77,10 @@ def _ask(todo: list[NodePlan], *, yes: bool) -> None:
         raise UsageError("nothing was changed")
 
 
-def _apply_one(doors: wiring.Doors, plan: NodePlan, tell: Callable[[Event], None]) -> None:
+def _apply_one(doors: Doors, plan: NodePlan, tell: Callable[[Event], None]) -> None:
+    from migrator.engine.apply import apply
+    from migrator.engine.run import Run
+
     host = next(entry for entry in doors.chosen if entry.name == plan.host)
     apply(
         Run(

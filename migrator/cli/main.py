@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -36,8 +37,14 @@ def _options(
     """Move Kubernetes nodes from one container runtime to another without losing anything."""
 
 
+def _interrupt(*_: object) -> None:
+    """Treat a termination like Ctrl-C: a node in work is put back before the program ends."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)
     except MigratorError as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+DEFAULT_INVENTORY = Path("inventory.yml")
 
 
 class Output(StrEnum):
@@ -15,6 +18,7 @@ class Output(StrEnum):
     JSON = "json"
 
 
+Inventory = Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")]
 Nodes = Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be given several times.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig of an administrator of the cluster.")]
 Allow = Annotated[list[str] | None, typer.Option("--allow", help="Waive the check with this id.")]

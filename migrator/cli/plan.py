@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrator.cli import options, wiring
+from migrator.cli import options
 from migrator.errors import PlanRefusedError
-from migrator.model.plan import Plan
-from migrator.report import text
+
+if TYPE_CHECKING:
+    from migrator.model.plan import Plan
 
 
 def command(
-    inventory: Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")] = (
-        wiring.DEFAULT_INVENTORY
-    ),
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
     node: options.Nodes = None,
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
@@ -26,6 +24,9 @@ def command(
     ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
+    from migrator.cli import wiring
+    from migrator.report import text
+
     plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or []).plan()
     print(plan.model_dump_json(indent=2) if output is options.Output.JSON else text.plan(plan))
     refuse(plan)

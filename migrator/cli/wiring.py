@@ -14,8 +14,6 @@ from migrator.inventory import Host
 from migrator.model.plan import Plan
 from migrator.planning import checks
 
-DEFAULT_INVENTORY = Path("inventory.yml")
-
 
 @dataclass(frozen=True)
 class Doors:
@@ -43,8 +41,8 @@ def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collect
         raise InventoryError(f"{path}: the hosts belong to different clusters; choose those of one with --node")
     from_inventory, context = next(iter(targets))
     # Imported late: these two take most of the start-up time, and a wrong inventory should be told at once.
-    from migrator.cluster import kube  # noqa: PLC0415
-    from migrator.hosts.runner import AnsibleHosts  # noqa: PLC0415
+    from migrator.cluster import kube
+    from migrator.hosts.runner import AnsibleHosts
 
     cluster = kube.connect(kubeconfig or from_inventory, context)
     timeout = max(host.target.connect_timeout for host in chosen)

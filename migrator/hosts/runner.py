@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,28 @@ _ADVICE = (
 """What Ansible or SSH says, and what a person can do about it."""
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let what is begun on a host end before Ctrl-C or a termination takes effect, as `KeyboardInterrupt`.
+
+    A playbook that went on behind the back of whoever undoes it would be worse than one that is waited for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda it, _: came.append(it)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 @dataclass
 class _Collected:
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -63,18 +88,20 @@ class AnsibleHosts:
 
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
         with tempfile.TemporaryDirectory(prefix="migrator-") as folder:
-            run = ansible_runner.run(
-                private_data_dir=folder,
-                playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
-                inventory=str(self._inventory),
-                limit=",".join(hosts),
-                extravars=dict(variables),
-                forks=self._forks,
-                envvars=self._environment(),
-                event_handler=on_event,
-                quiet=True,
-                rotate_artifacts=0,
-            )
+            with _interrupts_held():
+                run = ansible_runner.run(
+                    private_data_dir=folder,
+                    playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
+                    inventory=str(self._inventory),
+                    limit=",".join(hosts),
+                    extravars=dict(variables),
+                    forks=self._forks,
+                    envvars=self._environment(),
+                    event_handler=on_event,
+                    cancel_callback=lambda: False,  # else it would set signal handlers, for good
+                    quiet=True,
+                    rotate_artifacts=0,
+                )
             said = Path(run.stdout.name).read_text(errors="replace") if run.status != "successful" else ""
         return {host: _result(host, entry, said) for host, entry in collected.items()}
 
