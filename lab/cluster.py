@@ -25,6 +25,7 @@ from lab import (
     network,
     qemu,
     services,
+    tools,
     waiting,
     workloads,
 )
@@ -69,6 +70,7 @@ def up(settings: Settings) -> None:
         with _timed(settings, "artefacts"):
             programs = kubernetes.programs(settings)
             image = guest_image.guest_image(settings)
+            tools.tools(settings)
             services.package_repository(settings)
             images.layouts(settings)
         wanted = key(settings, image)
@@ -91,7 +93,7 @@ def key(settings: Settings, image: Path) -> str:
             "workloads": workloads.manifest(),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
             "control plane": controlplane.kubeadm_config(Path()),
-            "recipe": "1",
+            "recipe": "2",
         }
     )
 
@@ -110,6 +112,7 @@ def _start_anew(settings: Settings, image: Path, programs: Path, key: str) -> No
     shutil.rmtree(settings.state, ignore_errors=True)
     (settings.state / "logs").mkdir(parents=True)
     settings.programs.symlink_to(programs)
+    settings.tools.symlink_to(tools.tools(settings))
     network.create(settings)
     for node in settings.nodes:
         qemu.create_disk(settings, node, image)

@@ -97,7 +97,7 @@ def start(settings: Settings) -> None:
     pki = folder / "pki"
     network.start(
         settings,
-        ["etcd", "--name", "lab", "--data-dir", settings.state / "etcd", "--unsafe-no-fsync",
+        [settings.tools / "etcd", "--name", "lab", "--data-dir", settings.state / "etcd", "--unsafe-no-fsync",
          "--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD,
          "--listen-peer-urls", f"http://{GATEWAY}:2380", "--initial-advertise-peer-urls", f"http://{GATEWAY}:2380",
          "--initial-cluster", f"lab=http://{GATEWAY}:2380", "--logger", "zap"],
@@ -171,14 +171,15 @@ def kubectl(settings: Settings, arguments: Sequence[str | Path], *, stdin: str |
 def save_etcd(settings: Settings, target: Path) -> None:
     """Write a consistent copy of etcd's data to `target`."""
     target.unlink(missing_ok=True)
-    _inside(settings, ["etcdctl", "--endpoints", _ETCD, "snapshot", "save", target])
+    _inside(settings, [settings.tools / "etcdctl", "--endpoints", _ETCD, "snapshot", "save", target])
 
 
 def restore_etcd(settings: Settings, source: Path) -> None:
     """Replace etcd's data by a copy. etcd must not run."""
     shutil.rmtree(settings.state / "etcd", ignore_errors=True)
     shell.run(
-        ["etcdctl", "snapshot", "restore", source, "--data-dir", settings.state / "etcd", "--name", "lab",
+        [settings.tools / "etcdctl", "snapshot", "restore", source,
+         "--data-dir", settings.state / "etcd", "--name", "lab",
          "--initial-cluster", f"lab=http://{GATEWAY}:2380",
          "--initial-advertise-peer-urls", f"http://{GATEWAY}:2380"],
         env={"ETCDCTL_API": "3", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},

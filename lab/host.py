@@ -35,9 +35,6 @@ NEEDS = (
     Need("sysctl", "procps", "turns on forwarding inside that namespace"),
     Need("ssh", "openssh-client", "reaches the guests"),
     Need("openssl", "openssl", "makes the registry's certificate"),
-    Need("etcd", "etcd-server", "stores the cluster's state"),
-    Need("etcdctl", "etcd-client", "saves and restores that state"),
-    Need("docker-registry", "docker-registry", "serves images to the guests"),
     Need("skopeo", "skopeo", "puts images into that registry"),
 )
 FILES = (

@@ -13,7 +13,6 @@ from pathlib import Path
 from lab import shell
 from lab.settings import GATEWAY, SPARE, Settings
 
-
 _started: list[subprocess.Popen[bytes]] = []
 """Kept, because Python warns of a process that outlives the object standing for it; ours are meant to."""
 

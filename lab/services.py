@@ -37,7 +37,7 @@ def start(settings: Settings) -> None:
         log=logs / "packages.log",
     )
     config = _registry_config(settings)
-    network.start(settings, ["docker-registry", "serve", config], log=logs / "registry.log")
+    network.start(settings, [settings.tools / "docker-registry", "serve", config], log=logs / "registry.log")
     waiting.until(
         lambda: _registry_answers(settings), f"the registry answers (its log: {logs / 'registry.log'})", seconds=60
     )

@@ -106,5 +106,10 @@ class Settings:
         return self.state / "bin"
 
     @property
+    def tools(self) -> Path:
+        """Etcd and the registry, likewise."""
+        return self.state / "tools"
+
+    @property
     def ssh_key(self) -> Path:
         return self.cache / "keys" / "id_ed25519"
