@@ -26,6 +26,7 @@ def stage(run: Run) -> str:
         {
             "containerd_config": _encoded(config),
             "containerd_install": run.plan.installs,
+            "containerd_start": run.plan.starts,
             "images_carry": list(run.plan.images),
         },
     )

@@ -86,6 +86,8 @@ class NodePlan(Value):
     files: tuple[FileChange, ...] = ()
     installs: bool = False
     """Whether the new runtime's package has to be installed first."""
+    starts: bool = False
+    """Whether the new runtime has to be started before images can be carried into it."""
     images: tuple[str, ...] = ()
     """Images to carry from Docker's store into the new runtime's."""
     staying: tuple[str, ...] = ()

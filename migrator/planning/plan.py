@@ -24,6 +24,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         target=f"{situation.target.runtime}://{target}",
         endpoint=containerd.ENDPOINT,
         installs=not situation.facts.containerd.version,
+        starts=not situation.facts.containerd.active,
         staying=tuple(sorted(pod.full_name for pod in situation.pods if pod.stays and not pod.finished)),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         cordoned_before=situation.node.unschedulable,

@@ -152,6 +152,8 @@ class Switch:
             self.timed("remove Kubernetes' containerd containers", remove_cri_containers)
         if "write files" in begun:
             self.timed("put files back", self.restore_files)
+        if "enable containerd at boot" in begun:
+            self.timed("keep containerd from starting at boot", lambda: run(["systemctl", "disable", CONTAINERD]))
         if "start containerd" in begun:
             self.timed("restart containerd", lambda: run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS))
         self.timed("start Docker", lambda: run(["systemctl", "start", DOCKER], timeout=START_SECONDS))
@@ -259,6 +261,9 @@ class Switch:
 
         Docker's other containers live on: they are children of shims, not of containerd.
         """
+        if run(["systemctl", "is-enabled", "--quiet", CONTAINERD], check=False)[0] != 0:
+            self.journal.write("enable containerd at boot")
+            run(["systemctl", "enable", CONTAINERD])
         run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS)
         deadline = time.time() + START_SECONDS
         while True:

@@ -1,0 +1,50 @@
+"""The lab itself: it comes up again after a crash, and leaves nothing when it goes down."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from lab import cluster, network
+from tests.lab.conftest import Lab
+
+
+def named(lab: Lab, *names: str) -> list[int]:
+    """Give the lab's processes of these names, as the kernel abbreviates them."""
+    pids = network.processes(lab.settings)
+    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() in names]
+
+
+def test_up_works_after_a_crash(lab: Lab) -> None:
+    """With a guest and etcd killed, `up` brings the base state back."""
+    victims = [named(lab, "qemu-system-x86")[0], *named(lab, "etcd")]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+
+    cluster.up(lab.settings)
+
+    assert {name: lab.node(name)["runtime"].split(":")[0] for name in ("worker-1", "worker-2")} == {
+        "worker-1": "docker",
+        "worker-2": "docker",
+    }
+    lab.all_available()
+
+
+def test_down_leaves_nothing(lab: Lab) -> None:
+    """No process, namespace, socket or mount of the lab is left; `status` says that it is down."""
+    pids = network.processes(lab.settings)
+    assert pids
+
+    cluster.down(lab.settings)
+
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists() and state(pid) != "Z"] == []
+    assert not network.exists(lab.settings)
+    assert not lab.settings.sockets.exists()
+    assert str(lab.settings.cache) not in Path("/proc/mounts").read_text()
+    assert cluster.status(lab.settings) == ["the lab is down"]
+
+
+def state(pid: int) -> str:
+    """Give a process's state letter; "Z" is one that ended and waits for its parent, this very test."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
