@@ -94,6 +94,16 @@ def test_a_plan_survives_json() -> None:
     assert Plan.model_validate(json.loads(made.model_dump_json())) == made
 
 
+def test_a_plan_shows_no_password() -> None:
+    """A configuration with credentials blocks, and nothing of it stands in the plan."""
+    config = 'version = 2\n[plugins.x.auth]\npassword = "hunter2"\n'
+
+    made = plan.make(situation(facts=facts(files=files(containerd=config))), STEPS)
+
+    assert made.blockers
+    assert "hunter2" not in made.model_dump_json()
+
+
 def test_a_missing_file_shows_as_new() -> None:
     """The diff of a file that is not there yet starts at /dev/null."""
     made = plan.make(situation(), STEPS)

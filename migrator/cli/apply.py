@@ -55,11 +55,19 @@ def command(
     todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
         _ask(todo, yes=yes)
-    for entry in todo:
-        _apply_one(doors, entry, _teller(as_json=as_json))
+    for number, entry in enumerate(todo):
+        # The first was looked at just now; the others' pods may have moved while their neighbours were drained.
+        current = _look_again(doors, entry) if number else entry
+        _apply_one(doors, current, _teller(as_json=as_json))
     if as_json:
         print(json.dumps({"applied": [entry.node for entry in todo], "plan": _plain(plan)}))
     return 0
+
+
+def _look_again(doors: Doors, shown: NodePlan) -> NodePlan:
+    plan = doors.plan_again(shown)
+    refuse(plan)
+    return plan.nodes[0]
 
 
 def _plain(plan: Plan) -> object:

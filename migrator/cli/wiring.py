@@ -8,10 +8,10 @@ from pathlib import Path
 
 from migrator import inventory, survey
 from migrator.cluster import Cluster
-from migrator.errors import InventoryError, UsageError
+from migrator.errors import InventoryError, StalePlanError, UsageError
 from migrator.hosts import Hosts
 from migrator.inventory import Host
-from migrator.model.plan import Plan
+from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks
 
 
@@ -27,6 +27,18 @@ class Doors:
     def plan(self) -> Plan:
         """Look at the chosen nodes and plan them."""
         return survey.survey(self.chosen, self.hosts, self.cluster, self.allow)
+
+    def plan_again(self, shown: NodePlan) -> Plan:
+        """Look at one node again, whose plan was shown some time ago.
+
+        Raises `StalePlanError` when other files would be written now than were shown.
+        """
+        host = next(host for host in self.chosen if host.name == shown.host)
+        plan = survey.survey([host], self.hosts, self.cluster, self.allow)
+        moved = {file.path for node in plan.nodes for file in {*node.files} ^ {*shown.files}}
+        if moved:
+            raise StalePlanError(f"{shown.node}: changed since the plan was shown: {', '.join(sorted(moved))}")
+        return plan
 
 
 def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collection[str]) -> Doors:

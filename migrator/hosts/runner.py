@@ -91,6 +91,8 @@ class AnsibleHosts:
             with _interrupts_held():
                 run = ansible_runner.run(
                     private_data_dir=folder,
+                    # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
+                    project_dir=str(Path.cwd()),
                     playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
                     inventory=str(self._inventory),
                     limit=",".join(hosts),
@@ -102,7 +104,10 @@ class AnsibleHosts:
                     quiet=True,
                     rotate_artifacts=0,
                 )
-            said = Path(run.stdout.name).read_text(errors="replace") if run.status != "successful" else ""
+            said = ""
+            if run.status != "successful":
+                with run.stdout as printed:
+                    said = printed.read()
         return {host: _result(host, entry, said) for host, entry in collected.items()}
 
     def _environment(self) -> dict[str, str]:

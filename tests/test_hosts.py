@@ -1,0 +1,62 @@
+"""The door to hosts: real Ansible against this machine, and what it makes of failures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from migrator.hosts import runner
+
+SAID = {
+    "Failed to connect to the host via ssh: u@h: Permission denied (publickey).": "SSH refuses the key or the user",
+    "Task failed: Missing sudo password": "the user may not use sudo without a password",
+    "ssh: Could not resolve hostname h: Name or service not known": "the name does not resolve",
+    "ssh: connect to host h port 22: Connection refused": "nothing listens for SSH there",
+    "ssh: connect to host h port 22: Connection timed out": "the host does not answer",
+}
+
+
+@pytest.mark.parametrize(("text", "advice"), SAID.items(), ids=SAID.values())
+def test_a_failure_says_what_to_do(text: str, advice: str) -> None:
+    """The advice comes first, then the cause in Ansible's words."""
+    told = runner.explain(text)
+
+    assert told.startswith(advice)
+    assert text.rsplit(": ", maxsplit=1)[-1] in told
+
+
+def test_an_unknown_failure_is_passed_on_in_one_line() -> None:
+    """Long and wrapped texts become one readable paragraph."""
+    assert runner.explain("first\n  second") == "first second"
+    assert len(runner.explain("x" * 5000)) < 500
+    assert runner.explain("") == "Ansible gave no reason"
+
+
+def test_a_host_that_is_not_there_gets_a_result(tmp_path: Path) -> None:
+    """Every host asked for has an answer, an unreachable one its problem."""
+    path = tmp_path / "inventory.yml"
+    path.write_text("all: {hosts: {gone: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
+
+    (result,) = runner.AnsibleHosts(path, connect_timeout=5).play("inspect", ["gone"], {}).values()
+
+    assert result.host == "gone"
+    assert "nothing listens for SSH there" in result.problem
+
+
+def test_an_interrupt_waits_for_the_step_in_hand(tmp_path: Path) -> None:
+    """Ctrl-C during a playbook lets it end, then is raised; and the usual handler is back afterwards."""
+    path = tmp_path / "inventory.yml"
+    path.write_text("all: {hosts: {gone: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
+    before = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.AnsibleHosts(path, connect_timeout=5).play("inspect", ["gone"], {})
+
+    timer.join()
+    assert signal.getsignal(signal.SIGINT) is before
