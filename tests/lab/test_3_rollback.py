@@ -48,4 +48,7 @@ def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fres
     assert fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum") == files
     assert fresh_lab.on(NODE, "ctr -n k8s.io tasks list -q").strip() == ""
     fresh_lab.all_available()
+    agent = next(pod for pod in fresh_lab.pods(NODE) if pod["metadata"]["labels"].get("app") == "agent")
+    name = agent["metadata"]["name"]
+    assert fresh_lab.kubectl("-n", "shop", "logs", name).strip() == f"agent on {name}"
     fresh_lab.on(NODE, f"rm {HOOK}\nsystemctl daemon-reload\nsystemctl restart containerd\n")

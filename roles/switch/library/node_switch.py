@@ -68,6 +68,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -328,22 +329,43 @@ def cri_plugin():
 def remove_cri_containers():
     """Remove what the kubelet started in containerd before the switch was undone, with what it held.
 
-    containerd may be unable to answer; then nothing of it runs that could be asked for, and its shims are told apart
-    by the CRI namespace in their command line.
+    containerd may be unable to answer by now; what runs in the pods' cgroups is ended all the same.
     """
     code, out, _ = ctr(["containers", "list", "--quiet"], check=False)
     containers = out.split() if code == 0 else []
-    for container in containers:
-        ctr(["tasks", "kill", "--signal", "SIGKILL", "--all", container], check=False)
+    namespaces = network_namespaces(containers)
+    end_pod_processes()
     for container in containers:
         ctr(["tasks", "delete", "--force", container], check=False)
         ctr(["containers", "delete", container], check=False)
-    if code != 0:
-        run(["pkill", "-KILL", "-f", "containerd-shim-runc-v2 -namespace k8s.io "], check=False)
     release_addresses(containers)
-    for path in glob.glob("/run/netns/cni-*") if containers else []:
+    for path in namespaces:
         run(["umount", path], check=False)
-        os.unlink(path)
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+def network_namespaces(containers):
+    """Give the paths of the network namespaces that CRI made for these containers."""
+    found = set()
+    for container in containers:
+        code, out, _ = ctr(["containers", "info", container], check=False)
+        spec = json.loads(out).get("Spec") or {} if code == 0 else {}
+        for entry in (spec.get("linux") or {}).get("namespaces") or []:
+            path = entry.get("path", "")
+            if entry.get("type") == "network" and os.path.basename(path).startswith("cni-"):
+                found.add(path)
+    return sorted(found)
+
+
+def end_pod_processes():
+    """Kill every process in a pod's cgroup; Docker's were removed before, so these are the new runtime's."""
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            if b"/kubepods" in (read_bytes(folder + "/cgroup") or b""):
+                os.kill(int(os.path.basename(folder)), signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it ended by itself
 
 
 def undo(switch, result, good):
@@ -351,7 +373,7 @@ def undo(switch, result, good):
     try:
         switch.back()
         result["outcome"] = good
-    except NodeError as error:
+    except Exception as error:  # whatever it is, the user must hear that the node is neither old nor new
         result.update(outcome="broken", cause="{}; then putting it back failed: {}".format(result["cause"], error))
 
 
@@ -391,7 +413,7 @@ def main():
         switch.forward()
         switch.journal.write("done")
         result["outcome"] = "switched"
-    except NodeError as error:
+    except Exception as error:  # a bug of ours must not leave a node half switched either
         result["cause"] = str(error)
         undo(switch, result, "rolled-back")
     module.exit_json(**result)
