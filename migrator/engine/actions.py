@@ -14,6 +14,8 @@ from migrator.model.plan import FileChange
 from migrator.planning.translate import containerd
 
 _SWITCH_TASK = "Switch the node's container runtime"
+_PUT_BACK_SECONDS = 600.0
+"""Patience with a node that goes back, whatever `ready_timeout` says: giving up early would leave it cordoned."""
 _CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
@@ -84,7 +86,7 @@ def switch_back(run: Run) -> str:
         run,
         lambda: _lacking(run, runtime, old_heartbeat),
         f"{run.plan.node} to be Ready on {runtime}",
-        seconds=run.target.ready_timeout,
+        seconds=_PUT_BACK_SECONDS,
     )
     return f"Ready on {run.cluster.node(run.plan.node).runtime}"
 
