@@ -98,3 +98,12 @@ def test_a_missing_inventory_is_told(tmp_path: Path) -> None:
     """The path, and where to see one."""
     with pytest.raises(InventoryError, match=r"there is no such inventory; inventory\.example"):
         inventory.load(tmp_path / "none.yml")
+
+
+def test_the_example_is_an_inventory(tmp_path: Path) -> None:
+    """What the README tells people to copy is read without a complaint."""
+    example = Path(__file__).parents[1] / "inventory.example"
+
+    found = inventory.load(written(tmp_path, example.read_text()))
+
+    assert [host.node for host in found.hosts] == ["worker-1", "worker-2.example.org"]

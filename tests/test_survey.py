@@ -1,0 +1,78 @@
+"""Nodes are looked at from both sides; one that cannot be planned keeps no other from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.cli.wiring import Doors
+from migrator.errors import StalePlanError
+from migrator.hosts import HostResult
+from migrator.inventory import Host
+from migrator.model.facts import NodeFacts
+from migrator.model.plan import Plan
+from migrator.model.target import Target
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts
+from tests.fakes.values import facts, files, node, pod
+
+READ = "inspect : Read the node"
+
+
+def read(value: NodeFacts) -> HostResult:
+    """Give what the inspect playbook returns for these facts."""
+    return HostResult(host="worker-1", results={READ: {"node": value.model_dump(mode="json")}})
+
+
+def doors(result: HostResult, *names: str) -> Doors:
+    """Give doors to hosts of these names, all answering alike, and a cluster that knows worker-1."""
+    chosen = tuple(Host(name=name, target=Target()) for name in names or ("worker-1",))
+    return Doors(chosen, FakeHosts({"inspect": result}), FakeCluster([node()], [pod("web")]), frozenset())
+
+
+def test_facts_and_objects_become_a_plan() -> None:
+    """One round trip to the hosts, and a node to migrate."""
+    it = doors(read(facts()))
+
+    plan = it.plan()
+
+    assert [entry.node for entry in plan.nodes if entry.changes] == ["worker-1"]
+    assert it.hosts.names == ["inspect"]
+
+
+def test_a_host_that_is_no_node_is_told_with_those_that_are() -> None:
+    """The others are planned all the same."""
+    plan = doors(read(facts()), "worker-9", "worker-1").plan()
+
+    assert [entry.node for entry in plan.nodes] == ["worker-1"]
+    assert "no Node worker-9; it has: worker-1" in plan.unplanned[0].problem
+
+
+PROBLEMS = {
+    "unreachable": (HostResult(host="worker-1", problem="the host does not answer"), "does not answer"),
+    "not root": (read(NodeFacts(schema_version=1, root=False)), "sudo has to be allowed"),
+    "another schema": (HostResult(host="worker-1", results={READ: {"node": {"schema_version": 99}}}), "no facts of the schema"),
+    "no facts": (HostResult(host="worker-1"), "no facts of the schema"),
+    "broken facts": (HostResult(host="worker-1", results={READ: {"node": {"schema_version": 1}}}), "do not fit their schema"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("result", "said"), PROBLEMS.values(), ids=PROBLEMS)
+def test_a_host_that_cannot_be_read_is_told(result: HostResult, said: str) -> None:
+    """The problem stands in the plan, which then has no node."""
+    plan = doors(result).plan()
+
+    assert plan.nodes == ()
+    assert said in plan.unplanned[0].problem
+
+
+def test_a_node_that_changed_since_it_was_shown_is_refused() -> None:
+    """Other bytes than the user agreed to are not written; pods that moved are no reason."""
+    shown = doors(read(facts())).plan().nodes[0]
+
+    later = doors(read(facts()))
+    later.cluster.pods.clear()
+    assert isinstance(later.plan_again(shown), Plan)
+
+    changed = facts(files=files(default="KUBELET_EXTRA_ARGS=--v=4\n"))
+    with pytest.raises(StalePlanError, match="/etc/default/kubelet"):
+        doors(read(changed)).plan_again(shown)
