@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -53,12 +54,12 @@ class World:
 
     def switch(self, _: Mapping[str, Any]) -> HostResult:
         """Succeed: the kubelet reports containerd."""
-        self._report("containerd://1.6.20", "t2")
+        self._report("containerd://1.6.20", "2026-01-01T01:00:00Z")
         return switched("switched")
 
     def switch_back(self, _: Mapping[str, Any]) -> HostResult:
         """Go back: the kubelet reports Docker."""
-        self._report("docker://20.10.24", "t3")
+        self._report("docker://20.10.24", "2026-01-01T02:00:00Z")
         return switched("restored")
 
     def _report(self, runtime: str, heartbeat: str) -> None:
@@ -122,7 +123,7 @@ def test_a_node_that_never_gets_ready_goes_back() -> None:
     world = World()
 
     def sick(_: Mapping[str, Any]) -> HostResult:
-        world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="t2")
+        world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
     world.hosts.answers["switch new"] = sick
@@ -140,7 +141,7 @@ def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
     world = World()
 
     def half(_: Mapping[str, Any]) -> HostResult:
-        world.cluster.change("worker-1", runtime="containerd://1.6.20", heartbeat="t2")
+        world.cluster.change("worker-1", runtime="containerd://1.6.20", heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
     world.hosts.answers["switch new"] = half
@@ -149,13 +150,21 @@ def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
         apply(world.run)
 
 
-def test_an_old_status_does_not_count_as_put_back() -> None:
-    """After undoing, Ready on Docker counts only when the kubelet has reported anew."""
+LATER = datetime(2026, 1, 1, 0, 30, tzinfo=UTC).timestamp()
+OLD_STATUS = {
+    "an old heartbeat": ({"kubelet_started": LATER}, "its kubelet has not reported yet"),
+    "a container that is gone": ({"removed": ["a"]}, "not running there yet: shop/agent"),
+}
+
+
+@pytest.mark.parametrize(("traces", "said"), OLD_STATUS.values(), ids=OLD_STATUS)
+def test_an_old_status_does_not_count_as_put_back(traces: dict[str, object], said: str) -> None:
+    """After undoing, Ready on Docker counts only when the kubelet has reported anew, and the pods' new containers."""
     world = World()
     world.hosts.answers["switch new"] = switched("rolled-back", "no")
-    world.hosts.answers["switch old"] = switched("restored")  # and no report follows
+    world.hosts.answers["switch old"] = switched("restored", **traces)  # and no report follows
 
-    with pytest.raises(StepFailedError, match="could NOT be put back: .*its kubelet has not reported yet") as caught:
+    with pytest.raises(StepFailedError, match=f"could NOT be put back: .*{said}") as caught:
         apply(world.run)
 
     assert "/var/lib/migrator/transactions/t1" in str(caught.value)

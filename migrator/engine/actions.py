@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from migrator.engine import draining, waiting
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
-from migrator.model.objects import CRI_SOCKET, Node, Pod
+from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import FileChange
 from migrator.planning.translate import containerd
 
@@ -75,16 +76,13 @@ def switch(run: Run) -> str:
 
 def switch_back(run: Run) -> str:
     """Undo the transaction, and wait until the node is Ready on its old runtime with what stays on it."""
-    before = run.cluster.node(run.plan.node).heartbeat
     result = _play(run, "switch", _transaction(run, "old")).get(_SWITCH_TASK, {})
     if result.get("outcome") not in {"restored", "unchanged"}:
         raise StepFailedError(result.get("cause") or "the node gave no result")
     runtime = run.plan.source.partition("://")[0]
-    # Put back now, the kubelet has yet to report; put back by the node itself, it may have done so already.
-    old_heartbeat = before if result.get("changed") else ""
     waiting.until(
         run,
-        lambda: _lacking(run, runtime, old_heartbeat),
+        lambda: _lacking(run, runtime, since=result.get("kubelet_started", 0), removed=result.get("removed", ())),
         f"{run.plan.node} to be Ready on {runtime}",
         seconds=_PUT_BACK_SECONDS,
     )
@@ -95,7 +93,7 @@ def verify(run: Run) -> str:
     """Wait until the node is Ready on the new runtime and what stays on it runs there."""
     waiting.until(
         run,
-        lambda: _lacking(run, run.target.runtime, ""),
+        lambda: _lacking(run, run.target.runtime),
         f"{run.plan.node} to be Ready on {run.target.runtime}",
         seconds=run.target.ready_timeout,
     )
@@ -120,31 +118,34 @@ def retire(run: Run) -> str:
     return "Docker is stopped and disabled; its packages and data stay"
 
 
-def _lacking(run: Run, runtime: str, old_heartbeat: str) -> str:
+def _lacking(run: Run, runtime: str, *, since: float = 0, removed: Collection[str] = ()) -> str:
     """Say what keeps the node from being Ready on `runtime` with its staying pods; "" when nothing does.
 
-    A status that the stopped kubelet left behind does not count: its heartbeat is `old_heartbeat`.
+    A status that the stopped kubelet left behind does not count: it is older than `since`, by the node's clock, or
+    shows a container that was `removed`.
     """
     node = run.cluster.node(run.plan.node)
-    return _node_lacks(node, runtime, old_heartbeat) or _pods_lack(run, runtime)
-
-
-def _node_lacks(node: Node, runtime: str, old_heartbeat: str) -> str:
-    if node.heartbeat == old_heartbeat:
-        return "its kubelet has not reported yet"
     if not node.runtime.startswith(f"{runtime}://"):
         return f"it reports {node.runtime}"
-    return "" if node.ready else "it is not Ready"
-
-
-def _pods_lack(run: Run, runtime: str) -> str:
+    if not node.ready:
+        return "it is not Ready"
+    if since and _moment(node.heartbeat) < int(since):
+        return "its kubelet has not reported yet"
     present = {pod.full_name: pod for pod in run.cluster.pods_on(run.plan.node)}
-    lacking = [name for name in run.plan.staying if name not in present or not _runs_on(present[name], runtime)]
+    lacking = [
+        name for name in run.plan.staying if name not in present or not _runs_on(present[name], runtime, removed)
+    ]
     return f"not running there yet: {', '.join(lacking)}" if lacking else ""
 
 
-def _runs_on(pod: Pod, runtime: str) -> bool:
-    return pod.ready and all(container.startswith(f"{runtime}://") for container in pod.container_ids)
+def _moment(heartbeat: str) -> float:
+    """Read a time of the API, for example "2026-01-01T00:00:00Z", as seconds since the epoch."""
+    return datetime.fromisoformat(heartbeat).timestamp() if heartbeat else 0.0
+
+
+def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
+    containers = [container.partition("://") for container in pod.container_ids]
+    return pod.ready and all(scheme == runtime and name not in removed for scheme, _, name in containers)
 
 
 def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

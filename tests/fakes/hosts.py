@@ -31,7 +31,7 @@ class FakeHosts:
         return [f"{name} {values.get('switch_state', '')}".strip() for name, values in self.calls]
 
 
-def switched(outcome: str, cause: str = "", *, changed: bool = True) -> HostResult:
+def switched(outcome: str, cause: str = "", *, changed: bool = True, **traces: object) -> HostResult:
     """Give what the switch playbook returns."""
-    result = {"outcome": outcome, "cause": cause, "changed": changed, "actions": []}
+    result = {"outcome": outcome, "cause": cause, "changed": changed, "actions": [], **traces}
     return HostResult(host="worker-1", results={"switch : Switch the node's container runtime": result})

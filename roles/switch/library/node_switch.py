@@ -59,6 +59,14 @@ actions:
   description: Name and duration in seconds of each action.
   type: list
   returned: always
+removed:
+  description: Ids of the Docker containers that the switch removed; a status that still shows one is an old status.
+  type: list
+  returned: when a switch was begun
+kubelet_started:
+  description: When the kubelet was started last, in seconds since the epoch by the node's clock.
+  type: float
+  returned: when a switch was begun
 """
 
 import base64
@@ -135,6 +143,15 @@ class Switch:
         self.journal = Journal(os.path.join(parameters["journals"], parameters["transaction"]))
         self.timings = []
 
+    def traces(self):
+        """Give what tells the node's new status in the cluster from the one that the stopped kubelet left there."""
+        entries = self.journal.entries()
+        started = [entry["at"] for entry in entries if entry["action"].startswith("start the kubelet")]
+        return {
+            "removed": [name for entry in entries if entry["action"] == "removed" for name in entry["containers"]],
+            "kubelet_started": started[-1] if started else 0,
+        }
+
     # What is to be done, in its order.
 
     def forward(self):
@@ -201,6 +218,7 @@ class Switch:
         sandboxes = [
             entry["Id"] for entry in containers if entry["Labels"].get("io.kubernetes.docker.type") == "podsandbox"
         ]
+        self.journal.write("removed", containers=[entry["Id"] for entry in containers])
         # Applications first and all at once, each with its pod's own grace period; their sandboxes last.
         stop_containers([entry for entry in running if entry["Id"] not in sandboxes])
         stop_containers([entry for entry in running if entry["Id"] in sandboxes])
@@ -396,10 +414,12 @@ def main():
         if not begun:
             module.exit_json(changed=False, outcome="unchanged", cause="no such switch was begun here", actions=[])
         if begun[-1]["action"] == "undone":
-            module.exit_json(changed=False, outcome="restored", cause="it was put back already", actions=[])
+            module.exit_json(
+                changed=False, outcome="restored", cause="it was put back already", actions=[], **switch.traces()
+            )
         if not module.check_mode:
             undo(switch, result, "restored")
-        module.exit_json(**result)
+        module.exit_json(**dict(result, **switch.traces()))
     stale = switch.stale()
     if stale:
         module.exit_json(
@@ -416,7 +436,7 @@ def main():
     except Exception as error:  # a bug of ours must not leave a node half switched either
         result["cause"] = str(error)
         undo(switch, result, "rolled-back")
-    module.exit_json(**result)
+    module.exit_json(**dict(result, **switch.traces()))
 
 
 if __name__ == "__main__":
