@@ -1,1 +1,1 @@
-"""Tests on real nodes; numbered, because the first ones want the base state and leave it."""
+"""Tests on real nodes; numbered, because the first ones leave every node on Docker."""
