@@ -80,12 +80,16 @@ class Lab:
         """Return when every workload is available."""
         self.until(lambda: not workloads.unavailable(self.settings), "all workloads are available")
 
+    def restore(self) -> None:
+        """Put the base state back."""
+        cluster.restore(self.settings)
+
     def on_docker(self) -> None:
         """Return with every node Ready on Docker and taking pods; put the base state back only where it is not so."""
         nodes = [self.node(node.name) for node in self.settings.nodes]
         good = all(node["ready"] and not node["unschedulable"] and "docker" in node["runtime"] for node in nodes)
         if not good or workloads.unavailable(self.settings):
-            cluster.restore(self.settings)
+            self.restore()
 
     def fingerprint(self, name: str) -> str:
         """Hash what a migration could change on a node: files, units, containers, images, journals."""

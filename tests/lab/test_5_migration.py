@@ -18,7 +18,7 @@ class Migrated:
 
     def __init__(self, lab: Lab) -> None:
         """Migrate it once for all tests of this module."""
-        lab.on_docker()
+        lab.restore()  # pods spread over both nodes again, as most clusters have them
         self.lab = lab
         self.foreign = lab.on(NODE, "docker inspect -f '{{.Id}} {{.State.StartedAt}}' foreign")
         planned = lab.migrator("plan", "--node", NODE, "-o", "json", *CONSENT, lab.inventory)
