@@ -70,6 +70,7 @@ kubelet_started:
 """
 
 import base64
+import fcntl
 import glob
 import grp
 import json
@@ -99,6 +100,7 @@ IPAM = "/var/lib/cni/networks"
 POD_LOGS = "/var/log/pods"
 GRACE = "annotation.io.kubernetes.pod.terminationGracePeriod"
 START_SECONDS = 180
+LOCK_SECONDS = 900
 
 
 class Journal:
@@ -386,6 +388,37 @@ def end_pod_processes():
             continue  # it ended by itself
 
 
+def alone(folder):
+    """Wait until no other switch is at work on this node, and keep others out from now on.
+
+    After a lost connection the control host may want a switch undone that still runs here. The lock goes with the
+    process. Raise NodeError when the other one takes too long.
+    """
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    lock = open(os.path.join(folder, "lock"), "w")
+    deadline = time.time() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.time() > deadline:
+                lock.close()
+                raise NodeError("another switch is at work on this node, for more than {} s".format(LOCK_SECONDS))
+            time.sleep(1)
+        else:
+            return lock
+
+
+def outlive_the_connection():
+    """Go on when the connection that started us is lost: a switch must not be cut in half by that."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        os.setsid()
+    except OSError:
+        pass  # we lead a session already
+
+
 def undo(switch, result, good):
     """Put the node back and say how that ended."""
     try:
@@ -407,6 +440,17 @@ def main():
         },
         supports_check_mode=True,
     )
+    outlive_the_connection()
+    try:
+        lock = alone(module.params["journals"])
+    except NodeError as error:
+        module.fail_json(msg=str(error))
+    with lock:
+        transact(module)
+
+
+def transact(module):
+    """Switch or put back, and say how that ended."""
     switch = Switch(module.params)
     result = {"changed": True, "outcome": "", "cause": "", "actions": switch.timings}
     if module.params["state"] == "old":
