@@ -20,6 +20,7 @@ from migrator import resources
 from migrator.hosts import HostResult
 
 _ADVICE = (
+    ("Module result deserialization failed", "the connection was lost while something was at work on the host"),
     ("Permission denied (publickey", "SSH refuses the key or the user: check ansible_user and its private key"),
     (
         "Missing sudo password",
