@@ -32,10 +32,6 @@ class Cluster(Protocol):
         """Give all pods of a node, in every namespace."""
         ...
 
-    def pod(self, namespace: str, name: str) -> Pod | None:
-        """Give one pod, or None."""
-        ...
-
     def budgets(self) -> tuple[Budget, ...]:
         """Give all PodDisruptionBudgets."""
         ...

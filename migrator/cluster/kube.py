@@ -64,12 +64,6 @@ class KubeCluster:
         answer = self._get("/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
         return tuple(_pod(item) for item in answer["items"])
 
-    def pod(self, namespace: str, name: str) -> Pod | None:
-        try:
-            return _pod(self._get(f"/api/v1/namespaces/{namespace}/pods/{name}"))
-        except NotFoundError:
-            return None
-
     def budgets(self) -> tuple[Budget, ...]:
         version = self._policy_version()
         return tuple(_budget(item) for item in self._get(f"/apis/{version}/poddisruptionbudgets")["items"])

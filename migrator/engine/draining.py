@@ -58,9 +58,10 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> N
         return
     answer = run.cluster.evict(pod)
     if answer is Eviction.REFUSED_NOW:
+        holding = _budgets(run, pod)
         if pod.full_name not in refused:
-            run.progress("drain", f"{pod.full_name} waits for {_budgets(run, pod)}")
-        refused[pod.full_name] = _budgets(run, pod)
+            run.progress("drain", f"{pod.full_name} waits for {holding}")
+        refused[pod.full_name] = holding
         return
     refused.pop(pod.full_name, None)
     asked.add(pod.uid)

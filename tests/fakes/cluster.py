@@ -45,11 +45,6 @@ class FakeCluster:
         self._call(f"pods on {node}")
         return tuple(pod for pod in self.pods.values() if pod.node == node)
 
-    def pod(self, namespace: str, name: str) -> Pod | None:
-        """Give one pod."""
-        self._call(f"pod {namespace}/{name}")
-        return next((pod for pod in self.pods.values() if (pod.namespace, pod.name) == (namespace, name)), None)
-
     def budgets(self) -> tuple[Budget, ...]:
         """Give all budgets."""
         return tuple(self.all_budgets)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,10 +118,3 @@ def fresh_lab(lab: Lab) -> Lab:
     """Give the lab with every node on Docker."""
     lab.on_docker()
     return lab
-
-
-@pytest.fixture
-def stopwatch() -> Callable[[], float]:
-    """Give the seconds since the test began."""
-    started = time.monotonic()
-    return lambda: time.monotonic() - started
