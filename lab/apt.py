@@ -7,12 +7,16 @@ the suite is fixed, so that a lab on any Debian release builds the same guests.
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import shell
 from lab.errors import LabError
+from lab.settings import SUITE, Settings
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -105,3 +109,18 @@ class Archive:
         simulated = shell.run(["apt-get", *self._options, "-q", "--no-install-recommends", "-s", "install", *packages])
         wanted = sorted({line.split()[1] for line in simulated.splitlines() if line.startswith("Inst ")})
         return self.download(wanted, into=into)
+
+
+@contextmanager
+def workshop(settings: Settings, name: str) -> Iterator[tuple[Archive, Path]]:
+    """Give the lab's suite with fresh indexes, and an empty folder to build in.
+
+    The folder is removed after a build that succeeds; one that fails leaves it, with its logs, to be looked at.
+    """
+    folder = settings.cache / "build" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    archive = Archive(SUITE, root=settings.cache / "apt")
+    archive.update()
+    yield archive, folder
+    shutil.rmtree(folder)

@@ -17,6 +17,7 @@ import yaml
 from lab import (
     acceleration,
     controlplane,
+    docker_settings,
     guest_image,
     guests,
     host,
@@ -93,7 +94,8 @@ def key(settings: Settings, image: Path) -> str:
             "workloads": workloads.manifest(),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
             "control plane": controlplane.kubeadm_config(Path()),
-            "recipe": "2",
+            "nodes": docker_settings.described(settings),
+            "recipe": "3",
         }
     )
 
@@ -115,7 +117,7 @@ def _start_anew(settings: Settings, image: Path, programs: Path, key: str) -> No
     settings.tools.symlink_to(tools.tools(settings))
     network.create(settings)
     for node in settings.nodes:
-        qemu.create_disk(settings, node, image)
+        qemu.create_disk(settings, node, image, data=docker_settings.history(node).data_disk)
         qemu.start(settings, node, image)
     services.start(settings)
     controlplane.create(settings)

@@ -15,6 +15,8 @@ from lab.artefacts import say
 from lab.settings import API_SERVER, GATEWAY, POD_CIDR, SERVICE_CIDR, Settings
 
 TOKEN = "lab000.0123456789abcdef"  # noqa: S105 - opens nothing but this lab
+CGROUP_DRIVER = "systemd"
+"""What the cluster tells every kubelet that joins."""
 _PROCESSES = {"etcd", "kube-apiserver", "kube-controller", "kube-scheduler"}
 """As the kernel abbreviates them, to 15 characters."""
 _ETCD = f"http://{GATEWAY}:2379"
@@ -43,7 +45,7 @@ etcd: {{external: {{endpoints: ["{_ETCD}"]}}}}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-cgroupDriver: systemd
+cgroupDriver: {CGROUP_DRIVER}
 failSwapOn: false
 # Emulated guests are slow; at the usual minute a deleted pod lingers for most of one.
 syncFrequency: 10s

@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import keys, kubernetes, kubernetes_packages, shell
+from lab import keys, kubernetes, kubernetes_packages, registries, shell
 from lab.apt import sources
 from lab.artefacts import artefact
-from lab.settings import GATEWAY, REGISTRY, SUITE, USER, Settings
+from lab.settings import GATEWAY, SUITE, USER, Settings
 
 DISK = "disk.qcow2"
 _SIZE = "8G"
@@ -23,7 +23,7 @@ PACKAGES = (
     "linux-image-cloud-amd64", "initramfs-tools", "e2fsprogs",
     "openssh-server", "sudo", "python3", "python3-apt", "ca-certificates",
     "iproute2", "iptables", "iputils-ping",
-    "apparmor", "docker.io", "containernetworking-plugins",
+    "apparmor", "docker.io", "crun", "containernetworking-plugins",
     "ebtables", "ethtool", "conntrack", "socat",
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ _FILES = {
     "etc/sysctl.d/k8s.conf": (
         "net.bridge.bridge-nf-call-iptables = 1\nnet.bridge.bridge-nf-call-ip6tables = 1\nnet.ipv4.ip_forward = 1\n"
     ),
-    "etc/hosts": f"127.0.0.1 localhost\n{GATEWAY} {REGISTRY.partition(':')[0]} control-plane.lab\n",
+    "etc/hosts": f"127.0.0.1 localhost\n{GATEWAY} {' '.join(registries.HOSTS)}\n",
     "etc/resolv.conf": f"nameserver {GATEWAY}\n",
     "etc/default/kubelet": "KUBELET_EXTRA_ARGS=--cni-bin-dir=/usr/lib/cni\n",
     "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
@@ -61,7 +61,7 @@ _QUIET = (
 def guest_image(settings: Settings) -> Path:
     """Give the folder with `disk.qcow2`, `vmlinuz` and `initrd.img`."""
     programs = kubernetes.programs(settings)
-    authority = keys.registry_certificate(settings) / "ca.crt"
+    authority = keys.authority(settings, keys.LAB).certificate
     public_key = keys.ssh_key(settings)
     inputs = {
         "suite": SUITE,

@@ -7,7 +7,7 @@ import shlex
 import time
 from pathlib import Path
 
-from lab import controlplane, images, network, shell, waiting
+from lab import controlplane, docker_settings, images, network, shell, waiting
 from lab.settings import USER, Node, Settings
 
 _BOOT_SECONDS = 300
@@ -59,17 +59,37 @@ def set_clock(settings: Settings, node: Node) -> None:
 
 
 def join(settings: Settings, node: Node) -> None:
-    """Make the guest a node, as an administrator would: network configuration, then `kubeadm join`."""
+    """Make the guest a node, as an administrator would: Docker's settings, the network's, then `kubeadm join`."""
     peers = "".join(f"{other.address} {other.name}\n" for other in settings.nodes)
     script(
         settings, node, f"cat >> /etc/hosts <<'EOF'\n{peers}EOF\n{_write('/etc/cni/net.d/10-lab.conflist', _cni(node))}"
     )
+    script(settings, node, docker_settings.script(settings, node))
     script(
         settings, node,
         "until docker version >/dev/null 2>&1; do sleep 1; done\n"
-        f"systemctl enable kubelet.service\n{shlex.join(controlplane.join_command())}\n"
+        "systemctl enable kubelet.service\n"
+        + _joining(docker_settings.history(node).cgroup_driver)
         + _write(f"/etc/kubernetes/manifests/{STATIC_POD}.yaml", _static_pod()),
     )  # fmt: skip
+
+
+def _joining(cgroup_driver: str) -> str:
+    """Give the commands that join, with this cgroup driver in the kubelet's file instead of the cluster's.
+
+    kubeadm writes that file and starts the kubelet in one go, and a kubelet whose driver is not Docker's
+    ends at once. So the file is changed between the two, by a drop-in that is gone afterwards.
+    """
+    join = shlex.join(controlplane.join_command()) + "\n"
+    if cgroup_driver == controlplane.CGROUP_DRIVER:
+        return join
+    folder = "/run/systemd/system/kubelet.service.d"
+    change = f"s/^cgroupDriver:.*/cgroupDriver: {cgroup_driver}/"
+    return (
+        f"mkdir -p {folder}\n"
+        + _write(f"{folder}/join.conf", f"[Service]\nExecStartPre=/bin/sed -i '{change}' /var/lib/kubelet/config.yaml")
+        + f"systemctl daemon-reload\n{join}rm -r {folder}\nsystemctl daemon-reload\n"
+    )
 
 
 def add_docker_only_things(settings: Settings, node: Node) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import kubernetes
-from lab.apt import Archive
+from lab.apt import workshop
 from lab.artefacts import artefact
 from lab.settings import REGISTRY, SUITE, Settings
 
@@ -44,12 +44,13 @@ def layouts(settings: Settings) -> dict[str, Path]:
 
 
 def _build(settings: Settings, programs: Path, folder: Path) -> None:
-    unpacked = settings.cache / "build" / "busybox"
-    Archive(SUITE, root=settings.cache / "apt").unpack(["busybox-static"], into=unpacked)
     pause = Layer(files={"pause": (programs / "pause").read_bytes()}, links={})
     write_layout(folder / "pause", pause, ["/pause"])
+    with workshop(settings, "busybox") as (archive, work):
+        archive.unpack(["busybox-static"], into=work)
+        program = (work / "bin/busybox").read_bytes()
     busybox = Layer(
-        files={"bin/busybox": (unpacked / "bin/busybox").read_bytes(), "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n"},
+        files={"bin/busybox": program, "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n"},
         links={f"bin/{applet}": "busybox" for applet in _APPLETS},
     )
     write_layout(folder / "busybox", busybox, ["/bin/sh"])

@@ -1,14 +1,28 @@
-"""Keys of the lab, made once per cache: one for SSH, one authority for the registry's certificate."""
+"""Keys of the lab, made once per cache: one for SSH, and authorities with the certificates that they issue."""
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import shell
-from lab.settings import GATEWAY, REGISTRY, Settings
+from lab.settings import GATEWAY, Settings
+
+LAB = "lab"
+"""The authority that every guest trusts, as a company's own would be."""
+VAULT = "vault"
+"""An authority that no guest trusts by itself."""
 
 _DAYS = "3650"
+_NEW_KEY = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its private key, both PEM files."""
+
+    certificate: Path
+    key: Path
 
 
 def ssh_key(settings: Settings) -> str:
@@ -19,27 +33,38 @@ def ssh_key(settings: Settings) -> str:
     return settings.ssh_key.with_suffix(".pub").read_text().strip()
 
 
-def registry_certificate(settings: Settings) -> Path:
-    """Give the folder with `ca.crt`, `registry.crt` and `registry.key`."""
-    folder = settings.cache / "keys" / "registry"
-    if (folder / "trust" / "ca.crt").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    name = REGISTRY.partition(":")[0]
-    extension = folder / "extension"
-    extension.write_text(f"subjectAltName=DNS:{name},IP:{GATEWAY}\n")
-    new_key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"]
-    shell.run(
-        [*new_key, "-x509", "-days", _DAYS, "-subj", "/CN=lab registry authority",
-         "-keyout", folder / "ca.key", "-out", folder / "ca.crt"]
-    )  # fmt: skip
-    shell.run([*new_key, "-subj", f"/CN={name}", "-keyout", folder / "registry.key", "-out", folder / "registry.csr"])
-    shell.run(
-        ["openssl", "x509", "-req", "-sha256", "-days", _DAYS, "-in", folder / "registry.csr", "-CA", folder / "ca.crt",
-         "-CAkey", folder / "ca.key", "-CAcreateserial", "-extfile", extension, "-out", folder / "registry.crt"]
-    )  # fmt: skip
-    # The form in which image tools want an authority: a folder whose only `.crt` is the authority's.
-    (folder / "trust").mkdir()
-    (folder / "trust" / "ca.crt").write_bytes((folder / "ca.crt").read_bytes())
-    return folder
+def authority(settings: Settings, name: str) -> Pair:
+    """Give a certificate authority, `LAB` or `VAULT`."""
+    pair = _pair(settings, name, "ca")
+    if not pair.certificate.exists():
+        unfinished = pair.certificate.with_suffix(".partial")
+        shell.run(
+            [*_NEW_KEY, "-x509", "-days", _DAYS, "-subj", f"/CN={name} authority", "-keyout", pair.key,
+             "-out", unfinished]
+        )  # fmt: skip
+        unfinished.rename(pair.certificate)
+    return pair
+
+
+def certificate(settings: Settings, issuer: str, name: str) -> Pair:
+    """Give a certificate for a host or a client called `name`, issued by an authority."""
+    pair = _pair(settings, issuer, name)
+    if not pair.certificate.exists():
+        ca = authority(settings, issuer)
+        request, extension = pair.key.with_suffix(".csr"), pair.key.with_suffix(".extension")
+        unfinished = pair.certificate.with_suffix(".partial")
+        extension.write_text(f"subjectAltName=DNS:{name},IP:{GATEWAY}\n")
+        shell.run([*_NEW_KEY, "-subj", f"/CN={name}", "-keyout", pair.key, "-out", request])
+        shell.run(
+            ["openssl", "x509", "-req", "-sha256", "-days", _DAYS, "-in", request, "-CA", ca.certificate,
+             "-CAkey", ca.key, "-CAcreateserial", "-extfile", extension, "-out", unfinished]
+        )  # fmt: skip
+        unfinished.rename(pair.certificate)
+    return pair
+
+
+def _pair(settings: Settings, issuer: str, name: str) -> Pair:
+    folder = settings.cache / "keys" / issuer
+    folder.mkdir(parents=True, exist_ok=True)
+    # Not with_suffix(): a host's name has dots of its own.
+    return Pair(certificate=folder / f"{name}.crt", key=folder / f"{name}.key")

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from lab import shell
-from lab.apt import Archive
+from lab.apt import workshop
 from lab.artefacts import artefact
 from lab.settings import SUITE, Settings
 
@@ -43,16 +43,25 @@ def programs(settings: Settings) -> Path:
 
 
 def _build(settings: Settings, folder: Path) -> None:
-    work = settings.cache / "build" / "kubernetes"
-    shutil.rmtree(work, ignore_errors=True)
-    archive = Archive(SUITE, root=settings.cache / "apt")
-    archive.update()
-    archive.unpack([f"{_GO}-go", f"{_GO}-src", _REFLECT2], into=work / "go")
-    tree = archive.source("kubernetes", into=work / "source")
-    _replace_reflect2(tree, work / "go")
+    with workshop(settings, "kubernetes") as (archive, work):
+        archive.unpack([f"{_GO}-go", f"{_GO}-src", _REFLECT2], into=work / "go")
+        tree = archive.source("kubernetes", into=work / "source")
+        _replace_reflect2(tree, work / "go")
+        targets = " ".join(f"cmd/{name}" for name in PROGRAMS)
+        shell.run(
+            ["make", f"WHAT={targets}", "GOLDFLAGS=-s -w", "FORCE_HOST_GO=y"],
+            cwd=tree, env=_environment(work), log=work / "build.log",
+        )  # fmt: skip
+        for name in PROGRAMS:
+            shutil.copy2(tree / "_output/local/bin/linux/amd64" / name, folder / name)
+        shell.run(["gcc", "-Os", "-static", "-s", "-o", folder / "pause", tree / "build/pause/linux/pause.c"])
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """Give what Kubernetes' build needs to find Debian's Go and to know its own version."""
     (work / "version").write_text(_VERSION_FILE)
     goroot = work / "go/usr/lib/go-1.19"
-    environment = {
+    return {
         "HOME": str(work),
         "PATH": f"{goroot}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "GOROOT": str(goroot),
@@ -60,17 +69,6 @@ def _build(settings: Settings, folder: Path) -> None:
         "GO111MODULE": "off",
         "KUBE_GIT_VERSION_FILE": str(work / "version"),
     }
-    targets = " ".join(f"cmd/{name}" for name in PROGRAMS)
-    shell.run(
-        ["make", f"WHAT={targets}", "GOLDFLAGS=-s -w", "FORCE_HOST_GO=y"],
-        cwd=tree,
-        env=environment,
-        log=work / "build.log",
-    )
-    for name in PROGRAMS:
-        shutil.copy2(tree / "_output/local/bin/linux/amd64" / name, folder / name)
-    shell.run(["gcc", "-Os", "-static", "-s", "-o", folder / "pause", tree / "build/pause/linux/pause.c"])
-    shutil.rmtree(work)
 
 
 def _replace_reflect2(tree: Path, unpacked: Path) -> None:

@@ -22,17 +22,28 @@ def disk(settings: Settings, node: Node) -> Path:
     return settings.state / "disks" / f"{node.name}.qcow2"
 
 
+def _data_disk(settings: Settings, node: Node) -> Path:
+    return settings.state / "disks" / f"{node.name}-data.qcow2"
+
+
 def console(settings: Settings, node: Node) -> Path:
     """Where everything that the guest's kernel and services print is kept."""
     return settings.state / "logs" / f"{node.name}.console"
 
 
-def create_disk(settings: Settings, node: Node, image: Path) -> None:
-    """Make an empty overlay over the shared image, forgetting what the guest had before."""
+def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "") -> None:
+    """Make an empty overlay over the shared image, forgetting what the guest had before.
+
+    `data` is the size of a second, empty disk, for example "3G"; "" for none.
+    """
     path = disk(settings, node)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     shell.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image / guest_image.DISK, path])
+    second = _data_disk(settings, node)
+    second.unlink(missing_ok=True)
+    if data:
+        shell.run(["qemu-img", "create", "-q", "-f", "qcow2", second, data])
 
 
 def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None = None) -> None:
@@ -45,7 +56,7 @@ def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None =
         "-m", str(settings.memory_mib), "-smp", str(settings.cpus),
         "-kernel", image / "vmlinuz", "-initrd", image / "initrd.img",
         "-append", _kernel_arguments(node),
-        "-drive", f"file={disk(settings, node)},format=qcow2,if=virtio,cache=unsafe,discard=unmap",
+        *_drives(settings, node),
         "-netdev", f"tap,id=net0,ifname={node.tap},script=no,downscript=no",
         "-device", f"virtio-net-pci,netdev=net0,mac={node.mac}",
         "-device", "virtio-rng-pci",
@@ -65,6 +76,13 @@ def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None =
     )  # fmt: skip
     if process.poll() is not None:
         raise LabError(f"QEMU of {node.name} ended at once; see {settings.state / 'logs' / f'{node.name}.qemu'}")
+
+
+def _drives(settings: Settings, node: Node) -> list[str]:
+    paths = [path for path in (disk(settings, node), _data_disk(settings, node)) if path.exists()]
+    return [
+        word for path in paths for word in ("-drive", f"file={path},format=qcow2,if=virtio,cache=unsafe,discard=unmap")
+    ]
 
 
 def _kernel_arguments(node: Node) -> str:

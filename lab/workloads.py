@@ -7,17 +7,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab import controlplane, images
+from lab import controlplane, images, registries
 from lab.settings import Settings
 
-_MANIFEST = Path(__file__).parent / "manifests" / "workloads.yml"
+_MANIFESTS = [Path(__file__).parent / "manifests" / name for name in ("workloads.yml", "settings.yml")]
 NAMESPACE = "shop"
 
 
 def manifest() -> str:
-    """Give the manifest with the lab's image filled in."""
+    """Give the manifests with the lab's image and the registry's password filled in."""
+    text = "---\n".join(path.read_text() for path in _MANIFESTS)
     # `safe_substitute` leaves the shell's own `$( )` alone.
-    return Template(_MANIFEST.read_text()).safe_substitute(BUSYBOX=images.BUSYBOX)
+    return Template(text).safe_substitute(BUSYBOX=images.BUSYBOX, PULL_SECRET=registries.credentials("lab"))
 
 
 def deploy(settings: Settings) -> None:

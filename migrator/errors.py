@@ -23,6 +23,12 @@ class InventoryError(MigratorError):
     exit_code = 10
 
 
+class TranslationError(MigratorError):
+    """A configuration that was given to be translated is not what it has to be."""
+
+    exit_code = 10
+
+
 class ClusterError(MigratorError):
     """The API server could not be asked, or refused."""
 

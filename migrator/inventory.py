@@ -58,13 +58,15 @@ class Inventory(Value):
         return tuple(host for host in self.hosts if host.name in wanted)
 
 
-def load(path: Path) -> Inventory:
-    """Read an inventory of any form that Ansible accepts."""
+def load(path: Path, *, limit: str = "") -> Inventory:
+    """Read an inventory of any form that Ansible accepts; only hosts that `limit`, one of its patterns, matches."""
     if not path.exists():
         raise InventoryError(f"{path}: there is no such inventory; inventory.example shows how one looks")
-    document = _ask_ansible(path)
+    document = _ask_ansible(path, limit)
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
     names = _host_names(document)
+    if not names and limit:
+        raise InventoryError(f"--limit {limit}: no host of {path} matches")
     if not names:
         raise InventoryError(f"{path}: the inventory has no hosts; name the cluster's workers in it")
     problems: list[str] = []
@@ -74,7 +76,7 @@ def load(path: Path) -> Inventory:
     return Inventory(path=str(path), hosts=tuple(host for host in hosts if host is not None))
 
 
-def _ask_ansible(path: Path) -> dict[str, Any]:
+def _ask_ansible(path: Path, limit: str) -> dict[str, Any]:
     environment = {
         **os.environ,
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
@@ -84,8 +86,9 @@ def _ask_ansible(path: Path) -> dict[str, Any]:
         "ANSIBLE_LOCALHOST_WARNING": "0",
     }
     environment.pop("ANSIBLE_FORCE_COLOR", None)
+    limited = [f"--limit={limit}"] if limit else []
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "inventory", "-i", str(path.absolute()), "--list"],
+        [sys.executable, "-m", "ansible", "inventory", "-i", str(path.absolute()), "--list", *limited],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

@@ -1,76 +1,72 @@
-"""Look at nodes from both sides and plan them: the part that `plan` and `apply` share."""
+"""Look at nodes from both sides and plan them: the part that the commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
 
-from migrator.cluster import Cluster
 from migrator.engine.steps import STEPS
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.facts import SCHEMA, NodeFacts
-from migrator.model.objects import Budget, Node
+from migrator.model.objects import ClusterFacts
+from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
 from migrator.planning import plan
+from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation
 
 _READ_TASK = "Read the node"
 
 
-def survey(chosen: Sequence[Host], hosts: Hosts, cluster: Cluster, allow: Collection[str]) -> Plan:
-    """Inspect the chosen hosts in one round trip each, ask the cluster about them, and plan each.
-
-    A host that cannot be planned does not keep the others from it. Raises `ClusterError`.
-    """
-    nodes = {node.name: node for node in cluster.nodes()}
-    budgets = cluster.budgets()
+def observe(chosen: Sequence[Host], hosts: Hosts) -> Iterator[Observation]:
+    """Inspect hosts in one round trip each. A host that gives no facts is given with its problem."""
     results = hosts.play("inspect", [host.name for host in chosen], {})
+    for host in chosen:
+        result = results[host.name]
+        facts = result.problem or _facts(result)
+        if isinstance(facts, str):
+            yield Observation(host=host.name, target=host.target, problem=facts)
+        else:
+            yield Observation(host=host.name, target=host.target, facts=facts, observed_at=result.at)
+
+
+def plan_all(observations: Iterable[Observation], cluster: ClusterFacts, allow: Collection[str]) -> Plan:
+    """Plan each host by itself: one that cannot be planned does not keep the others from it."""
+    nodes = {node.name: node for node in cluster.nodes}
+    pods = pods_by_node(cluster)
+    around = fleet(cluster)
     planned: list[NodePlan] = []
     unplanned: list[Unplanned] = []
-    for host in chosen:
-        entry = _plan_one(host, results[host.name], nodes, cluster, budgets, allow)
-        if isinstance(entry, NodePlan):
-            planned.append(entry)
+    for entry in observations:
+        if entry.facts is None:
+            unplanned.append(Unplanned(host=entry.host, problem=entry.problem))
+        elif entry.node not in nodes:
+            unplanned.append(Unplanned(host=entry.host, problem=_no_node(entry.node, nodes)))
         else:
-            unplanned.append(entry)
+            situation = Situation(
+                host=entry.host,
+                target=entry.target,
+                facts=entry.facts,
+                node=nodes[entry.node],
+                pods=pods.get(entry.node, ()),
+                fleet=around,
+                observed_at=entry.observed_at,
+                allow=frozenset(allow) | frozenset(entry.target.allow),
+            )
+            planned.append(plan.make(situation, STEPS))
     return Plan(nodes=tuple(planned), unplanned=tuple(unplanned))
 
 
-def _plan_one(
-    host: Host,
-    result: HostResult,
-    nodes: Mapping[str, Node],
-    cluster: Cluster,
-    budgets: tuple[Budget, ...],
-    allow: Collection[str],
-) -> NodePlan | Unplanned:
-    if host.node not in nodes:
-        known = ", ".join(sorted(nodes)) or "none"
-        return Unplanned(
-            host=host.name,
-            problem=f"the cluster has no Node {host.node}; it has: {known}. Set migrator_node_name if its name differs",
-        )
-    if result.problem:
-        return Unplanned(host=host.name, problem=result.problem)
-    facts = _facts(result)
-    if isinstance(facts, str):
-        return Unplanned(host=host.name, problem=facts)
-    situation = Situation(
-        host=host.name,
-        target=host.target,
-        facts=facts,
-        node=nodes[host.node],
-        pods=cluster.pods_on(host.node),
-        budgets=budgets,
-        allow=frozenset(allow) | frozenset(host.target.allow),
-    )
-    return plan.make(situation, STEPS)
+def _no_node(name: str, nodes: Collection[str]) -> str:
+    known = sorted(nodes)
+    named = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+    return f"the cluster has no Node {name}; it has: {named or 'none'}. Set migrator_node_name if its name differs"
 
 
 def _facts(result: HostResult) -> NodeFacts | str:
-    document = next((answer["node"] for task, answer in result.results.items() if task.endswith(_READ_TASK)), None)
+    document = result.results.get(_READ_TASK, {}).get("node")
     if document is None or document.get("schema_version") != SCHEMA:
         return "the host gave no facts of the schema that this version reads"
     try:

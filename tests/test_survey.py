@@ -15,7 +15,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import facts, files, node, pod
 
-READ = "inspect : Read the node"
+READ = "Read the node"
 
 
 def read(value: NodeFacts) -> HostResult:
@@ -49,10 +49,10 @@ def test_a_host_that_is_no_node_is_told_with_those_that_are() -> None:
 
 PROBLEMS = {
     "unreachable": (HostResult(host="worker-1", problem="the host does not answer"), "does not answer"),
-    "not root": (read(NodeFacts(schema_version=1, root=False)), "sudo has to be allowed"),
+    "not root": (read(NodeFacts(schema_version=2, root=False)), "sudo has to be allowed"),
     "another schema": (HostResult(host="worker-1", results={READ: {"node": {"schema_version": 99}}}), "no facts of the schema"),
     "no facts": (HostResult(host="worker-1"), "no facts of the schema"),
-    "broken facts": (HostResult(host="worker-1", results={READ: {"node": {"schema_version": 1}}}), "do not fit their schema"),
+    "broken facts": (HostResult(host="worker-1", results={READ: {"node": {"schema_version": 2}}}), "do not fit their schema"),
 }  # fmt: skip
 
 
@@ -71,8 +71,8 @@ def test_a_node_that_changed_since_it_was_shown_is_refused() -> None:
 
     later = doors(read(facts()))
     later.cluster.pods.clear()
-    assert isinstance(later.plan_again(shown), Plan)
+    assert isinstance(later.plan_again([shown]), Plan)
 
     changed = facts(files=files(default="KUBELET_EXTRA_ARGS=--v=4\n"))
     with pytest.raises(StalePlanError, match="/etc/default/kubelet"):
-        doors(read(changed)).plan_again(shown)
+        doors(read(changed)).plan_again([shown])

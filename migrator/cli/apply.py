@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrator.cli import options
-from migrator.cli.plan import refuse
+from migrator.cli import options, saved
+from migrator.cli.plan import refuse, show
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ class WallClock:
 
 
 def command(
-    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    source: Annotated[
+        Path, typer.Argument(metavar="[INVENTORY|PLAN]", help="Inventory, or a plan that `plan --out` wrote (.json).")
+    ] = options.DEFAULT_INVENTORY,
     node: options.Nodes = None,
+    limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -44,13 +48,20 @@ def command(
 ) -> int:
     """Migrate nodes, one after the other: show the plan, ask, and do it."""
     from migrator.cli import wiring
-    from migrator.report import text
 
-    doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [])
-    plan = doors.plan()
     as_json = output is options.Output.JSON
+    shown = saved.read(source) if saved.is_plan(source) else None
+    if shown is None:
+        doors = wiring.open_doors(source, node or [], kubeconfig, allow or [], limit)
+        plan = doors.plan()
+    else:
+        if limit or allow:
+            raise UsageError("--limit and --allow belong to `plan`: a saved plan is applied as it is")
+        names = node or [entry.host for entry in shown.nodes]
+        doors = wiring.open_doors(Path(shown.inventory), names, kubeconfig or shown.kubeconfig, shown.allow)
+        plan = doors.plan_again(shown.nodes)
     if not as_json:
-        print(text.plan(plan), flush=True)
+        show(plan, options.PlanOutput.TEXT)
     refuse(plan)
     todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
@@ -65,7 +76,7 @@ def command(
 
 
 def _look_again(doors: Doors, shown: NodePlan) -> NodePlan:
-    plan = doors.plan_again(shown)
+    plan = doors.plan_again([shown])
     refuse(plan)
     return plan.nodes[0]
 

@@ -9,8 +9,9 @@ import sys
 import typer
 
 from migrator import __version__
-from migrator.cli import apply, plan
+from migrator.cli import apply, inspect, plan, translate
 from migrator.errors import MigratorError, UsageError
+from migrator.report.escape import visible
 
 app = typer.Typer(
     name="migrator",
@@ -20,8 +21,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command("inspect")(inspect.command)
 app.command("plan")(plan.command)
 app.command("apply")(apply.command)
+app.command("translate")(translate.command)
 
 
 def _version(wanted: bool) -> None:
@@ -48,7 +51,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except MigratorError as error:
-        print(f"migrator: {error}", file=sys.stderr)
+        # A host's or a file's name may be part of it, and must not write to the terminal.
+        print("\n".join(map(visible, f"migrator: {error}".split("\n"))), file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         print("migrator: interrupted", file=sys.stderr)

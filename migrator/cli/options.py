@@ -18,8 +18,18 @@ class Output(StrEnum):
     JSON = "json"
 
 
+class PlanOutput(StrEnum):
+    """In which form a plan is printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
 Inventory = Annotated[Path, typer.Argument(help="Inventory, in any form that Ansible accepts.")]
 Nodes = Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be given several times.")]
+Limit = Annotated[str, typer.Option("--limit", help="Only hosts that this pattern of Ansible's matches.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig of an administrator of the cluster.")]
 Allow = Annotated[list[str] | None, typer.Option("--allow", help="Waive the check with this id.")]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
+PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migrator.cli import options
-from migrator.errors import PlanRefusedError
+from migrator.errors import InventoryError, PlanRefusedError, UsageError
 
 if TYPE_CHECKING:
     from migrator.model.plan import Plan
@@ -16,21 +18,77 @@ if TYPE_CHECKING:
 def command(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     node: options.Nodes = None,
+    limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
-    output: options.Form = options.Output.TEXT,
+    facts: Annotated[
+        Path | None, typer.Option("--facts", help="Plan from what `inspect --save` wrote, without the cluster.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file, for `apply`.")] = None,
+    output: options.PlanForm = options.PlanOutput.TEXT,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
     from migrator.cli import wiring
-    from migrator.report import text
 
-    plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or []).plan()
-    print(plan.model_dump_json(indent=2) if output is options.Output.JSON else text.plan(plan))
+    if facts is not None and out is not None:
+        raise UsageError("--out needs a live plan: one from --facts cannot be applied")
+    if facts is not None:
+        plan = _from_facts(facts, node or [], limit, allow or [])
+    else:
+        plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit).plan()
+        origin = {"inventory": str(inventory.absolute()), "kubeconfig": kubeconfig, "allow": tuple(allow or ())}
+        plan = plan.model_copy(update=origin)
+    if out is not None:
+        write(out, plan)
+    show(plan, output)
     refuse(plan)
     return 2 if detailed_exitcode and plan.changes else 0
+
+
+def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) -> Plan:
+    from migrator import recorded, survey
+    from migrator.cli import wiring
+
+    allowed = wiring.check_allowed(allow)
+    cluster = recorded.cluster(folder)
+    chosen = (
+        entry
+        for entry in recorded.observations(folder)
+        if (not nodes or {entry.host, entry.node} & set(nodes)) and fnmatch.fnmatch(entry.host, limit or "*")
+    )
+    plan = survey.plan_all(chosen, cluster, allowed)
+    if not (plan.nodes or plan.unplanned):
+        raise InventoryError(f"{folder} has no facts of a host that was asked for")
+    return plan
+
+
+def write(path: Path, plan: Plan) -> None:
+    """Write a plan for `apply`. Raises `UsageError` when the file cannot be written."""
+    try:
+        path.write_text(plan.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror}") from error
+
+
+def show(plan: Plan, output: options.PlanOutput) -> None:
+    """Print a plan."""
+    import sys
+
+    from migrator.report import markdown, terminal, text
+
+    if output is options.PlanOutput.JSON:
+        print(plan.model_dump_json(indent=2))
+    elif output is options.PlanOutput.MARKDOWN:
+        print(markdown.plan(plan))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(terminal.styled(text.plan(plan)), soft_wrap=True)
+    else:
+        print(text.plan(plan), flush=True)
 
 
 def refuse(plan: Plan) -> None:
@@ -41,5 +99,11 @@ def refuse(plan: Plan) -> None:
         for entry in plan.nodes
         for finding in entry.blockers
     ]
+    if len(reasons) > _TOLD:
+        reasons = [*reasons[:_TOLD], f"and {len(reasons) - _TOLD} more"]
     if reasons:
         raise PlanRefusedError("\n  ".join(["the plan is refused:", *reasons] if len(reasons) > 1 else reasons))
+
+
+_TOLD = 30
+"""Reasons that the closing message repeats; the plan itself shows all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from migrator.errors import InventoryError, StalePlanError, UsageError
 from migrator.hosts import Hosts
 from migrator.inventory import Host
 from migrator.model.plan import NodePlan, Plan
-from migrator.planning import checks
+from migrator.planning import checks, staleness
 
 
 @dataclass(frozen=True)
@@ -26,36 +26,60 @@ class Doors:
 
     def plan(self) -> Plan:
         """Look at the chosen nodes and plan them."""
-        return survey.survey(self.chosen, self.hosts, self.cluster, self.allow)
+        return self._plan(self.chosen)
 
-    def plan_again(self, shown: NodePlan) -> Plan:
-        """Look at one node again, whose plan was shown some time ago.
+    def plan_again(self, shown: Iterable[NodePlan]) -> Plan:
+        """Look again at nodes whose plan was shown some time ago.
 
-        Raises `StalePlanError` when other files would be written now than were shown.
+        Raises `StalePlanError` when something else would be done now than was shown.
         """
-        host = next(host for host in self.chosen if host.name == shown.host)
-        plan = survey.survey([host], self.hosts, self.cluster, self.allow)
-        moved = {file.path for node in plan.nodes for file in {*node.files} ^ {*shown.files}}
-        if moved:
-            raise StalePlanError(f"{shown.node}: changed since the plan was shown: {', '.join(sorted(moved))}")
+        by_host = {entry.host: entry for entry in shown}
+        plan = self._plan([host for host in self.chosen if host.name in by_host])
+        moved = {entry.node: staleness.moved(by_host[entry.host], entry) for entry in plan.nodes}
+        told = [f"{node}: {'; '.join(what)}" for node, what in moved.items() if what]
+        if told:
+            raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
 
+    def _plan(self, hosts: Sequence[Host]) -> Plan:
+        return survey.plan_all(survey.observe(hosts, self.hosts), self.cluster.facts(), self.allow)
 
-def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collection[str]) -> Doors:
-    """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
+
+def check_allowed(allow: Collection[str]) -> frozenset[str]:
+    """Give the ids as a set. Raises `UsageError` for one that no check has, or that cannot be waived."""
     unknown = sorted(set(allow) - checks.waivable_ids())
     if unknown:
         known = ", ".join(sorted(checks.waivable_ids()))
         raise UsageError(f"--allow {unknown[0]}: no check of this id can be waived; these can: {known}")
-    chosen = inventory.load(path).select(tuple(nodes))
+    return frozenset(allow)
+
+
+def choose(path: Path, nodes: Sequence[str], limit: str = "") -> tuple[Host, ...]:
+    """Read the inventory and give the hosts that are asked for. Raises `InventoryError`."""
+    return inventory.load(path, limit=limit).select(tuple(nodes))
+
+
+def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:
+    """Open the door to the hosts."""
+    # Imported late, as the cluster's below: they take most of the start-up time, and a mistake should be told at once.
+    from migrator.hosts.runner import AnsibleHosts
+
+    return AnsibleHosts(path, connect_timeout=max(host.target.connect_timeout for host in chosen))
+
+
+def open_cluster(path: Path, chosen: Sequence[Host], kubeconfig: str) -> Cluster:
+    """Open the door to the one cluster that all chosen hosts belong to. Raises `InventoryError` or `ClusterError`."""
     targets = {(host.target.kubeconfig, host.target.context) for host in chosen}
     if len(targets) > 1:
         raise InventoryError(f"{path}: the hosts belong to different clusters; choose those of one with --node")
     from_inventory, context = next(iter(targets))
-    # Imported late: these two take most of the start-up time, and a wrong inventory should be told at once.
     from migrator.cluster import kube
-    from migrator.hosts.runner import AnsibleHosts
 
-    cluster = kube.connect(kubeconfig or from_inventory, context)
-    timeout = max(host.target.connect_timeout for host in chosen)
-    return Doors(chosen, AnsibleHosts(path, connect_timeout=timeout), cluster, frozenset(allow))
+    return kube.connect(kubeconfig or from_inventory, context)
+
+
+def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collection[str], limit: str = "") -> Doors:
+    """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
+    allowed = check_allowed(allow)
+    chosen = choose(path, nodes, limit)
+    return Doors(chosen, open_hosts(path, chosen), open_cluster(path, chosen, kubeconfig), allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
-from migrator.model.objects import Budget, Node, Pod
+from migrator.model.objects import Budget, ClusterFacts, Node, Pod
 
 
 class Eviction(Enum):
@@ -20,8 +20,8 @@ class Eviction(Enum):
 class Cluster(Protocol):
     """The cluster's API. Every method raises `ClusterError` when the API server does not answer or refuses."""
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Give all nodes."""
+    def facts(self) -> ClusterFacts:
+        """Read everything that plans need."""
         ...
 
     def node(self, name: str) -> Node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from kubernetes import config
 from kubernetes.client import ApiClient
 from kubernetes.config import ConfigException
 
-from migrator.cluster import Eviction
+from migrator.cluster import Eviction, objects
 from migrator.errors import ClusterError, NotFoundError
-from migrator.model.objects import Budget, Node, Pod
+from migrator.model.objects import Budget, ClusterFacts, Node, Pod, RuntimeClass
 
 _SECONDS = 30
-_MIRROR = "kubernetes.io/config.mirror"
-_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_PAGE = 500
 
 
 def connect(kubeconfig: str, context: str = "") -> KubeCluster:
@@ -54,19 +53,34 @@ class KubeCluster:
         api.configuration.retries = urllib3.Retry(total=1, backoff_factor=0.2)
         self._eviction_version = ""
 
-    def nodes(self) -> tuple[Node, ...]:
-        return tuple(_node(item) for item in self._get("/api/v1/nodes")["items"])
+    def facts(self) -> ClusterFacts:
+        daemon_sets = self._list("/apis/apps/v1/daemonsets")
+        return ClusterFacts(
+            nodes=tuple(objects.node(item) for item in self._list("/api/v1/nodes")),
+            pods=tuple(objects.pod(item) for item in self._list("/api/v1/pods")),
+            budgets=self.budgets(),
+            runtime_classes=self._runtime_classes(),
+            daemon_sets=tuple(entry for entry in map(objects.daemon_set, daemon_sets) if entry.host_paths),
+        )
 
     def node(self, name: str) -> Node:
-        return _node(self._get(f"/api/v1/nodes/{name}"))
+        return objects.node(self._get(f"/api/v1/nodes/{name}"))
 
     def pods_on(self, node: str) -> tuple[Pod, ...]:
-        answer = self._get("/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
-        return tuple(_pod(item) for item in answer["items"])
+        return tuple(objects.pod(item) for item in self._list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}"))
 
     def budgets(self) -> tuple[Budget, ...]:
         version = self._policy_version()
-        return tuple(_budget(item) for item in self._get(f"/apis/{version}/poddisruptionbudgets")["items"])
+        return tuple(objects.budget(item) for item in self._list(f"/apis/{version}/poddisruptionbudgets"))
+
+    def _runtime_classes(self) -> tuple[RuntimeClass, ...]:
+        """node.k8s.io/v1 from 1.20 on, v1beta1 from 1.14 on; a cluster without either has none."""
+        try:
+            offered = {entry["version"] for entry in self._get("/apis/node.k8s.io").get("versions", [])}
+        except NotFoundError:
+            return ()
+        version = "v1" if "v1" in offered else "v1beta1"
+        return tuple(objects.runtime_class(item) for item in self._list(f"/apis/node.k8s.io/{version}/runtimeclasses"))
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
         self._patch_node(node, {"spec": {"unschedulable": unschedulable or None}})
@@ -113,6 +127,15 @@ class KubeCluster:
         status, answer = self._request("GET", path, query=query)
         self._check(status, answer, f"read {path}")
         return answer
+
+    def _list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Give the items of a list, page by page: the API server of a large cluster is spared one huge answer."""
+        more = {"limit": str(_PAGE)}
+        while more:
+            answer = self._get(path, **query, **more)
+            yield from answer["items"]
+            mark = (answer.get("metadata") or {}).get("continue")
+            more = {"limit": str(_PAGE), "continue": mark} if mark else {}
 
     def _request(
         self,
@@ -162,60 +185,3 @@ def _reason(error: BaseException) -> str:
 def _cause(answer: Mapping[str, Any]) -> str:
     causes = (answer.get("details") or {}).get("causes") or [{}]
     return str(causes[0].get("reason", ""))
-
-
-def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {entry["type"]: entry for entry in status.get("conditions") or []}
-
-
-def _node(item: Mapping[str, Any]) -> Node:
-    meta, status = item["metadata"], item["status"]
-    ready = _conditions(status).get("Ready", {})
-    labels = meta.get("labels") or {}
-    return Node(
-        name=meta["name"],
-        machine_id=status["nodeInfo"]["machineID"],
-        runtime=status["nodeInfo"]["containerRuntimeVersion"],
-        kubelet_version=status["nodeInfo"]["kubeletVersion"],
-        ready=ready.get("status") == "True",
-        heartbeat=str(ready.get("lastHeartbeatTime", "")),
-        unschedulable=bool(item["spec"].get("unschedulable")),
-        control_plane=any(label in labels for label in _CONTROL_PLANE),
-        addresses=tuple(entry["address"] for entry in status.get("addresses") or []),
-        annotations=meta.get("annotations") or {},
-    )
-
-
-def _pod(item: Mapping[str, Any]) -> Pod:
-    meta, spec, status = item["metadata"], item["spec"], item.get("status", {})
-    owner = next((entry for entry in meta.get("ownerReferences") or [] if entry.get("controller")), None)
-    mirror = _MIRROR in (meta.get("annotations") or {})
-    volumes = spec.get("volumes") or []
-    containers = [*(spec.get("initContainers") or []), *spec["containers"]]
-    return Pod(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        node=spec.get("nodeName", ""),
-        phase=status.get("phase", ""),
-        owner="" if owner is None else f"{owner['kind']}/{owner['name']}",
-        mirror=mirror,
-        terminating="deletionTimestamp" in meta,
-        ready=_conditions(status).get("Ready", {}).get("status") == "True",
-        labels=meta.get("labels") or {},
-        empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
-        host_paths=tuple(volume["hostPath"]["path"] for volume in volumes if "hostPath" in volume),
-        images=tuple(container.get("image", "") for container in containers),
-        container_ids=tuple(entry.get("containerID", "") for entry in status.get("containerStatuses") or []),
-    )
-
-
-def _budget(item: Mapping[str, Any]) -> Budget:
-    selector = item["spec"].get("selector") or {}
-    return Budget(
-        namespace=item["metadata"]["namespace"],
-        name=item["metadata"]["name"],
-        match_labels=selector.get("matchLabels") or {},
-        disruptions_allowed=int((item.get("status") or {}).get("disruptionsAllowed", 0)),
-        simple=bool(selector.get("matchLabels")) and not selector.get("matchExpressions"),
-    )

@@ -31,6 +31,7 @@ def stage(run: Run) -> str:
             "containerd_install": run.plan.installs,
             "containerd_start": run.plan.starts,
             "images_carry": list(run.plan.images),
+            "images_root": run.plan.root,
         },
     )
     carried = results.get(_CARRY_TASK, {}).get("carried", [])
@@ -93,8 +94,8 @@ def verify(run: Run) -> str:
     """Wait until the node is Ready on the new runtime and what stays on it runs there."""
     waiting.until(
         run,
-        lambda: _lacking(run, run.target.runtime),
-        f"{run.plan.node} to be Ready on {run.target.runtime}",
+        lambda: _lacking(run, run.target.scheme),
+        f"{run.plan.node} to be Ready on {run.target.scheme}",
         seconds=run.target.ready_timeout,
     )
     return f"Ready on {run.cluster.node(run.plan.node).runtime}; {len(run.plan.staying)} pods that stay run on it"
@@ -152,8 +153,7 @@ def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str,
     result = run.hosts.play(playbook, [run.plan.host], variables)[run.plan.host]
     if result.problem:
         raise StepFailedError(f"{run.plan.host}: {result.problem}")
-    # Ansible names a role's task "role : task".
-    return {task.rpartition(" : ")[2]: answer for task, answer in result.results.items()}
+    return result.results
 
 
 def _transaction(run: Run, state: str) -> dict[str, Any]:
@@ -165,6 +165,8 @@ def _file(file: FileChange) -> dict[str, str]:
     return {
         "path": file.path,
         "content": _encoded(file.content),
+        "copies": file.copies.path if file.copies else "",
+        "sha256": file.sha256,
         "mode": file.mode,
         "owner": file.owner,
         "group": file.group,

@@ -19,6 +19,9 @@ class HostResult:
     problem: str = ""
     changed: bool = False
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By the task's own name, without that of its role."""
+    at: float = 0.0
+    """When the last answer came, in seconds since the epoch by this machine's clock."""
 
 
 class Hosts(Protocol):

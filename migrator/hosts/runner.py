@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class _Collected:
     problem: str = ""
     changed: bool = False
     seen: bool = False
+    at: float = 0.0
 
 
 class AnsibleHosts:
@@ -133,7 +135,9 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None
     kind = event.get("event")
     if kind == "runner_on_ok":
         entry.seen = True
-        entry.results[str(data.get("task"))] = result
+        entry.at = time.time()
+        # Ansible names a role's task "role : task".
+        entry.results[str(data.get("task")).rpartition(" : ")[2]] = result
         entry.changed = entry.changed or bool(result.get("changed"))
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         entry.seen = True
@@ -165,4 +169,4 @@ def _result(host: str, entry: _Collected, said: str) -> HostResult:
     problem = entry.problem
     if not problem and not entry.seen:
         problem = explain(said[-2000:]) if said else "Ansible did not run anything on this host"
-    return HostResult(host=host, problem=problem, changed=entry.changed, results=entry.results)
+    return HostResult(host=host, problem=problem, changed=entry.changed, results=entry.results, at=entry.at)

@@ -1,6 +1,7 @@
 """What was observed on a host: the document that the node-side `node_facts` module returns.
 
-Versions are read from the binaries, never inferred from the distribution.
+Versions are read from the binaries, never inferred from the distribution. Secrets never leave the node: a
+credential is its hash.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 
 from migrator.model.value import Value
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class FileFact(Value):
@@ -23,16 +24,99 @@ class FileFact(Value):
     owner: str = ""
     group: str = ""
     sha256: str = ""
+    """Of the bytes on disk, also where `content` is not (`problem`) or not all (`hidden`) of them."""
+    hidden: bool = False
+    """Whether secrets in `content` were replaced by their hashes."""
+    problem: str = ""
+    """Why there is no content: too large, not UTF-8, a directory, unreadable."""
+
+
+class UnitFacts(Value):
+    """A systemd service and what its process really runs with."""
+
+    name: str
+    active: bool = False
+    enabled: bool = False
+    fragments: tuple[str, ...] = ()
+    """Paths of the unit file and its drop-ins, in the order in which systemd reads them; their texts are files."""
+    environment_files: tuple[str, ...] = ()
+    """Paths of every `EnvironmentFile=`, in order, whether they exist or not; their texts are files."""
+    arguments: tuple[str, ...] = ()
+    """The running process's command line without the program; empty when it does not run."""
+    program: str = ""
+    """The running process's executable; empty when it does not run."""
+    environment: Mapping[str, str] = {}
+    """The running process's proxy variables, passwords replaced by a hash."""
+    requires: tuple[str, ...] = ()
+    """Units it cannot run without (`Requires=`, `BindsTo=`)."""
+    wants: tuple[str, ...] = ()
+    limits: Mapping[str, str] = {}
+    """Resource limits of the running process as "soft:hard", by ulimit name (`nofile`, `nproc`, `core`, `memlock`)."""
+
+
+class Disk(Value):
+    """The filesystem under a folder that a runtime keeps data in, or would."""
+
+    path: str
+    """The folder, or where it would be."""
+    mount: str
+    """Mount point of its filesystem; two folders with the same one share their space."""
+    kind: str = ""
+    """Filesystem type."""
+    size: int = 0
+    """Bytes."""
+    free: int = 0
+    """Bytes that root may still use."""
+
+
+class HostFacts(Value):
+    """The machine."""
+
+    os: str = ""
+    """`PRETTY_NAME` of os-release."""
+    os_id: str = ""
+    """`ID` of os-release, for example "debian"."""
+    kernel: str = ""
+    architecture: str = ""
+    systemd: bool = True
+    """Whether systemd is PID 1."""
+    cgroup: str = "v2"
+    """"v1", "v2" or "hybrid"."""
+    security_modules: tuple[str, ...] = ()
+    """Linux security modules that are on, for example "apparmor"."""
+    modules: tuple[str, ...] = ()
+    """Those of `overlay` and `br_netfilter` that are loaded (or built in)."""
+    sysctls: Mapping[str, str] = {}
+    """Values now of those that a pod network needs; a missing key does not exist on the host."""
+    forward_policy: str = ""
+    """Policy of iptables' FORWARD chain, "" when it could not be read."""
+    disks: tuple[Disk, ...] = ()
+    clock: float = 0.0
+    """The host's time in seconds since the epoch, when the facts were read."""
 
 
 class KubeletFacts(Value):
-    """The kubelet: its version, and the command line that the running process really has."""
+    """The kubelet: its version, its unit, and the command line that the running process really has."""
 
     version: str
     """For example "1.20.2"; empty when no kubelet is installed."""
-    arguments: tuple[str, ...] = ()
-    """Empty when the kubelet does not run."""
-    active: bool = False
+    installation: str = "other"
+    """Who set it up: kubeadm, kubespray, kops, k3s, rke, rke2, k0s, microk8s, or other."""
+    unit: UnitFacts = UnitFacts(name="kubelet.service")
+    config: str = "/var/lib/kubelet/config.yaml"
+    """Path of its configuration file (`--config`)."""
+    user: str = ""
+    """Who its kubeconfig says that it is, "" when that is not known."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Its command line; empty when it does not run."""
+        return self.unit.arguments
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs."""
+        return self.unit.active
 
 
 class DockerContainer(Value):
@@ -44,20 +128,57 @@ class DockerContainer(Value):
     running: bool
     pod_uid: str = ""
     """Empty for a container that Kubernetes knows nothing of."""
+    runtime: str = ""
+    """Low-level runtime that it was made with, "" when not known."""
+
+
+class DockerImage(Value):
+    """An image in Docker's store."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    """`repository@sha256:…`; empty for an image that was never pulled or pushed: it exists only here."""
+    size: int = 0
+    """Bytes."""
 
 
 class DockerFacts(Value):
-    """Docker, asked over its API socket."""
+    """Docker, asked over its API socket, and what its process was started with."""
 
     version: str
     root: str
     cgroup_driver: str
     """"systemd", "cgroupfs" or "none"."""
+    unit: UnitFacts = UnitFacts(name="docker.service")
+    config: str = "/etc/docker/daemon.json"
+    """Path of its configuration file (`--config-file`)."""
+    storage_driver: str = "overlay2"
+    default_runtime: str = "runc"
+    runtimes: Mapping[str, str] = {}
+    """Path of each low-level runtime that it offers; "" for one that is not a path."""
+    log_driver: str = "json-file"
+    live_restore: bool = False
+    security_options: tuple[str, ...] = ()
     containers: tuple[DockerContainer, ...] = ()
-    images: tuple[str, ...] = ()
-    """Every `repository:tag` in its store."""
+    images: tuple[DockerImage, ...] = ()
+    containerd: str = ""
+    """Socket of the containerd that it uses, "" when not known."""
+    embedded: bool = False
+    """Whether that containerd is its own child instead of the system's."""
     containerd_store: bool = False
     """Whether images live in containerd already (Docker's containerd image store)."""
+    limits: Mapping[str, str] = {}
+    """Resource limits of a process in one of its Kubernetes containers, as in `UnitFacts.limits`; {} without any."""
+    insecure: Mapping[str, str] = {}
+    """What each insecure registry was found to speak: "https", "http", or "" when it did not answer."""
+
+
+class CriDockerdFacts(Value):
+    """cri-dockerd, which gives Docker a CRI socket."""
+
+    version: str
+    unit: UnitFacts = UnitFacts(name="cri-docker.service")
 
 
 class ContainerdFacts(Value):
@@ -65,7 +186,40 @@ class ContainerdFacts(Value):
 
     version: str
     """Empty when none is installed."""
-    active: bool = False
+    unit: UnitFacts = UnitFacts(name="containerd.service")
+    effective: str = ""
+    """What `containerd config dump` prints, secrets replaced by hashes; "" when it fails."""
+    cri: str = ""
+    """State of its CRI plugin: "ok", "error", "skip", "disabled", or "" when containerd does not answer."""
+    oci_spec: str = ""
+    """What `ctr oci spec` prints: the default that a base runtime specification starts from."""
+    images: tuple[str, ...] = ()
+    """Images that CRI would find (namespace `k8s.io`)."""
+    containers: int = 0
+    """Containers of Kubernetes in it."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs."""
+        return self.unit.active
+
+
+class CrioFacts(Value):
+    """CRI-O."""
+
+    version: str
+    unit: UnitFacts = UnitFacts(name="crio.service")
+    effective: str = ""
+    """What `crio config` prints; "" when it fails."""
+
+
+class Reservation(Value):
+    """An address that host-local IPAM keeps."""
+
+    network: str
+    address: str
+    container: str
+    """Id of the sandbox that it is kept for."""
 
 
 class CniFacts(Value):
@@ -73,10 +227,45 @@ class CniFacts(Value):
 
     config: str = ""
     """Name of the first configuration file, the one that every runtime takes."""
+    configs: tuple[str, ...] = ()
+    """Names of all, in order."""
     plugins: tuple[str, ...] = ()
-    """Plugins that this configuration names, IPAM included."""
+    """Plugins that the first one names, IPAM included."""
     folders: Mapping[str, tuple[str, ...]] = {}
     """Programs found in each folder that the kubelet or a runtime may look into."""
+    reservations: tuple[Reservation, ...] = ()
+
+
+class Credential(Value):
+    """A file with registry credentials: that it is there, never what it says."""
+
+    path: str
+    sha256: str
+    registries: tuple[str, ...] = ()
+    """Hosts that it has credentials for."""
+    helpers: tuple[str, ...] = ()
+    """Credential helpers and stores that it names, which the kubelet does not know."""
+
+
+class Certificate(Value):
+    """A certificate or key for a registry, in Docker's folder layout."""
+
+    path: str
+    registry: str
+    """Host and port, as its folder is called."""
+    kind: str
+    """"ca", "client" or "key"."""
+    sha256: str
+    mode: str = "0644"
+
+
+class Package(Value):
+    """An installed package that owns a part of a runtime."""
+
+    name: str
+    version: str
+    held: bool = False
+    """Whether the package manager was told to leave it as it is."""
 
 
 class NodeFacts(Value):
@@ -88,15 +277,25 @@ class NodeFacts(Value):
     hostname: str = ""
     machine_id: str = ""
     addresses: tuple[str, ...] = ()
-    os: str = ""
-    kernel: str = ""
-    systemd: bool = True
-    cgroup_version: int = 2
+    host: HostFacts = HostFacts()
     kubelet: KubeletFacts = KubeletFacts(version="")
     docker: DockerFacts | None = None
     """None when no Docker answers."""
+    docker_problem: str = ""
+    """Why Docker does not answer although it is installed."""
+    cri_dockerd: CriDockerdFacts | None = None
     containerd: ContainerdFacts = ContainerdFacts(version="")
+    crio: CrioFacts | None = None
+    low_level: Mapping[str, str] = {}
+    """Version of each low-level runtime that was found, by path, for example {"/usr/sbin/runc": "1.1.5"}."""
     cni: CniFacts = CniFacts()
+    credentials: tuple[Credential, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    packages: tuple[Package, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
+    transactions: Mapping[str, str] = {}
+    """Last action in the journal of each switch that ran here, by the switch's id."""
     files: Mapping[str, FileFact] = {}
     """By path: every file that a migration may read or write."""
 

@@ -1,4 +1,4 @@
-"""What the API server says of a node, the pods on it and the budgets that protect them."""
+"""What the API server says of the cluster: nodes, pods, the budgets that protect them, and who reaches into hosts."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ class Node(Value):
     control_plane: bool = False
     addresses: tuple[str, ...] = ()
     annotations: Mapping[str, str] = {}
+    pressures: tuple[str, ...] = ()
+    """Conditions of type …Pressure that are true, for example "DiskPressure"."""
+    tainted: bool = False
+    """Whether a taint other than that of a cordon keeps ordinary pods away (NoSchedule or NoExecute)."""
+    cpu: int = 0
+    """Allocatable, in thousandths of a core."""
+    memory: int = 0
+    """Allocatable, in bytes."""
+    room: int = 0
+    """Pods that it may run."""
 
 
 class Pod(Value):
@@ -47,6 +57,17 @@ class Pod(Value):
     images: tuple[str, ...] = ()
     container_ids: tuple[str, ...] = ()
     """For example "docker://6f1c…"."""
+    runtime_class: str = ""
+    priority: int = 0
+    cpu: int = 0
+    """Requested by its containers together, in thousandths of a core."""
+    memory: int = 0
+    """Requested, in bytes."""
+    host_ports: tuple[int, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    """Added by name in a container's security context, without "CAP_"."""
+    privileged: bool = False
+    host_network: bool = False
 
     @property
     def full_name(self) -> str:
@@ -81,3 +102,34 @@ class Budget(Value):
             and self.namespace == pod.namespace
             and all(pod.labels.get(key) == value for key, value in self.match_labels.items())
         )
+
+
+class RuntimeClass(Value):
+    """A name that pods use for a handler of the runtime."""
+
+    name: str
+    handler: str
+
+
+class DaemonSet(Value):
+    """A DaemonSet that reaches into the hosts' file systems."""
+
+    namespace: str
+    name: str
+    host_paths: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """Namespace and name, as people write them."""
+        return f"{self.namespace}/{self.name}"
+
+
+class ClusterFacts(Value):
+    """Everything that was read from the API server for a plan."""
+
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    runtime_classes: tuple[RuntimeClass, ...] = ()
+    daemon_sets: tuple[DaemonSet, ...] = ()

@@ -6,9 +6,10 @@ import hashlib
 from enum import StrEnum
 
 from migrator.model.facts import FileFact
+from migrator.model.fate import KeyFate
 from migrator.model.value import Value
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Severity(StrEnum):
@@ -54,7 +55,9 @@ class FileChange(Value):
     """A file to be written: its exact bytes, and the file that it replaces."""
 
     path: str
-    content: str
+    content: str = ""
+    copies: FileFact | None = None
+    """The file on the node whose bytes it takes instead of `content`: a certificate, or a key that no plan shows."""
     mode: str = "0644"
     owner: str = "root"
     group: str = "root"
@@ -62,8 +65,8 @@ class FileChange(Value):
 
     @property
     def sha256(self) -> str:
-        """Hash of the content to be written."""
-        return hashlib.sha256(self.content.encode()).hexdigest()
+        """Hash of the bytes to be written."""
+        return self.copies.sha256 if self.copies else hashlib.sha256(self.content.encode()).hexdigest()
 
 
 class NodePlan(Value):
@@ -83,11 +86,15 @@ class NodePlan(Value):
     """Where the kubelet will find the new runtime."""
     findings: tuple[Finding, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
+    fates: tuple[KeyFate, ...] = ()
+    """What becomes of each setting of the old runtime."""
     files: tuple[FileChange, ...] = ()
     installs: bool = False
     """Whether the new runtime's package has to be installed first."""
     starts: bool = False
     """Whether the new runtime has to be started before images can be carried into it."""
+    root: str = ""
+    """Where the new runtime will keep its data, when that is another folder than now."""
     images: tuple[str, ...] = ()
     """Images to carry from Docker's store into the new runtime's."""
     staying: tuple[str, ...] = ()
@@ -119,6 +126,12 @@ class Plan(Value):
     """The plans of several nodes, in the inventory's order."""
 
     schema_version: int = SCHEMA
+    inventory: str = ""
+    """Path of the inventory that it was made with, for `apply`; "" for a plan from recorded facts."""
+    kubeconfig: str = ""
+    """The kubeconfig that was given on the command line, if one was."""
+    allow: tuple[str, ...] = ()
+    """Ids of checks that were waived on the command line."""
     nodes: tuple[NodePlan, ...] = ()
     unplanned: tuple[Unplanned, ...] = ()
 

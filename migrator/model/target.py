@@ -14,8 +14,10 @@ PREFIX = "migrator_"
 class Target(Value):
     """The settings of one host. Each field is the inventory variable `migrator_<field>`."""
 
-    runtime: Literal["containerd"] = "containerd"
+    runtime: Literal["containerd", "crio"] = "containerd"
     """The runtime that the node shall have."""
+    kubernetes_target: str = Field(default="", pattern=r"^$|^v?1\.\d{1,2}(\.\d+)?$")
+    """The Kubernetes version that the cluster will be upgraded to next, for example "1.31"; checks judge for it too."""
     node_name: str = ""
     """The Node's name in the cluster; the inventory's host name when empty."""
     kubeconfig: str = ""
@@ -30,5 +32,12 @@ class Target(Value):
     """Seconds that the drain may take in all."""
     ready_timeout: int = Field(default=300, ge=1, le=86400)
     """Seconds after the switch until the node and what stayed on it must be ready."""
+    clock_skew: float = Field(default=30, gt=0, le=86400)
+    """Seconds that a host's clock may differ from that of this machine."""
     connect_timeout: int = Field(default=20, ge=1, le=600)
     """Seconds that a connection to the host may take."""
+
+    @property
+    def scheme(self) -> str:
+        """How the kubelet calls the runtime in `containerRuntimeVersion`."""
+        return "cri-o" if self.runtime == "crio" else self.runtime

@@ -6,6 +6,7 @@ from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
+from migrator.planning.translate.runtimes import RUNTIMES
 
 
 def _done(now: Situation) -> Decision | None:
@@ -16,8 +17,9 @@ def stage(now: Situation, plan: NodePlan) -> Decision:
     """Install, validate and carry over while the node still serves."""
     if done := _done(now):
         return done
-    version = now.facts.containerd.version
-    package = f"containerd {version} is installed" if version else "installs containerd"
+    runtime = RUNTIMES[now.target.runtime]
+    version = runtime.installed(now.facts)
+    package = f"{runtime.name} {version} is installed" if version else f"installs {runtime.name}"
     return True, f"{package}; has it read the new configuration; carries {len(plan.images)} images over"
 
 

@@ -1,14 +1,22 @@
-"""Everything that a plan for one node is made from, in one value."""
+"""Everything that a plan for one node is made from, and what was drafted from it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from dataclasses import field as default
+
 from migrator.model.facts import NodeFacts
-from migrator.model.objects import Budget, Node, Pod
+from migrator.model.fate import KeyFate
+from migrator.model.objects import Node, Pod
+from migrator.model.plan import FileChange
 from migrator.model.target import Target
-from migrator.model.value import Value
+from migrator.planning.fleet import Fleet
+from migrator.planning.translate.destination import Destination
+from migrator.planning.translate.settings import RuntimeSettings
 
 
-class Situation(Value):
+@dataclass(frozen=True)
+class Situation:
     """A node as it was observed on both sides, and what is asked for it."""
 
     host: str
@@ -17,16 +25,42 @@ class Situation(Value):
     facts: NodeFacts
     node: Node
     pods: tuple[Pod, ...] = ()
-    budgets: tuple[Budget, ...] = ()
+    """The pods on it."""
+    fleet: Fleet = default(default_factory=Fleet)
+    """The rest of the cluster."""
+    observed_at: float = 0.0
+    """When the facts arrived, by the clock of the machine that migrator runs on; 0 when that is not known."""
     allow: frozenset[str] = frozenset()
     """Ids of checks that the user waives."""
 
     @property
     def migrated(self) -> bool:
         """Whether the kubelet already reports the runtime that is asked for."""
-        return self.node.runtime.startswith(f"{self.target.runtime}://")
+        return self.node.runtime.startswith(f"{self.target.scheme}://")
 
     @property
     def leaving(self) -> tuple[Pod, ...]:
         """The pods that a drain would evict."""
         return tuple(pod for pod in self.pods if not pod.stays)
+
+    @property
+    def alive(self) -> tuple[Pod, ...]:
+        """The pods that are not finished."""
+        return tuple(pod for pod in self.pods if not pod.finished)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was worked out for a node before anything was judged."""
+
+    destination: Destination
+    settings: RuntimeSettings | None = None
+    """None when a file on the node could not be read for what it is."""
+    fates: tuple[KeyFate, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    images: tuple[str, ...] = ()
+    """Images to carry over."""
+    kept: tuple[str, ...] = ()
+    """Registries whose hosts.toml the user has written already; it is left as it is."""
+    problems: tuple[str, ...] = ()
+    """Why no files could be drafted: for each the file, the place in it, and what is wrong."""

@@ -1,1 +1,1 @@
-"""A plan or a run as text for people. Pure: nothing here prints."""
+"""A plan or a run as text for people and for programs. Pure: nothing here prints."""

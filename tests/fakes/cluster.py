@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.cluster import Eviction
 from migrator.errors import ClusterError, NotFoundError
-from migrator.model.objects import Budget, Node, Pod
+from migrator.model.objects import Budget, ClusterFacts, Node, Pod
 
 
 class FakeCluster:
@@ -28,10 +28,12 @@ class FakeCluster:
         if self.failures:
             raise ClusterError(self.failures.pop(0))
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Give all nodes."""
-        self._call("nodes")
-        return tuple(self.by_name.values())
+    def facts(self) -> ClusterFacts:
+        """Read everything."""
+        self._call("facts")
+        return ClusterFacts(
+            nodes=tuple(self.by_name.values()), pods=tuple(self.pods.values()), budgets=tuple(self.all_budgets)
+        )
 
     def node(self, name: str) -> Node:
         """Give one node."""

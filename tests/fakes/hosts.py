@@ -34,4 +34,4 @@ class FakeHosts:
 def switched(outcome: str, cause: str = "", *, changed: bool = True, **traces: object) -> HostResult:
     """Give what the switch playbook returns."""
     result = {"outcome": outcome, "cause": cause, "changed": changed, "actions": [], **traces}
-    return HostResult(host="worker-1", results={"switch : Switch the node's container runtime": result})
+    return HostResult(host="worker-1", results={"Switch the node's container runtime": result})

@@ -1,45 +1,74 @@
-"""containerd's configuration: the present file with our settings in it, the user's own left alone.
-
-Dialect 2, which containerd 1.3 to 1.7 read natively (docs/PLUGINS.md, docs/cri/config.md).
-"""
+"""containerd's configuration: the present file with our settings in it, the user's own left alone."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from migrator.planning.translate.settings import RuntimeSettings
+from migrator.planning.translate import containerd_dialects as dialects
+from migrator.planning.translate import containerd_read, toml_order
+from migrator.planning.translate.containerd_lift import Tables, lift_1, lift_2, table
+from migrator.planning.translate.containerd_read import find
+from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
+from migrator.planning.versions import Version
 
-CONFIG = "/etc/containerd/config.toml"
+CONFIG = containerd_read.CONFIG
 ENDPOINT = "unix:///run/containerd/containerd.sock"
-_CRI = "io.containerd.grpc.v1.cri"
 _SECRETS = frozenset({"auth", "password", "identitytoken", "username"})
+_PLAIN = (
+    "root", "state", "pause_image", "default_handler", "cni_conf_dir", "selinux", "cdi_folders", "max_downloads",
+    "log_level", "log_format", "metrics_address",
+)  # fmt: skip
+"""Settings that are written as they are."""
 
 
-def write(existing: str, settings: RuntimeSettings) -> str:
-    """Give the new text of `config.toml`.
+def write(existing: str, settings: RuntimeSettings, version: Version, *, spec: str = "") -> str:
+    """Give the new text of `config.toml` for this release of containerd.
 
-    Raises `ValueError` when `existing` is not TOML or is of a dialect other than 2 that has content to lose.
+    Dialect 2 for 1.x and 3 for 2.x; a file of dialect 4 stays one. An empty setting leaves the user's value alone;
+    so does one that this release has no key for (`unsupported`). `spec` is the path of a base specification, which
+    every handler then starts from. Mirrors and certificates in the file (`containerd_read.registries`) go, for
+    hosts.toml takes their place. Writing again changes nothing. Raises `ValueError` when the file is not TOML, says
+    what this release cannot be told, or would not have the effect that `settings` ask for.
     """
+    version = version[:2]
+    plain = containerd_read.load(existing)
     try:
-        document = tomlkit.parse(existing)
+        document = tomlkit.parse(toml_order.grouped(existing))
+        number = _rewrite(document, settings, version, spec)
+        _rewrite(plain, settings, version, spec)
+        if {"version": number, **plain} == containerd_read.load(existing):
+            return existing
+        text = tomlkit.dumps(document)
+        if "version" not in document:
+            text = f"version = {number}\n\n{text}"
     except TOMLKitError as error:
-        raise ValueError(f"{CONFIG} is not TOML: {error}") from error
-    _to_dialect_2(document)
-    cri = _table(document, "plugins", _CRI)
-    cri["sandbox_image"] = settings.pause_image
-    cni = _table(cri, "cni")
-    cni["bin_dir"] = settings.cni_bin_dir
-    cni["conf_dir"] = settings.cni_conf_dir
-    containerd = _table(cri, "containerd")
-    containerd.setdefault("default_runtime_name", "runc")
-    runc = _table(containerd, "runtimes", "runc")
-    runc["runtime_type"] = "io.containerd.runc.v2"
-    _table(runc, "options")["SystemdCgroup"] = settings.cgroup_driver == "systemd"
-    return tomlkit.dumps(document)
+        raise ValueError(f"{CONFIG} cannot be edited: {error}") from error
+    except ValueError as error:
+        message = str(error)
+        raise ValueError(message if message.startswith(CONFIG) else f"{CONFIG} {message}") from error
+    _prove(text, plain, settings, version)
+    return text
+
+
+def unsupported(settings: RuntimeSettings, version: Version) -> tuple[str, ...]:
+    """Name the fields that say something and that this release of containerd has no key for."""
+    default = RuntimeSettings(cgroup_driver=settings.cgroup_driver)
+    number = dialects.dialect(0, version[:2])
+    missing = [name for name in dialects.PLACES if dialects.place(name, number, version[:2]) is None]
+    fields = [*dialects.NO_PLACE, *(name for name in missing if name in RuntimeSettings.model_fields)]
+    if version < dialects.BASE_SPEC:
+        fields.append("ulimits")
+    return tuple(
+        name
+        for name in fields
+        if getattr(settings, name) != getattr(default, name)
+        and (name != "cni_bin_dirs" or len(settings.cni_bin_dirs) > 1)
+    )
 
 
 def credentials(existing: str) -> bool:
@@ -51,38 +80,225 @@ def credentials(existing: str) -> bool:
         return isinstance(value, list) and any(holds(inner) for inner in value)
 
     try:
-        return holds(tomlkit.parse(existing).unwrap())
-    except TOMLKitError:
+        return holds(containerd_read.load(existing))
+    except ValueError:
         return False  # `write` refuses such a file with the parser's own words
 
 
-def _to_dialect_2(document: tomlkit.TOMLDocument) -> None:
-    """Set the version, and enable the CRI plugin, which Docker's package ships disabled.
+def certs_folder(existing: str) -> str:
+    """Give the folder that hosts.toml files belong in: the file's own choice, else containerd's usual one.
 
-    A file without a version is of dialect 1, where plugins have short ids; one that says no more than
-    which plugins are off can be lifted safely.
+    Raises `ValueError` when the file is not TOML.
     """
-    version = document.get("version", 1)
-    rest = set(document) - {"version", "disabled_plugins", "root", "state", "oom_score"}
-    if version != 2 and (version != 1 or rest - {"grpc", "debug", "metrics"}):
-        raise ValueError(
-            f"{CONFIG} is of dialect {version}, and it has content that only dialect 2 can carry: {sorted(rest)}"
-        )
-    disabled = [name for name in document.get("disabled_plugins", []) if name not in {"cri", _CRI}]
-    if "disabled_plugins" in document:
-        document["disabled_plugins"] = disabled if version == 2 else []
-    if version != 2:
-        if disabled:
-            raise ValueError(f"{CONFIG} disables plugins by dialect 1's names: {disabled}")
+    document = containerd_read.load(existing)
+    number = containerd_read.version(document)
+    said = [find(document, path) for path in dialects.candidates("config_path", number)]
+    folder = next((str(value) for value in said if value), dialects.config_path(dialects.HOSTS_TOML))
+    return folder.split(":")[0]
+
+
+def _rewrite(document: Tables, settings: RuntimeSettings, version: Version, spec: str) -> int:
+    """Bring the file to the dialect for this release, and set everything in it; give that dialect."""
+    present = containerd_read.version(document)
+    number = dialects.dialect(present, version)
+    moved = containerd_read.registries(tomlkit.dumps(document)) if version >= dialects.HOSTS_TOML else ()
+    if present == 1:
+        lift_1(document, number)
         document.pop("version", None)
-        body = tomlkit.parse(f"version = 2\n\n{tomlkit.dumps(document)}")
-        document.clear()
-        document.update(body)
+    elif present < number == 3:
+        lift_2(document)
+        document["version"] = 3
+    _enable(document)
+    _Writer(document, number, version).write(settings, spec, moved=bool(moved))
+    return number
 
 
-def _table(parent: MutableMapping[str, Any], *names: str) -> MutableMapping[str, Any]:
-    for name in names:
-        if name not in parent:
-            parent[name] = tomlkit.table()
-        parent = parent[name]
-    return parent
+def _enable(document: Tables) -> None:
+    """Take CRI off the list of plugins that are switched off."""
+    names = document.get("disabled_plugins", [])
+    if dialects.CRI_PLUGINS & set(names):
+        document["disabled_plugins"] = [str(name) for name in names if name not in dialects.CRI_PLUGINS]
+
+
+class _Writer:
+    """Sets settings in a document of one dialect, for one release."""
+
+    def __init__(self, document: Tables, number: int, version: Version) -> None:
+        self._document = document
+        self._number = number
+        self._version = version
+
+    def write(self, settings: RuntimeSettings, spec: str, *, moved: bool) -> None:
+        for name in _PLAIN:
+            value = getattr(settings, name)
+            self._set(name, list(value) if isinstance(value, tuple) else value)
+        self._set("storage", dialects.SNAPSHOTTERS.get(settings.storage, settings.storage))
+        for name, since in dialects.ON_BY_DEFAULT.items():
+            if getattr(settings, name) and (self._version < since or self._get(name) is not None):
+                self._set(name, value=True)
+        self._write_folders(settings.cni_bin_dirs)
+        self._write_handlers(settings, spec)
+        if self._version >= dialects.HOSTS_TOML:
+            self._write_config_path(needed=moved or bool(settings.registries))
+        else:
+            _write_mirrors(table(self._document, *self._path("registry")), settings.registries)
+
+    def _path(self, name: str) -> dialects.Path:
+        return dialects.place(name, self._number, self._version) or ()
+
+    def _get(self, name: str) -> object:
+        path = self._path(name)
+        return find(self._document, path) if path else None
+
+    def _set(self, name: str, value: object) -> None:
+        """Set a value that is not empty where this release has a place for it, and at no other."""
+        path = self._path(name)
+        if not path or not value:
+            return
+        for other in dialects.candidates(name, self._number):
+            if other != path and find(self._document, other) is not None:
+                del table(self._document, *other[:-1])[other[-1]]
+        _put(table(self._document, *path[:-1]), {path[-1]: value})
+
+    def _write_folders(self, folders: tuple[str, ...]) -> None:
+        if not self._path("cni_bin_dirs"):
+            self._set("cni_bin_dir", folders[0] if folders else "")
+            return
+        self._set("cni_bin_dirs", list(folders))
+        if folders:
+            for path in dialects.candidates("cni_bin_dir", self._number):
+                table(self._document, *path[:-1]).pop(path[-1], None)
+
+    def _write_handlers(self, settings: RuntimeSettings, spec: str) -> None:
+        runtimes = table(self._document, *self._path("handlers"))
+        _modernise(table(runtimes, "runc"), dialects.RUNC_V2)
+        for handler in settings.handlers:
+            self._write_handler(table(runtimes, handler.name), handler)
+        for name in runtimes:
+            runtime = table(runtimes, name)
+            if runtime.get("runtime_type") in dialects.RUNC_TYPES:
+                if self._version >= dialects.DIALECT_3:
+                    _put(runtime, {"runtime_type": dialects.RUNC_V2})
+                _put(table(runtime, "options"), {"SystemdCgroup": settings.cgroup_driver == "systemd"})
+            if spec:
+                self._write_spec(runtime, name, spec)
+        table(self._document, *self._path("handlers")[:-2]).pop("systemd_cgroup", None)  # of LINUX_V1 alone
+        default = str(self._get("default_handler") or "runc")
+        if default not in runtimes:
+            raise ValueError(f"would have the default handler {default!r}, but no such handler: {sorted(runtimes)}")
+
+    def _write_handler(self, runtime: Tables, handler: Handler) -> None:
+        _modernise(runtime, handler.kind)
+        if {handler.kind, runtime["runtime_type"]} - dialects.RUNC_TYPES:
+            _put(runtime, {"runtime_type": handler.kind})
+        options: dict[str, str | int | bool] = dict(handler.options)
+        if handler.program and handler.kind in dialects.RUNC_TYPES:
+            options["BinaryName"] = handler.program
+        elif handler.program and self._version < dialects.RUNTIME_PATH:
+            raise ValueError(f"cannot name the program of {handler.name!r} ({handler.kind}) before containerd 1.6")
+        elif handler.program:
+            _put(runtime, {"runtime_path": handler.program})
+        if options:
+            _put(table(runtime, "options"), options)
+
+    def _write_spec(self, runtime: Tables, name: str, spec: str) -> None:
+        own = runtime.get("base_runtime_spec") or spec
+        if self._version < dialects.BASE_SPEC:
+            raise ValueError("cannot limit resources by a base specification before containerd 1.5")
+        if own != spec:
+            raise ValueError(
+                f"gives the handler {name!r} a base specification of its own, {own}; write the limits into that file "
+                f"by hand, and take the default limits out of Docker's configuration"
+            )
+        _put(runtime, {"base_runtime_spec": spec})
+
+    def _write_config_path(self, *, needed: bool) -> None:
+        """Take the mirrors and certificates out, which containerd refuses beside `config_path`; name the folder."""
+        registry = find(self._document, self._path("registry"))
+        if isinstance(registry, Mapping):
+            registry = table(self._document, *self._path("registry"))
+            registry.pop("mirrors", None)
+            configs = registry.get("configs", {})
+            for host in list(configs):
+                configs[host].pop("tls", None)
+                if not configs[host]:
+                    del configs[host]
+            if "configs" in registry and not configs:
+                del registry["configs"]
+        if needed and not self._get("config_path"):
+            self._set("config_path", dialects.config_path(self._version))
+
+
+def _put(into: Tables, values: Mapping[str, object]) -> None:
+    """Set what differs, so that lines which are right already stay as the user wrote them."""
+    for key, value in values.items():
+        if key not in into or into[key] != value or isinstance(into[key], bool) != isinstance(value, bool):
+            into[key] = value
+
+
+def _modernise(runtime: Tables, kind: str) -> None:
+    """Give a handler's table a type where it has none, and runc's where it has the one before."""
+    if runtime.get("runtime_type") == dialects.LINUX_V1:
+        for key, option in dialects.LINUX_V1_OPTIONS.items():
+            if said := runtime.pop(key, ""):
+                table(runtime, "options")[option] = said
+    if runtime.get("runtime_type") in {None, "", dialects.LINUX_V1}:
+        runtime["runtime_type"] = kind
+
+
+def _write_mirrors(registry: Tables, registries: tuple[Registry, ...]) -> None:
+    """Say in config.toml what later releases have hosts.toml for (containerd 1.4)."""
+    for entry in registries:
+        own = [entry.server] if entry.server.url else []
+        endpoints = (*entry.mirrors, *own)
+        urls = [url for endpoint in endpoints for url in _legacy_urls(endpoint)]
+        _put(table(registry, "mirrors", entry.name), {"endpoint": urls})
+        for endpoint in endpoints:
+            tls = _legacy_tls(endpoint)
+            if tls:
+                _put(table(registry, "configs", urlsplit(endpoint.url).netloc, "tls"), tls)
+
+
+def _legacy_urls(endpoint: Endpoint) -> list[str]:
+    """Give an address as CRI's mirrors have it: a path is where the API is, no path means `/v2`."""
+    parts = urlsplit(endpoint.url)
+    schemes = ["https", "http"] if endpoint.fallback_http else [parts.scheme]
+    path = f"{parts.path}/v2" if parts.path and not endpoint.override_path else parts.path
+    return [f"{scheme}://{parts.netloc}{path}" for scheme in schemes]
+
+
+def _legacy_tls(endpoint: Endpoint) -> dict[str, Any]:
+    if len(endpoint.ca) > 1 or len(endpoint.clients) > 1:
+        raise ValueError(
+            f"can name one file of authorities and one client certificate for {endpoint.url} before containerd 1.5, "
+            f"and there are {len(endpoint.ca)} and {len(endpoint.clients)}; put them into one file each"
+        )
+    tls: dict[str, Any] = {}
+    if endpoint.skip_verify or endpoint.fallback_http:
+        tls["insecure_skip_verify"] = True
+    if endpoint.ca:
+        tls["ca_file"] = endpoint.ca[0]
+    for certificate, key in endpoint.clients:
+        tls.update(cert_file=certificate, key_file=key)
+    return tls
+
+
+def _prove(text: str, plain: Tables, settings: RuntimeSettings, version: Version) -> None:
+    """Read the text again. Raises `ValueError` when it lost something of the user's, or does not say our settings."""
+    written = containerd_read.load(text)
+    if written != {**plain, "version": written["version"]}:
+        raise ValueError(
+            f"{CONFIG} is written in a way that cannot be edited safely; "
+            f"write each plugin's settings in tables with headers of their own, and plan again"
+        )
+    found = containerd_read.settings(text)
+    wanted = ("cgroup_driver", "cni_bin_dirs", *_PLAIN, *dialects.ON_BY_DEFAULT)
+    default_on = {name for name, since in dialects.ON_BY_DEFAULT.items() if version >= since}
+    for name in set(wanted) - default_on - set(unsupported(settings, version)):
+        value = getattr(settings, name)
+        if value and getattr(found, name) != value:
+            raise ValueError(f"{CONFIG} would say {name}={getattr(found, name)!r} instead of {value!r}")
+    programs = {handler.name: handler.program for handler in found.handlers}
+    for handler in settings.handlers:
+        if handler.program and programs.get(handler.name) != handler.program:
+            raise ValueError(f"{CONFIG} would give the handler {handler.name!r} another program than {handler.program}")

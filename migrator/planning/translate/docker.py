@@ -1,44 +1,109 @@
-"""Docker's configuration: which keys concern pods, and which of them are not carried over yet."""
+"""Docker's configuration as a source: the neutral settings that it becomes, and one fate for everything in it."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
-CONFIG = "/etc/docker/daemon.json"
+from migrator.model.fate import KeyFate
+from migrator.planning import versions
+from migrator.planning.translate import docker_flags as flags
+from migrator.planning.translate import docker_logs as logs
+from migrator.planning.translate import docker_proxies as proxies
+from migrator.planning.translate import docker_registries as registries
+from migrator.planning.translate import docker_rules as rules
+from migrator.planning.translate import docker_runtimes as runtimes
+from migrator.planning.translate import docker_storage as storage
+from migrator.planning.translate.destination import Destination
+from migrator.planning.translate.docker_keys import KEYS
+from migrator.planning.translate.docker_places import place
+from migrator.planning.translate.docker_source import DockerSource
+from migrator.planning.translate.docker_verdicts import Case, Verdict, never, unknown
+from migrator.planning.translate.settings import RuntimeSettings
 
-NO_EFFECT_ON_PODS = frozenset(
-    {
-        # docker0 and Docker's own networks; pods have the CNI's.
-        "bip", "fixed-cidr", "fixed-cidr-v6", "mtu", "bridge", "default-gateway", "default-gateway-v6", "icc", "ip",
-        "ip-masq", "userland-proxy", "userland-proxy-path", "default-address-pools", "network-control-plane-mtu",
-        "iptables", "ip6tables",
-        # Docker's API, Swarm and build features.
-        "hosts", "group", "pidfile", "api-cors-header", "authorization-plugins", "swarm-default-advertise-addr",
-        "swarm-raft-election-tick", "swarm-raft-heartbeat-tick", "node-generic-resources", "builder", "experimental",
-        "network-diagnostic-port", "max-concurrent-uploads", "shutdown-timeout", "labels", "deprecated-key-path",
-        # dockershim passed its own value with every container (1.20.2, pkg/kubelet/dockershim).
-        "default-shm-size", "cgroup-parent",
-        # Shims outlive containerd anyway.
-        "live-restore",
-    }
-)  # fmt: skip
-"""Keys of daemon.json that never concerned pods (moby, daemon/config, 19.03 to 28)."""
+__all__ = ["DockerSource", "fates", "key_of", "settings"]
 
-CARRIED = frozenset({"exec-opts"})
-"""The cgroup driver stands there; the kubelet's, which has to be the same, is what is carried."""
+_NETWORK_SYSCTLS: versions.Version = (20, 10)
+"""First Docker that lets any user in a container ping and bind low ports (moby, daemon/oci_linux.go)."""
+_EMPTY: tuple[object, ...] = ("", [], {})
+_NULL = never("null is Docker's default")
+_NOTHING = never("it is empty, which is Docker's default")
+_FLAG = never("it is the name of a flag: Docker takes it in its file and does nothing with it")
+_UNKNOWN = unknown("no Docker of 19.03 to 29 has this key")
 
 
-def not_carried(text: str) -> list[str]:
-    """Name the keys of a daemon.json that concern pods and that this version does not carry over.
+def settings(source: DockerSource, base: RuntimeSettings, destination: Destination) -> RuntimeSettings:
+    """Give `base` with everything that Docker was told and the new runtime can be told too.
 
-    Raises `ValueError` when it is not a JSON object.
+    Raises `ValueError` for a proxy variable that no file could take.
     """
-    if not text.strip():
-        return []
-    try:
-        document = json.loads(text.removeprefix("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{CONFIG}, line {error.lineno}, column {error.colno}: {error.msg}") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{CONFIG} is not a JSON object")  # noqa: TRY004 - one kind of error for a bad file
-    return sorted(set(document) - NO_EFFECT_ON_PODS - CARRIED)
+    options = source.given
+    size, files = logs.limits(options)
+    remapped = bool(options.get("userns-remap"))
+    new = versions.parse(source.version) >= _NETWORK_SYSCTLS
+    return base.model_copy(
+        update={
+            "root": storage.root(source, destination),
+            "storage": storage.driver(options),
+            "storage_options": storage.kept_options(options, destination),
+            "default_handler": runtimes.default(options, destination),
+            "handlers": runtimes.handlers(options, destination),
+            "registries": registries.registries(source, destination.runtime),
+            "ulimits": rules.ulimits(options),
+            "proxy": proxies.settings(source),
+            "log_max_size": size,
+            "log_max_files": files,
+            "selinux": bool(options.get("selinux-enabled")),
+            "unprivileged_ports": new,
+            "unprivileged_ping": new and not remapped,
+            "log_level": rules.log_level(options),
+            "forwarding": tuple(dict.fromkeys((*base.forwarding, *rules.forwarding(options)))),
+            **_where_there_is_a_place(options, destination),
+        }
+    )
+
+
+def fates(source: DockerSource, destination: Destination) -> tuple[KeyFate, ...]:
+    """Say what becomes of every option: one fate for a key, or one for each entry of a key whose entries differ.
+
+    Proxies of the unit's environment are entries of the key `proxies`. A key that no Docker has is escaped
+    (`key_of`), so that what stands before the first dot of a fate's key is always a whole key. Raises `ValueError` as
+    `settings` does.
+    """
+    case = Case(source, destination)
+    found: dict[str, Verdict] = {}
+    for key, value in source.options.items():
+        judged = _judge(key, value, case)
+        found |= {key_of(key): judged} if isinstance(judged, Verdict) else _entries(key_of(key), judged)
+    found |= _entries("proxies", proxies.judge({}, case))
+    return tuple(KeyFate(key=key, fate=it.fate, to=it.to, reason=it.reason) for key, it in found.items())
+
+
+def key_of(option: str) -> str:
+    """Give an option's key in fates: its own name, with dots escaped, which no known key has."""
+    return option.replace("%", "%25").replace(".", "%2E")
+
+
+def _judge(key: str, value: object, case: Case) -> Verdict | Mapping[str, Verdict]:
+    if key not in KEYS:
+        return _FLAG if key in flags.KEYS else _UNKNOWN
+    if value is None:
+        return _NULL
+    return _NOTHING if value in _EMPTY else KEYS[key].rule(value, case)
+
+
+def _entries(key: str, judged: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    return {f"{key}.{entry}": verdict for entry, verdict in judged.items()}
+
+
+def _where_there_is_a_place(options: Mapping[str, Any], to: Destination) -> dict[str, Any]:
+    """Give the settings that only some runtimes or versions have."""
+    profile = options.get("seccomp-profile") or ""
+    wanted = {
+        "seccomp_profile": profile if profile.startswith("/") else "",
+        "max_downloads": options.get("max-concurrent-downloads") or 0,
+        "log_format": "json" if options.get("log-format") == "json" else "",
+        "cdi": bool((options.get("features") or {}).get("cdi")),
+        "cdi_folders": tuple(options.get("cdi-spec-dirs") or ()),
+    }
+    return {name: value for name, value in wanted.items() if place(name, to)}

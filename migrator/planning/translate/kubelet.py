@@ -1,132 +1,303 @@
-"""The kubelet's command line: read what it says, rewrite the files it comes from.
+"""The kubelet above another runtime: its flags and its configuration, rewritten in the files where they stand.
 
-Only kubeadm's layout is known: `kubeadm-flags.env` and the distribution's `default/kubelet` or
-`sysconfig/kubelet`. A flag that stands elsewhere is a finding, never silently missed.
+What has to be said where, by version of the kubelet, is in `versions`; sources of the recipe: kubeadm's
+phases/kubelet/flags.go and config.go, kubernetes.io "Changing the Container Runtime on a Node", kubespray's
+roles/kubernetes/node/templates.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Mapping
-
-import yaml
+from collections.abc import Callable, Iterator
 
 from migrator.model.facts import NodeFacts
 from migrator.planning import versions
+from migrator.planning.translate import kubelet_config, kubelet_flags, systemd_syntax, unit_edit
+from migrator.planning.translate.kubelet_config import Scalar
+from migrator.planning.translate.kubelet_flags import Flag
+from migrator.planning.translate.settings import RuntimeSettings
+from migrator.planning.translate.unit import Definition, Unit
+from migrator.planning.versions import Version
 
-CONFIG = "/var/lib/kubelet/config.yaml"
 KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"
 """Written by kubeadm: one variable, quoted as Go's %q does (kubeadm 1.20.2, phases/kubelet/flags.go)."""
-ENVIRONMENT_FILES = (KUBEADM_ENV, "/etc/default/kubelet", "/etc/sysconfig/kubelet")
-_ASSIGNMENT = re.compile(r"^(\s*)(KUBELET_KUBEADM_ARGS|KUBELET_EXTRA_ARGS)=(.*)$")
+INSTANCE_CONFIG = "/var/lib/kubelet/instance-config.yaml"
+"""What kubeadm lays over the configuration of this one node (kubernetes/kubernetes#128031)."""
+DOCKER_UNITS = ("docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket")
+
+_RUNTIME = "--container-runtime"
+_ENDPOINT = "--container-runtime-endpoint"
+_IMAGES = "--image-service-endpoint"
+_CGROUPS = "--runtime-cgroups"
+_KUBEADM_VARIABLE = "KUBELET_KUBEADM_ARGS"
+_KUBESPRAY_VARIABLE = "KUBELET_ARGS"
+_DOCKER_SOCKETS = frozenset({"dockershim.sock", "cri-dockerd.sock", "cri-docker.sock", "docker.sock"})
+_USUAL_SOCKET = "/run/containerd/containerd.sock"
+"""Where cAdvisor looks for containerd by itself (its container/containerd/factory.go)."""
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "busybox"})
+_LOGS = (("--container-log-max-size", "containerLogMaxSize"), ("--container-log-max-files", "containerLogMaxFiles"))
+_FEWEST_LOGS = 2
+"""The kubelet refuses a smaller number (its help text of --container-log-max-files)."""
 
 
-def flags_of(arguments: Iterable[str]) -> dict[str, str]:
-    """Read a command line into flag and value; a later flag wins, as it does for the kubelet."""
-    found: dict[str, str] = {}
-    pending = ""
-    for word in arguments:
-        if word.startswith("-"):
-            name, equals, value = word.partition("=")
-            pending = "" if equals else "--" + name.lstrip("-")
-            found["--" + name.lstrip("-")] = value
-        elif pending:
-            found[pending], pending = word, ""
-    return found
+def config_path(facts: NodeFacts) -> str:
+    """Give the path of the kubelet's configuration file: what its files say, else what was observed.
+
+    Raises `ValueError` as `kubelet_flags.flags` does.
+    """
+    return kubelet_flags.effective(kubelet_flags.flags(facts)).get("--config") or facts.kubelet.config
 
 
 def cgroup_driver(facts: NodeFacts) -> str:
-    """Give the driver that the running kubelet uses: its flag, else its configuration, else cgroupfs.
+    """Give the driver that the kubelet uses: its flag, else its configuration, else cgroupfs.
 
     Raises `ValueError` when the configuration file is not YAML.
     """
-    flag = flags_of(facts.kubelet.arguments).get("--cgroup-driver")
-    if flag:
-        return flag
-    try:
-        config = yaml.safe_load(facts.file(CONFIG).content) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{CONFIG} is not YAML: {error}") from error
-    return str(config.get("cgroupDriver") or "cgroupfs") if isinstance(config, Mapping) else "cgroupfs"
+    found = _observed(facts)
+    path = found.get("--config") or facts.kubelet.config
+    config = kubelet_config.read(facts.file(path).content, path=path)
+    return found.get("--cgroup-driver") or str(config.get("cgroupDriver") or versions.DEFAULT_CGROUP_DRIVER)
 
 
 def pause_image(facts: NodeFacts) -> str:
     """Give the sandbox image that pods of this node have now."""
-    return flags_of(facts.kubelet.arguments).get(versions.PAUSE_FLAG) or versions.DEFAULT_PAUSE_IMAGE
+    if facts.cri_dockerd and facts.cri_dockerd.unit.active:
+        told = kubelet_flags.effective(kubelet_flags.read(facts.cri_dockerd.unit.arguments))
+        if image := told.get(versions.PAUSE_FLAG):
+            return image
+    return _observed(facts).get(versions.PAUSE_FLAG) or versions.pause_image(versions.parse(facts.kubelet.version))
 
 
-def rewrite(facts: NodeFacts, *, endpoint: str) -> dict[str, str]:
-    """Give the new text of each environment file that has to change, by path.
+def requires_docker(facts: NodeFacts) -> tuple[str, ...]:
+    """Name Docker's units that systemd starts together with the kubelet."""
+    needed = (*facts.kubelet.unit.requires, *facts.kubelet.unit.wants)
+    return tuple(dict.fromkeys(name for name in needed if name in DOCKER_UNITS))
 
-    What dockershim alone read is dropped, and `KUBEADM_ENV` is told of the new runtime.
+
+def rewrite(facts: NodeFacts, settings: RuntimeSettings, endpoint: str, unit: str = "") -> dict[str, str]:
+    """Give the new text of every file that the kubelet needs changed for the runtime at `endpoint`, by path.
+
+    `endpoint` has its scheme; `unit` is the new runtime's service, by default called like its socket. The texts are
+    proven before they are given: systemd would start the kubelet with them on `endpoint`, without any flag that only
+    Docker needed or that this version does not know, and otherwise as before.
+    Raises `ValueError` when a file was not read, cannot be changed in place, or is not what it claims to be.
     """
     version = versions.parse(facts.kubelet.version)
-    changed: dict[str, str] = {}
-    for path in ENVIRONMENT_FILES:
-        file = facts.file(path)
-        add = _runtime_flags(version, endpoint) if path == KUBEADM_ENV else []
-        if file.exists:
-            text = _rewrite_text(file.content, version=version, add=add)
-            if text != file.content:
-                changed[path] = text
+    if version < versions.FIRST_KUBELET:
+        raise ValueError(f"kubelet {facts.kubelet.version or 'of unknown version'}: none before 1.16 is known")
+    before = kubelet_flags.unit(facts)
+    if not before.service.words:
+        raise ValueError(f"no ExecStart= of {facts.kubelet.unit.name} was found: its flags cannot be rewritten")
+    if before.service.words[0].text.rpartition("/")[2] in _SHELLS:
+        raise ValueError(f"{before.service.path} starts the kubelet through a shell; start it directly in ExecStart=")
+    to = _Rewrite(facts, settings, version, endpoint, unit or _called_like(endpoint))
+    after = to.flags(before)
+    changed = {path: text for path, text in after.texts.items() if before.texts.get(path) != text}
+    changed |= to.configuration(after)
+    to.prove(after, changed)
     return changed
 
 
-def unknown_places(facts: NodeFacts) -> list[str]:
-    """Name the runtime flags of the running kubelet that stand in no file this module rewrites."""
-    files = [facts.file(path).content for path in ENVIRONMENT_FILES]
-    known = {flag for text in files for line in text.splitlines() for flag in flags_of(_words(line))}
-    doomed = {flag.name for flag in versions.DOCKERSHIM_FLAGS} | set(versions.RUNTIME_FLAGS)
-    return sorted(set(flags_of(facts.kubelet.arguments)) & doomed - known)
+class _Rewrite:
+    """One kubelet on its way to another runtime."""
+
+    def __init__(self, facts: NodeFacts, settings: RuntimeSettings, version: Version, endpoint: str, unit: str) -> None:
+        self.facts = facts
+        self.settings = settings
+        self.version = version
+        self.endpoint = endpoint
+        self.unit = unit
+        found = kubelet_flags.flags(facts)
+        told = kubelet_flags.effective(found)
+        self.network_variable = next((flag.variable for flag in found if flag.name == "--network-plugin"), "")
+        self.config = told.get("--config", "")
+        self.has_config = bool(self.config) and facts.file(self.config).exists
+        read = kubelet_config.read(facts.file(self.config).content, path=self.config) if self.has_config else {}
+        self.former = _socket(told.get(_ENDPOINT) or str(read.get("containerRuntimeEndpoint") or ""))
+        self.in_config = version >= versions.ENDPOINT_IN_CONFIG and (
+            version >= versions.ENDPOINT_FLAG_DROPPED or (_ENDPOINT not in told and "containerRuntimeEndpoint" in read)
+        )
+
+    def doomed(self, flag: Flag) -> bool:
+        """Tell whether a flag must not be there any more."""
+        if flag.name == "--containerd":
+            return _socket(flag.value) != _socket(self.endpoint) or _socket(flag.value) == _USUAL_SOCKET
+        if flag.name == _IMAGES:
+            return self._former(flag.value)
+        if flag.name == _ENDPOINT:
+            return self.in_config
+        return flag.name in versions.doomed_flags(self.version)
+
+    def flags(self, unit: Unit) -> Unit:
+        """Give the unit with the flags for the new runtime."""
+        unit = _drop_all(unit, self.doomed)
+        if not self.in_config:
+            unit = _set(unit, _ENDPOINT, self.endpoint, self._append)
+        present = _last(unit, _RUNTIME)
+        if self.version < versions.RUNTIME_FLAG_OPTIONAL and not present:
+            unit = unit_edit.insert(unit, _found(unit, _ENDPOINT).numbers[0], f"{_RUNTIME}=remote")
+        elif present:
+            unit = _set(unit, _RUNTIME, "remote", self._append)
+        for name, value in self._values(unit):
+            unit = _set(unit, name, value, self._append)
+        return unit
+
+    def configuration(self, unit: Unit) -> dict[str, str]:
+        """Give the new texts of the configuration files, by path."""
+        changes: dict[str, Scalar] = {}
+        told = kubelet_flags.effective(kubelet_flags.flags_of(unit))
+        read = self._config()
+        if self.in_config or "containerRuntimeEndpoint" in read:
+            changes["containerRuntimeEndpoint"] = self.endpoint
+        if self._former(str(read.get("imageServiceEndpoint") or "")):
+            changes["imageServiceEndpoint"] = self.endpoint
+        changes |= {key: value for flag, key, value in self._logs() if flag not in told}
+        texts: dict[str, str] = {}
+        if changes:
+            if not self.has_config:
+                raise ValueError(f"kubelet {self.facts.kubelet.version} needs {', '.join(changes)} in the file that "
+                                 f"--config names, and there is none")  # fmt: skip
+            texts[self.config] = self.facts.file(self.config).content
+            texts[self.config] = kubelet_config.edit(texts[self.config], changes, path=self.config)
+        instance = self.facts.file(INSTANCE_CONFIG)
+        wanted = self.version >= versions.ENDPOINT_FLAG_DROPPED and self.facts.kubelet.installation == "kubeadm"
+        if wanted or (instance.exists and self.version >= versions.ENDPOINT_IN_CONFIG):
+            own: dict[str, Scalar] = {"containerRuntimeEndpoint": self.endpoint}
+            texts[INSTANCE_CONFIG] = kubelet_config.edit(instance.content, own, path=INSTANCE_CONFIG)
+        return {path: text for path, text in texts.items() if text != self.facts.file(path).content}
+
+    def prove(self, unit: Unit, changed: dict[str, str]) -> None:
+        """Raise `ValueError` unless the kubelet would come up on the new runtime."""
+        found = kubelet_flags.flags_of(unit)
+        told = kubelet_flags.effective(found)
+        if left := [flag.name for flag in found if self.doomed(flag)]:
+            raise ValueError(f"{', '.join(left)} would still be on the kubelet's command line")
+        asked = told.get(_ENDPOINT)
+        if asked is None and self.in_config:
+            text = changed.get(self.config, self.facts.file(self.config).content)
+            asked = str(kubelet_config.read(text, path=self.config).get("containerRuntimeEndpoint"))
+        if asked != self.endpoint:
+            raise ValueError(f"the kubelet would ask for its runtime at {asked}, not at {self.endpoint}")
+        if self.version < versions.RUNTIME_FLAG_OPTIONAL and told.get(_RUNTIME) != "remote":
+            raise ValueError(f"kubelet {self.facts.kubelet.version} needs {_RUNTIME}=remote, and it would not be there")
+
+    def _config(self) -> dict[str, object]:
+        if not self.has_config:
+            return {}
+        return dict(kubelet_config.read(self.facts.file(self.config).content, path=self.config))
+
+    def _former(self, value: str) -> bool:
+        """Tell whether a socket is the runtime's that the node leaves."""
+        socket = _socket(value)
+        if not socket or socket == _socket(self.endpoint):
+            return False
+        return socket.rpartition("/")[2] in _DOCKER_SOCKETS or socket == self.former
+
+    def _logs(self) -> Iterator[tuple[str, str, Scalar]]:
+        """Give flag, field and value of each limit of logs that is asked for."""
+        (size_flag, size_field), (files_flag, files_field) = _LOGS
+        if self.settings.log_max_size:
+            yield size_flag, size_field, kubelet_config.quantity(self.settings.log_max_size)
+        if self.settings.log_max_files:
+            yield files_flag, files_field, max(_FEWEST_LOGS, self.settings.log_max_files)
+
+    def _values(self, unit: Unit) -> Iterator[tuple[str, str]]:
+        """Give the flags whose values have to change."""
+        told = kubelet_flags.effective(kubelet_flags.flags_of(unit))
+        for flag, _, value in self._logs():
+            if flag in told or not self.has_config:
+                yield flag, str(value)
+        parent, slash, name = told.get(_CGROUPS, "").rpartition("/")
+        if name in DOCKER_UNITS:
+            yield _CGROUPS, f"{parent}{slash}{self.unit}"
+        if told.get(versions.PAUSE_FLAG) and self.settings.pause_image:
+            yield versions.PAUSE_FLAG, self.settings.pause_image
+
+    def _append(self, unit: Unit, text: str) -> Unit:
+        """Add a flag: to kubeadm's variable, else kubespray's, else where the network plugin was, else ExecStart."""
+        service = unit.service
+        for name in (_KUBEADM_VARIABLE, _KUBESPRAY_VARIABLE, self.network_variable):
+            if name not in service.variables:
+                continue
+            home = service.definitions.get(name)
+            if name == _KUBEADM_VARIABLE and home is None and KUBEADM_ENV in unit.texts:
+                return _assign(unit, KUBEADM_ENV, name, text)
+            if home and _editable(home):
+                return unit_edit.append(unit, home, text)
+        return unit_edit.append(unit, None, text)
 
 
-def _runtime_flags(version: versions.Version, endpoint: str) -> list[str]:
-    runtime = ["--container-runtime=remote"] if version < versions.RUNTIME_FLAG_REMOVED else []
-    return [*runtime, f"--container-runtime-endpoint={endpoint}"]
+def _observed(facts: NodeFacts) -> dict[str, str]:
+    """Give the flags that count now: those of the process, else those of the files."""
+    return kubelet_flags.effective(kubelet_flags.running(facts) or kubelet_flags.flags(facts))
 
 
-def _words(line: str) -> list[str]:
-    match = _ASSIGNMENT.match(line)
-    if match is None:
-        return []
-    return [word for part in shlex.split(match[3]) for word in part.split()]
+def _drop_all(unit: Unit, doomed: Callable[[Flag], bool]) -> Unit:
+    while found := next(filter(doomed, kubelet_flags.flags_of(unit)), None):
+        unit = _drop(unit, found)
+    return unit
 
 
-def _rewrite_text(text: str, *, version: versions.Version, add: list[str]) -> str:
-    lines = []
-    for line in text.splitlines(keepends=True):
-        match = _ASSIGNMENT.match(line.rstrip("\n"))
-        if match is None:
-            lines.append(line)
-            continue
-        extra = add if match[2] == "KUBELET_KUBEADM_ARGS" else []
-        words = _without(_words(line), version) + extra
-        if words == _words(line):
-            lines.append(line)
-        else:
-            quoted = match[3].startswith(('"', "'")) or len(words) > 1
-            value = " ".join(words)
-            lines.append(f'{match[1]}{match[2]}="{value}"\n' if quoted else f"{match[1]}{match[2]}={value}\n")
-    return "".join(lines)
+def _drop(unit: Unit, flag: Flag) -> Unit:
+    changed = unit
+    for number in reversed(flag.numbers):  # from behind, so that the numbers of the others stay
+        changed = unit_edit.drop(changed, number)
+    return _only(flag, unit, changed)
 
 
-def _without(words: list[str], version: versions.Version) -> list[str]:
-    """Drop the flags that must go, together with a value that follows as a word of its own."""
-    doomed = {flag.name for flag in versions.DOCKERSHIM_FLAGS} | set(versions.RUNTIME_FLAGS)
-    if version >= versions.PAUSE_FLAG_REMOVED:
-        doomed.add(versions.PAUSE_FLAG)
-    kept: list[str] = []
-    dropping = False
-    for word in words:
-        if word.startswith("-"):
-            name, equals, _ = word.partition("=")
-            dropping = "--" + name.lstrip("-") in doomed
-            if not dropping:
-                kept.append(word)
-            dropping = dropping and not equals
-        elif dropping:
-            dropping = False
-        else:
-            kept.append(word)
-    return kept
+def _set(unit: Unit, name: str, value: str, append: Callable[[Unit, str], Unit]) -> Unit:
+    """Give a flag this value where it counts, and drop it wherever else it stands."""
+    while len(found := [flag for flag in kubelet_flags.flags_of(unit) if flag.name == name]) > 1:
+        unit = _drop(unit, found[0])
+    if not found:
+        return append(unit, f"{name}={value}")
+    if found[0].value == value:
+        return unit
+    changed = unit
+    for number in reversed(found[0].numbers[1:]):
+        changed = unit_edit.drop(changed, number)
+    changed = unit_edit.replace(changed, found[0].numbers[0], f"{name}={value}")
+    return _only(found[0], unit, changed)
+
+
+def _only(flag: Flag, before: Unit, after: Unit) -> Unit:
+    """Give `after`. Raises `ValueError` when any other flag is not as before: two may share the word of a variable."""
+    was, now = (
+        [(other.name, other.value) for other in kubelet_flags.flags_of(unit) if other.name != flag.name]
+        for unit in (before, after)
+    )
+    if was != now:
+        raise ValueError(f"{flag.path}: {flag.name} shares a word with another flag; write them apart first")
+    return after
+
+
+def _last(unit: Unit, name: str) -> Flag | None:
+    return next((flag for flag in reversed(kubelet_flags.flags_of(unit)) if flag.name == name), None)
+
+
+def _found(unit: Unit, name: str) -> Flag:
+    return next(flag for flag in reversed(kubelet_flags.flags_of(unit)) if flag.name == name)
+
+
+def _editable(home: Definition) -> bool:
+    """Tell whether a variable's value can be changed: in place, or by a drop-in of ours."""
+    return home.in_unit or not unit_edit.packaged(home.path)
+
+
+def _assign(unit: Unit, path: str, name: str, text: str) -> Unit:
+    """Set a variable that nothing sets yet."""
+    old = unit.texts[path]
+    end = "" if not old or old.endswith("\n") else "\n"
+    value = systemd_syntax.quote_value(systemd_syntax.quote_in_variable(text))
+    return unit.replaced(path, f"{old}{end}{name}={value}\n")
+
+
+def _socket(value: str) -> str:
+    """Give a socket's path, however it is written."""
+    path = re.sub(r"^unix:/*", "/", value)
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
+def _called_like(endpoint: str) -> str:
+    """Give the service that a socket is called after: containerd.sock is containerd.service's."""
+    return endpoint.rpartition("/")[2].removesuffix(".sock") + ".service"

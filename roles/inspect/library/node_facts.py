@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: node_facts
 short_description: Read what a runtime migration must know of a node
 description:
-  - Reads the host, the kubelet, Docker over its API socket, containerd, the CNI configuration and the files that a
-    migration may read or write. Changes nothing.
+  - Reads the host, the kubelet, Docker over its API socket, containerd, CRI-O, the CNI configuration, packages,
+    leftovers, and the files that a migration may read or write. Changes nothing.
+  - A part that cannot be read is left empty and named in a warning; secrets are replaced by hashes.
 options: {}
 author: [the migrator project]
 """
@@ -25,178 +26,159 @@ node:
 """
 
 import glob
-import grp
-import json
 import os
-import platform
-import pwd
-import re
-import socket
 
+from ansible.module_utils import migrator_inspect_containerd as containerd
+from ansible.module_utils import migrator_inspect_credentials as credentials
+from ansible.module_utils import migrator_inspect_crio as crio
+from ansible.module_utils import migrator_inspect_docker as docker
+from ansible.module_utils import migrator_inspect_files as files
+from ansible.module_utils import migrator_inspect_history as history
+from ansible.module_utils import migrator_inspect_host as host
+from ansible.module_utils import migrator_inspect_kubelet as kubelet
+from ansible.module_utils import migrator_inspect_network as network
+from ansible.module_utils import migrator_inspect_packages as packages
+from ansible.module_utils import migrator_inspect_toml as toml
+from ansible.module_utils import migrator_inspect_units as units
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_node import (
-    POD_UID,
-    docker,
-    docker_containers,
-    read_bytes,
-    run,
-    sha256,
-    unit_active,
-)
+from ansible.module_utils.migrator_inspect_programs import Answer, Program, Together, find
+from ansible.module_utils.migrator_inspect_tree import Tree, plain
 
-SCHEMA = 1
-LARGEST_FILE = 1024 * 1024
-FILES = (
-    "/var/lib/kubelet/kubeadm-flags.env",
-    "/var/lib/kubelet/config.yaml",
-    "/var/lib/kubelet/instance-config.yaml",
-    "/etc/default/kubelet",
-    "/etc/sysconfig/kubelet",
-    "/etc/docker/daemon.json",
-    "/etc/containerd/config.toml",
-    "/etc/crictl.yaml",
-    "/etc/modules-load.d/migrator.conf",
-    "/etc/sysctl.d/90-migrator.conf",
-)
-CNI_CONFIG = "/etc/cni/net.d"
-CNI_FOLDERS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+SCHEMA = 2
 
 
-def file_fact(path):
-    """Describe one file, with its content."""
-    data = read_bytes(path)
-    if data is None:
-        return {"path": path}
-    if len(data) > LARGEST_FILE:
-        raise ValueError("{} has {} bytes; at most {} are read".format(path, len(data), LARGEST_FILE))
-    status = os.stat(path)
-    try:
-        content = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("{} is not UTF-8 text".format(path))
-    return {
-        "path": path,
-        "exists": True,
-        "content": content,
-        "mode": "{:04o}".format(status.st_mode & 0o7777),
-        "owner": _name(pwd.getpwuid, status.st_uid),
-        "group": _name(grp.getgrgid, status.st_gid),
-        "sha256": sha256(data),
-    }
+class Reading:
+    """One reading of a host: what is slow is started first, then all is put together. Nothing raises."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.problems = []
+        early = find(tree, "kubelet")
+        version = Program(tree, [early, "--version"])  # the slowest of all
+        asked = self.part("systemd", lambda: units.ask(tree), None)
+        self.packages = self.part("packages", lambda: packages.Packages(tree), None)
+        self.low_level = self.part("low-level runtimes", lambda: crio.LowLevel(tree), None)
+        self.units = units.parse(self._answer(asked).out)
+        names = (units.KUBELET, units.DOCKER, units.CONTAINERD, units.CRIO, units.CRI_DOCKERD)
+        self.services = {name: self._service(name) for name in names}
+        self.docker = Together([lambda: docker.inspect(tree, self.services[units.DOCKER])])
+        self.kubelet_words = kubelet.words_of(self.services[units.KUBELET], self.units)
+        self.containerd_words = containerd.words_of(self.services[units.CONTAINERD], self.units)
+        self._start(early, version)
+
+    def _start(self, early, version):
+        """Start every program whose words depend on what systemd said."""
+        tree, services = self.tree, self.services
+        program = kubelet.program_of(tree, services[units.KUBELET], self.units)
+        self.version = version if program == early else Program(tree, [program, "--version"])
+        self.containerd = self.part(
+            "containerd",
+            lambda: containerd.Questions(tree, services[units.CONTAINERD], self.containerd_words),
+            None,
+        )
+        self.crio = self.part("CRI-O", lambda: crio.Crio(tree, services[units.CRIO]), None)
+        self.cri_dockerd = self.part("cri-dockerd", lambda: crio.CriDockerd(tree, services[units.CRI_DOCKERD]), None)
+        in_use = any(services[name].get("active") for name in (units.KUBELET, units.DOCKER))
+        self.firewall = self.part("the firewall", lambda: host.ask_firewall(tree, in_use), [])
+
+    def part(self, what, function, otherwise):
+        """Give a part of the document; `otherwise`, with a problem of that name, when something keeps it from us."""
+        try:
+            return function()
+        except Exception as error:  # the other parts are worth having
+            self.problems.append("{} could not be read: {}: {}".format(what, type(error).__name__, error))
+            return otherwise
+
+    def document(self):
+        """Put the document together."""
+        tree = self.tree
+        found = {"schema_version": SCHEMA, "root": True}
+        found.update(self.part("the host's addresses", lambda: host.identity(tree), {}))
+        answered = self.part("Docker", lambda: self.docker.results()[0], docker.Docker(problem="it could not be read"))
+        self.part("Docker's runtimes", lambda: self.low_level.add(answered.runtimes), None)
+        found["docker"], found["docker_problem"] = answered.fact, answered.problem
+        found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
+        cni_folder = network.config_folder(self.kubelet_words)
+        found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])
+        found["transactions"] = self.part("journals", lambda: history.transactions(tree), {})
+        found["certificates"] = self.part("certificates", lambda: credentials.certificates(tree), [])
+        found["containerd"] = self._fact("containerd", self.containerd, {"version": ""})
+        found["cri_dockerd"] = self._fact("cri-dockerd", self.cri_dockerd, None)
+        found["crio"] = self._fact("CRI-O", self.crio, None)
+        texts = [found["containerd"].get("effective", ""), (found["crio"] or {}).get("effective", "")]
+        found["cni"] = self.part("CNI", lambda: network.cni_fact(tree, self.kubelet_words, texts), {})
+        found["credentials"] = self.part("credentials", lambda: self._credentials(texts), [])
+        found["files"] = self.part("files", lambda: files.files(tree, self._paths(cni_folder, texts)), {})
+        found["low_level"] = self._fact("low-level runtimes", self.low_level, {})
+        found["packages"] = self._fact("packages", self.packages, [])
+        found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
+        return plain(found)
+
+    def _fact(self, what, asked, otherwise):
+        return self.part(what, asked.fact, otherwise) if asked else otherwise
+
+    def _answer(self, program):
+        return program.answer() if program else Answer(127)
+
+    def _service(self, name):
+        return self.part(name, lambda: units.unit_fact(self.tree, self.units, name), {"name": name})
+
+    def _kubelet(self, answered):
+        unit = self.services[units.KUBELET]
+        return {
+            "version": self._answer(self.version).version,
+            "installation": kubelet.installation(self.tree, unit, self.units, answered.containers),
+            "unit": unit,
+            "config": kubelet.config_of(self.kubelet_words),
+            "user": self.part("the kubelet's user", lambda: kubelet.user_of(self.tree, self.kubelet_words), ""),
+        }
+
+    def _credentials(self, texts):
+        told = [path for text in texts for path in toml.strings(text, "global_auth_file")]
+        root = units.option(self.kubelet_words, "root-dir")
+        return credentials.credentials(self.tree, credentials.places(root, told))
+
+    def _paths(self, cni_folder, texts):
+        """Name the files that only this host tells of."""
+        tree = self.tree
+        drop_ins = units.option(self.kubelet_words, "config-dir")
+        found = [kubelet.config_of(self.kubelet_words), docker.config_of(self.services[units.DOCKER])]
+        found += tree.glob(glob.escape(drop_ins) + "/*.conf") if drop_ins else []
+        for unit in self.services.values():
+            found += unit.get("fragments", []) + unit.get("environment_files", [])
+        own = containerd.config_files(tree, containerd.config_of(self.containerd_words))
+        texts = texts + [tree.text(path) for path in own]
+        found += own + network.config_files(tree, cni_folder)
+        return found + files.hosts_files(tree, texts) + files.specifications(texts)
+
+    def _host(self, answered, texts):
+        found = host.host_fact(self.tree)
+        docker_root = answered.fact["root"] if answered.fact else ""
+        paths = [docker_root or host.DISKS[0]] + list(host.DISKS[1:])
+        paths += toml.strings(texts[0], "root", table="")[:1]
+        found["disks"] = host.disks(self.tree, sorted(set(paths)))
+        found["forward_policy"] = host.forward_policy([program.answer().out for program in self.firewall])
+        return found
 
 
-def _name(lookup, number):
-    try:
-        return lookup(number)[0]
-    except KeyError:
-        return str(number)
-
-
-def version_of(argv):
-    """Ask a program for its version; "" when it is not installed."""
-    code, out, _ = run(argv, timeout=60, check=False)
-    match = re.search(r"v?(\d+\.\d+\.\d+)", out) if code == 0 else None
-    return match.group(1) if match else ""
-
-
-def kubelet():
-    """Describe the kubelet, with the command line that it really runs with."""
-    pid = run(["systemctl", "show", "--property=MainPID", "kubelet.service"], check=False)[1].strip().partition("=")[2]
-    command = read_bytes("/proc/{}/cmdline".format(pid)) if pid not in ("", "0") else None
-    words = command.decode(errors="replace").rstrip("\0").split("\0") if command else []
-    version = version_of([words[0] if words else "kubelet", "--version"])
-    return {"version": version, "arguments": words[1:], "active": bool(words)}
-
-
-def docker_facts():
-    """Describe Docker, or give None when none answers."""
-    try:
-        info = docker("GET", "/info")
-        images = docker("GET", "/images/json")
-        containers = docker_containers()
-    except OSError:
-        return None
-    return {
-        "version": info.get("ServerVersion", ""),
-        "root": info.get("DockerRootDir", ""),
-        "cgroup_driver": info.get("CgroupDriver", ""),
-        "containerd_store": any("io.containerd.snapshotter" in str(row) for row in info.get("DriverStatus") or []),
-        "images": sorted({tag for image in images for tag in image.get("RepoTags") or [] if tag != "<none>:<none>"}),
-        "containers": [
-            {
-                "id": container["Id"],
-                "name": (container.get("Names") or ["/?"])[0].lstrip("/"),
-                "image": container.get("Image", ""),
-                "running": container.get("State") == "running",
-                "pod_uid": (container.get("Labels") or {}).get(POD_UID, ""),
-            }
-            for container in containers
-        ],
-    }
-
-
-def cni(arguments):
-    """Describe the network configuration that counts, and the plugins that are there for it."""
-    configs = sorted(
-        path for ending in ("conf", "conflist", "json") for path in glob.glob("{}/*.{}".format(CNI_CONFIG, ending))
-    )
-    folders = list(CNI_FOLDERS)
-    for argument in arguments:
-        if argument.startswith("--cni-bin-dir="):
-            folders = argument.partition("=")[2].split(",") + folders
-    found = {folder: sorted(os.listdir(folder)) for folder in folders if os.path.isdir(folder)}
-    if not configs:
-        return {"folders": found}
-    with open(configs[0]) as file:
-        document = json.load(file)
-    plugins = set()
-    for plugin in document.get("plugins", [document]):
-        plugins.add(plugin.get("type", ""))
-        plugins.add((plugin.get("ipam") or {}).get("type", ""))
-    return {"config": os.path.basename(configs[0]), "plugins": sorted(plugins - {""}), "folders": found}
-
-
-def host():
-    """Describe the machine."""
-    release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', (read_bytes("/etc/os-release") or b"").decode(), re.MULTILINE))
-    addresses = re.findall(
-        r"inet6? ([0-9a-f.:]+)", run(["ip", "-o", "address", "show", "scope", "global"], check=False)[1]
-    )
-    return {
-        "hostname": socket.gethostname(),
-        "machine_id": (read_bytes("/etc/machine-id") or b"").decode().strip(),
-        "addresses": addresses,
-        "os": release.get("PRETTY_NAME", "unknown"),
-        "kernel": platform.release(),
-        "systemd": os.path.isdir("/run/systemd/system"),
-        "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
-    }
-
-
-def facts():
-    """Put the document together."""
-    document = {"schema_version": SCHEMA, "root": os.geteuid() == 0}
-    if not document["root"]:
-        return document
-    document.update(host())
-    document["kubelet"] = kubelet()
-    document["docker"] = docker_facts()
-    document["containerd"] = {
-        "version": version_of(["containerd", "--version"]),
-        "active": unit_active("containerd.service"),
-    }
-    document["cni"] = cni(document["kubelet"]["arguments"])
-    document["files"] = {path: file_fact(path) for path in FILES}
-    return document
+def facts(tree):
+    """Give the document and the problems that were met."""
+    if os.geteuid() != 0:
+        return {"schema_version": SCHEMA, "root": False}, []
+    reading = Reading(tree)
+    return reading.document(), reading.problems
 
 
 def main():
     """Run as an Ansible module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, node=facts())
-    except Exception as error:  # a broken file on the node is the user's to mend: name it, do not trace
+        document, problems = facts(Tree())
+    except Exception as error:  # a message says more than a trace
         module.fail_json(msg="{}: {}".format(type(error).__name__, error))
+    for problem in problems:
+        module.warn(problem)
+    module.exit_json(changed=False, node=document)
 
 
 if __name__ == "__main__":

@@ -33,19 +33,19 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def docker_open(method, path, timeout=120):
+def docker_open(method, path, timeout=120, socket_path=None):
     """Send a request to Docker's API; return the open response. Raise OSError when no Docker answers."""
-    connection = _UnixConnection(DOCKER_SOCKET, timeout)
+    connection = _UnixConnection(socket_path or DOCKER_SOCKET, timeout)
     connection.request(method, path, headers={"Host": "docker"})
     return connection.getresponse()
 
 
-def docker(method, path, timeout=120, accept=()):
+def docker(method, path, timeout=120, accept=(), socket_path=None):
     """Ask Docker's API and return the decoded answer (None for an empty one).
 
     Raises NodeError for an HTTP status of 400 or more that is not in `accept`.
     """
-    response = docker_open(method, path, timeout)
+    response = docker_open(method, path, timeout, socket_path)
     body = response.read()
     if response.status >= 400 and response.status not in accept:
         raise NodeError(

@@ -25,7 +25,9 @@ options:
     type: str
     required: true
   files:
-    description: Files to write, each with path, content in base64, mode, owner, group, and replaces, a hash.
+    description:
+      - Files to write, each with path, content in base64 or copies (the path of a file on the node), mode, owner,
+        group, sha256 of the bytes to write, and replaces, the hash of the bytes that are there now.
     type: list
     elements: dict
     default: []
@@ -139,8 +141,7 @@ class Switch:
     """One switch of this node, forth and back."""
 
     def __init__(self, parameters):
-        # In base64, so that nothing on the way takes a file's text for a template.
-        self.files = [dict(entry, data=base64.b64decode(entry["content"])) for entry in parameters["files"]]
+        self.files = [dict(entry, data=data_of(entry)) for entry in parameters["files"]]
         self.socket = parameters["socket"]
         self.journal = Journal(os.path.join(parameters["journals"], parameters["transaction"]))
         self.timings = []
@@ -198,7 +199,8 @@ class Switch:
         return [
             entry["path"]
             for entry in self.files
-            if sha256(read_bytes(entry["path"])) not in (entry["replaces"], sha256(entry["data"]))
+            if sha256(entry["data"]) != entry["sha256"]
+            or sha256(read_bytes(entry["path"])) not in (entry["replaces"], entry["sha256"])
         ]
 
     def finished(self):
@@ -237,6 +239,7 @@ class Switch:
     def write_files(self):
         """Save what is there, then write the plan's bytes."""
         for number, entry in enumerate(self.files):
+            self.make_folder(os.path.dirname(entry["path"]))
             self.save(number, entry["path"])
             write_file(
                 entry["path"],
@@ -246,6 +249,15 @@ class Switch:
                 grp.getgrnam(entry["group"]).gr_gid,
             )
         run(["systemctl", "daemon-reload"])
+
+    def make_folder(self, folder):
+        """Make a file's folder, and note each one made so that undoing removes it again."""
+        if os.path.isdir(folder):
+            return
+        self.make_folder(os.path.dirname(folder))
+        self.journal.write("made folder", path=folder)
+        os.mkdir(folder, 0o755)
+        sync_folder(os.path.dirname(folder))
 
     def save(self, number, path):
         """Keep a file, or that there was none, before it is replaced."""
@@ -275,6 +287,9 @@ class Switch:
             elif os.path.exists(entry["path"]):
                 os.unlink(entry["path"])
                 sync_folder(os.path.dirname(entry["path"]))
+        for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "made folder"]):
+            if os.path.isdir(entry["path"]) and not os.listdir(entry["path"]):
+                os.rmdir(entry["path"])
         run(["systemctl", "daemon-reload"])
 
     def start_containerd(self):
@@ -302,6 +317,14 @@ class Switch:
         if docker_containers(kubernetes_only=True):
             raise NodeError("Docker has containers of Kubernetes again")
         run(["systemctl", "start", KUBELET], timeout=START_SECONDS)
+
+
+def data_of(entry):
+    """Give the bytes that a file shall have: the plan's, or those of the file on this node that it copies."""
+    if entry.get("copies"):
+        return read_bytes(entry["copies"])
+    # In base64, so that nothing on the way takes a file's text for a template.
+    return base64.b64decode(entry["content"])
 
 
 def stop_containers(containers):

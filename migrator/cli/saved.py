@@ -1,0 +1,48 @@
+"""Plans in files, as `plan --out` writes them and `apply` takes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migrator.errors import StalePlanError, UsageError
+
+if TYPE_CHECKING:
+    from migrator.model.plan import Plan
+
+
+def is_plan(path: Path) -> bool:
+    """Tell whether a file is a plan and not an inventory (which may be JSON too)."""
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    head = path.read_bytes()[:200].lstrip()
+    return head.startswith(b'{"schema_version"') or head.replace(b" ", b"").startswith(b'{\n"schema_version"')
+
+
+def read(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises `UsageError` for a file that is damaged or of another version, `StalePlanError` for a plan that was not
+    made from live nodes.
+    """
+    from pydantic import ValidationError
+
+    from migrator.model.plan import SCHEMA, Plan
+
+    data = path.read_bytes()
+    try:
+        found = json.loads(data).get("schema_version")
+    except ValueError as error:
+        raise UsageError(f"{path} is not a whole plan: {error}; make it again") from error
+    if found != SCHEMA:
+        raise UsageError(f"{path} is a plan of schema {found}, and this version reads {SCHEMA}; make it again")
+    try:
+        plan = Plan.model_validate_json(data)
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        place = ".".join(str(part) for part in mistake["loc"])
+        raise UsageError(f"{path} is not a plan: {place}: {mistake['msg']}") from error
+    if not plan.inventory:
+        raise StalePlanError(f"{path} was made from recorded facts; make a plan from the live nodes")
+    return plan

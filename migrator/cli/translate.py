@@ -1,0 +1,85 @@
+"""`migrator translate`: translate one daemon.json without any cluster. Reads one file and prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from migrator.cli import options
+from migrator.errors import UsageError
+
+
+class To(StrEnum):
+    """The runtimes that can be written for."""
+
+    CONTAINERD = "containerd"
+    CRIO = "crio"
+
+
+def command(
+    daemon_json: Annotated[Path, typer.Argument(help="Docker's configuration file; - reads it from standard input.")],
+    to: Annotated[To, typer.Option("--to", help="The runtime to write for.")] = To.CONTAINERD,
+    runtime_version: Annotated[str, typer.Option(help="Its version, for example 1.7.")] = "",
+    kubelet_version: Annotated[str, typer.Option(help="The kubelet's version, for example 1.23.")] = "1.23",
+    docker_version: Annotated[str, typer.Option(help="Docker's version, for example 20.10.")] = "20.10",
+    docker_args: Annotated[str, typer.Option(help="Flags of dockerd, as in its unit.")] = "",
+    proxy_env: Annotated[
+        Path | None, typer.Option(help="File with the proxy variables of Docker's unit, NAME=value a line.")
+    ] = None,
+    output: options.Form = options.Output.TEXT,
+) -> int:
+    """Show the files that a daemon.json becomes, and what becomes of each of its settings."""
+    from migrator.planning import translation
+    from migrator.report import translation as report
+
+    made = translation.translate(
+        _read(daemon_json),
+        path=str(daemon_json),
+        arguments=_words(docker_args),
+        environment=_environment(proxy_env),
+        docker_version=docker_version,
+        runtime=to.value,
+        runtime_version=runtime_version,
+        kubelet_version=kubelet_version,
+    )
+    as_json = output is options.Output.JSON
+    print(json.dumps(made.model_dump(mode="json"), indent=2) if as_json else report.plain(made))
+    return 0
+
+
+def _read(path: Path) -> str:
+    import sys
+
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return data.decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start})") from error
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--docker-args: {error}") from error
+
+
+def _environment(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    found = {}
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        words = shlex.split(line, comments=True)
+        for word in words:
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise UsageError(f"{path}, line {number}: {word!r} is not NAME=value")
+            found[name.removeprefix("Environment=")] = value
+    return found

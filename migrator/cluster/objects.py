@@ -1,0 +1,142 @@
+"""The API's JSON, as our values. Fields that an older or newer API server does not send count as absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from migrator.model.objects import CRI_SOCKET, Budget, DaemonSet, Node, Pod, RuntimeClass
+
+Item = Mapping[str, Any]
+_MIRROR = "kubernetes.io/config.mirror"
+_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_CORDON = "node.kubernetes.io/unschedulable"
+
+
+def node(item: Item) -> Node:
+    """Read a Node."""
+    meta, spec, status = item["metadata"], item.get("spec") or {}, item["status"]
+    conditions = _conditions(status)
+    ready = conditions.get("Ready", {})
+    labels = meta.get("labels") or {}
+    room = status.get("allocatable") or {}
+    return Node(
+        name=meta["name"],
+        machine_id=status["nodeInfo"]["machineID"],
+        runtime=status["nodeInfo"]["containerRuntimeVersion"],
+        kubelet_version=status["nodeInfo"]["kubeletVersion"],
+        ready=ready.get("status") == "True",
+        heartbeat=str(ready.get("lastHeartbeatTime", "")),
+        unschedulable=bool(spec.get("unschedulable")),
+        control_plane=any(label in labels for label in _CONTROL_PLANE),
+        addresses=tuple(entry["address"] for entry in status.get("addresses") or []),
+        annotations={key: value for key, value in (meta.get("annotations") or {}).items() if key == CRI_SOCKET},
+        pressures=tuple(
+            sorted(kind for kind, entry in conditions.items() if "Pressure" in kind and entry["status"] == "True")
+        ),
+        tainted=any(
+            taint.get("effect") in {"NoSchedule", "NoExecute"} and taint.get("key") != _CORDON
+            for taint in spec.get("taints") or []
+        ),
+        cpu=_millis(room.get("cpu")),
+        memory=_whole(room.get("memory")),
+        room=_whole(room.get("pods")),
+    )
+
+
+def pod(item: Item) -> Pod:
+    """Read a Pod."""
+    meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    owner = next((entry for entry in meta.get("ownerReferences") or [] if entry.get("controller")), None)
+    volumes = spec.get("volumes") or []
+    running, starting = spec["containers"], spec.get("initContainers") or []
+    contexts = [entry.get("securityContext") or {} for entry in (*starting, *running)]
+    return Pod(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        node=spec.get("nodeName", ""),
+        phase=status.get("phase", ""),
+        owner="" if owner is None else f"{owner['kind']}/{owner['name']}",
+        mirror=_MIRROR in (meta.get("annotations") or {}),
+        terminating="deletionTimestamp" in meta,
+        ready=_conditions(status).get("Ready", {}).get("status") == "True",
+        labels=meta.get("labels") or {},
+        empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
+        host_paths=_host_paths(spec),
+        images=tuple(entry.get("image", "") for entry in (*starting, *running)),
+        container_ids=tuple(entry.get("containerID", "") for entry in status.get("containerStatuses") or []),
+        runtime_class=spec.get("runtimeClassName") or "",
+        priority=int(spec.get("priority") or 0),
+        cpu=_requested(running, starting, "cpu", _millis) + _millis((spec.get("overhead") or {}).get("cpu")),
+        memory=_requested(running, starting, "memory", _whole) + _whole((spec.get("overhead") or {}).get("memory")),
+        host_ports=tuple(
+            int(port["hostPort"]) for entry in running for port in entry.get("ports") or [] if port.get("hostPort")
+        ),
+        capabilities=tuple(
+            sorted({name for entry in contexts for name in (entry.get("capabilities") or {}).get("add") or []})
+        ),
+        privileged=any(entry.get("privileged") for entry in contexts),
+        host_network=bool(spec.get("hostNetwork")),
+    )
+
+
+def budget(item: Item) -> Budget:
+    """Read a PodDisruptionBudget."""
+    selector = item["spec"].get("selector") or {}
+    return Budget(
+        namespace=item["metadata"]["namespace"],
+        name=item["metadata"]["name"],
+        match_labels=selector.get("matchLabels") or {},
+        disruptions_allowed=int((item.get("status") or {}).get("disruptionsAllowed", 0)),
+        simple=bool(selector.get("matchLabels")) and not selector.get("matchExpressions"),
+    )
+
+
+def runtime_class(item: Item) -> RuntimeClass:
+    """Read a RuntimeClass; its handler stands at the top level since v1beta1."""
+    return RuntimeClass(name=item["metadata"]["name"], handler=item.get("handler", ""))
+
+
+def daemon_set(item: Item) -> DaemonSet:
+    """Read a DaemonSet, as far as it reaches into hosts."""
+    spec = item["spec"]["template"]["spec"]
+    return DaemonSet(
+        namespace=item["metadata"]["namespace"],
+        name=item["metadata"]["name"],
+        host_paths=_host_paths(spec),
+        images=tuple(entry.get("image", "") for entry in spec["containers"]),
+    )
+
+
+def _host_paths(spec: Item) -> tuple[str, ...]:
+    return tuple(volume["hostPath"]["path"] for volume in spec.get("volumes") or [] if "hostPath" in volume)
+
+
+def _conditions(status: Item) -> dict[str, Item]:
+    return {entry["type"]: entry for entry in status.get("conditions") or []}
+
+
+def _requested(running: Iterable[Item], starting: Iterable[Item], what: str, read: Any) -> int:  # noqa: ANN401
+    """Sum up as the scheduler does: all containers together, or the largest init container when that is more."""
+
+    def of(entry: Item) -> int:
+        return int(read(((entry.get("resources") or {}).get("requests") or {}).get(what)))
+
+    return max(sum(map(of, running)), max(map(of, starting), default=0))
+
+
+def _millis(quantity: object) -> int:
+    return int(_quantity(quantity) * 1000)
+
+
+def _whole(quantity: object) -> int:
+    return int(_quantity(quantity))
+
+
+def _quantity(quantity: object) -> Decimal:
+    found: Decimal = parse_quantity(quantity or 0)  # type: ignore[no-untyped-call]
+    return found

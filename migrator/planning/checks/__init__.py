@@ -1,0 +1,107 @@
+"""What may forbid, or should be known of, a migration. Each check has an id and is waived singly.
+
+The catalogue is in `rules`; each other module has the checks of one subject.
+"""
+
+from __future__ import annotations
+
+from migrator.model.plan import Finding, Severity
+from migrator.planning.checks import (
+    cgroups,
+    containerd,
+    docker,
+    docker_users,
+    draining,
+    handlers,
+    images,
+    kubelet,
+    machine,
+    network,
+    packages,
+    releases,
+    source,
+    upgrades,
+    workloads,
+)
+from migrator.planning.checks.finding import Check
+from migrator.planning.checks.rules import RULES
+from migrator.planning.situation import Draft, Situation
+
+OF_MIGRATED: tuple[Check, ...] = (machine.right_machine, machine.half_migrated)
+"""What still matters on a node that has the runtime already."""
+
+CHECKS: tuple[Check, ...] = (
+    machine.right_machine,
+    machine.worker,
+    machine.healthy,
+    machine.installation,
+    machine.clock,
+    machine.half_migrated,
+    machine.leftovers,
+    machine.readable,
+    source.known_source,
+    source.answering,
+    releases.common_cri,
+    releases.installed,
+    releases.crio,
+    releases.cgroup_version,
+    releases.known_bugs,
+    releases.support,
+    upgrades.runtime,
+    upgrades.cgroups,
+    upgrades.command_line,
+    packages.conflicts,
+    packages.held,
+    packages.jump,
+    kubelet.known_flags,
+    kubelet.dependencies,
+    kubelet.configuration,
+    docker.settings,
+    docker.store,
+    docker.remote_api,
+    docker.containerd_of_docker,
+    docker.registries,
+    docker.credentials,
+    handlers.programs,
+    handlers.defaults,
+    handlers.runtime_classes,
+    containerd.state,
+    containerd.imports,
+    containerd.shared,
+    cgroups.now_the_same,
+    cgroups.afterwards_the_same,
+    network.inherited,
+    network.order,
+    network.forwarding,
+    network.addresses,
+    network.host_ports,
+    docker_users.mounts,
+    docker_users.log_agents,
+    docker_users.beside_kubernetes,
+    draining.losses,
+    draining.budgets,
+    draining.capacity,
+    workloads.capabilities,
+    workloads.limits,
+    images.origins,
+    images.room,
+)
+"""All checks, in the order in which their findings are shown."""
+
+
+def findings(situation: Situation, draft: Draft) -> tuple[Finding, ...]:
+    """Run the checks that concern this node; a waived one that would block becomes a warning."""
+    chosen = OF_MIGRATED if situation.migrated else CHECKS
+    found = (finding for check in chosen for finding in check(situation, draft))
+    return tuple(_waived(finding, situation.allow) for finding in found)
+
+
+def waivable_ids() -> frozenset[str]:
+    """Give the ids that `--allow` takes."""
+    return frozenset(rule.id for rule in RULES.values() if rule.waivable)
+
+
+def _waived(finding: Finding, allow: frozenset[str]) -> Finding:
+    if finding.waivable and finding.id in allow and finding.severity is Severity.BLOCKS:
+        return finding.model_copy(update={"severity": Severity.WARNS, "remedy": "allowed by the user"})
+    return finding

@@ -1,0 +1,75 @@
+"""The cgroup driver: one for kubelet and runtime, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from migrator.model.plan import Finding
+from migrator.planning.checks.finding import found
+from migrator.planning.checks.reading import CONTAINERD_CONFIG, table, toml
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import kubelet
+
+_CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
+"""Where a dialect of containerd's configuration has the driver; a later one than 3 has it where 3 has it."""
+_RUNC = "io.containerd.runc.v2"
+
+
+def now_the_same(now: Situation, _: Draft) -> Iterator[Finding]:
+    """The new runtime gets the kubelet's driver; Docker having another one means that something is wrong."""
+    driver = _of_kubelet(now)
+    if not driver or now.facts.docker is None:
+        return
+    if now.facts.docker.cgroup_driver not in {driver, ""}:
+        yield found(
+            "cgroup-driver",
+            f"the kubelet uses {driver}, Docker {now.facts.docker.cgroup_driver}",
+            "make them the same first",
+        )
+    if driver == "cgroupfs" and now.facts.host.systemd:
+        yield found(
+            "cgroupfs-on-systemd",
+            "the kubelet uses cgroupfs on a host that systemd runs; the new runtime is given cgroupfs too",
+            "change both to systemd later, as a step of its own: every pod of the node starts anew",
+        )
+
+
+def afterwards_the_same(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """A runtime with another driver starts pods that escape their limits, and the node is Ready nevertheless."""
+    driver = _of_kubelet(now)
+    if not driver or draft.settings is None:
+        return
+    written = _written(draft)
+    for what, value in (
+        ("the settings drafted for it say", draft.settings.cgroup_driver),
+        (CONTAINERD_CONFIG, written),
+    ):
+        if value not in {driver, ""}:
+            yield found(
+                "cgroup-driver-after",
+                f"the kubelet uses {driver}; for the new runtime, {what} {value}",
+                "this is a mistake of migrator: report it with the plan",
+            )
+            return
+
+
+def _of_kubelet(now: Situation) -> str:
+    try:
+        return kubelet.cgroup_driver(now.facts)
+    except ValueError:
+        return ""  # `unreadable-file` says so
+
+
+def _written(draft: Draft) -> str:
+    """Give the driver that containerd will read out of the drafted file; "" when none is drafted."""
+    text = next((change.content for change in draft.files if change.path == CONTAINERD_CONFIG), "")
+    document = toml(text)
+    dialect = document.get("version")
+    if not document or draft.destination.runtime != "containerd" or not isinstance(dialect, int):
+        return ""
+    cri = table(document, "plugins", _CRI_TABLE.get(min(dialect, 3), "cri"), "containerd")
+    handler = table(cri, "runtimes", str(cri.get("default_runtime_name") or "runc"))
+    if handler.get("runtime_type", _RUNC) != _RUNC:
+        return ""  # other runtime types take no such option
+    systemd = table(handler, "options").get("SystemdCgroup", False)
+    return "systemd" if systemd is True else "cgroupfs"

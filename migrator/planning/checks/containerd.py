@@ -1,0 +1,120 @@
+"""containerd's own configuration and state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+
+from migrator.model.plan import Finding, Severity
+from migrator.planning import versions
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.reading import CONTAINERD_CONFIG, planned_text, table, toml
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import containerd
+
+_CRI = frozenset(
+    {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}
+)  # fmt: skip
+_OURS = frozenset(
+    {
+        "SystemdCgroup", "sandbox_image", "sandbox", "bin_dir", "bin_dirs", "conf_dir", "config_path", "snapshotter",
+        "default_runtime_name", "mirrors",
+    }
+)  # fmt: skip
+"""Keys that the migration writes, or that contradict them."""
+_MERGES = (2, 0, 0)
+"""First containerd that merges an imported plugin section instead of replacing it (facts by tag, config.go)."""
+_IMPORTS_BY_ITSELF = (2, 2, 0)
+"""First containerd that imports conf.d without a configuration file that says so."""
+_SYSTEM_SOCKET = "/run/containerd/containerd.sock"
+
+
+def state(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Containerd must be able to load its CRI plugin."""
+    if now.target.runtime != "containerd":
+        return
+    if now.facts.containerd.cri == "error":
+        yield found(
+            "containerd-broken",
+            "containerd's CRI plugin is in state error",
+            "see ctr plugins ls and journalctl -u containerd, and mend its configuration first",
+        )
+    text = now.facts.file(CONTAINERD_CONFIG).content
+    if now.facts.containerd.cri == "disabled" or _CRI & _words(toml(text).get("disabled_plugins")):
+        yield found(
+            "containerd-disabled-cri",
+            f"{CONTAINERD_CONFIG} turns the CRI plugin off, as Docker's package of containerd does",
+            "it gets turned on; Docker's containers survive the restart that this takes",
+        )
+    if now.facts.file(CONTAINERD_CONFIG).hidden or containerd.credentials(text):
+        yield found(
+            "containerd-credentials",
+            f"{CONTAINERD_CONFIG} holds registry credentials, which a plan must not carry",
+            "move them to the kubelet's /var/lib/kubelet/config.json",
+        )
+
+
+def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """An imported file has the last word over the file that is written."""
+    if now.target.runtime != "containerd":
+        return
+    version = versions.release(now.facts.containerd.version)
+    text = planned_text(now, draft, CONTAINERD_CONFIG)
+    patterns = _words(toml(text).get("imports"))
+    if not text.strip() and version >= _IMPORTS_BY_ITSELF:
+        patterns = {"/etc/containerd/conf.d/*.toml"}
+    base = PurePosixPath(CONTAINERD_CONFIG).parent
+    for path, file in sorted(now.facts.files.items()):
+        if path == CONTAINERD_CONFIG or not any(fnmatch(path, str(base / pattern)) for pattern in patterns):
+            continue
+        document = toml(planned_text(now, draft, path))
+        same = _OURS & set(_keys(document))
+        sections = _CRI & set(table(document, "plugins"))
+        if same or (sections and version < _MERGES) or file.problem:
+            yield found(
+                "containerd-imports",
+                f"{path} is imported and "
+                + (f"sets {listed(same)}" if same else file.problem or f"replaces {listed(sections)} as a whole"),
+                "see that containerd config dump shows what the plan writes, or move these keys into "
+                f"{CONTAINERD_CONFIG}",
+            )
+
+
+def _keys(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys(inner)
+
+
+def _words(value: object) -> set[str]:
+    return {str(entry) for entry in value} if isinstance(value, list) else set()
+
+
+def shared(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Restarting the containerd that Docker runs on must not take Docker's other containers down."""
+    docker = now.facts.docker
+    if now.target.runtime != "containerd" or docker is None or docker.embedded:
+        return
+    if docker.containerd.removeprefix("unix://").removeprefix("/var") != _SYSTEM_SOCKET:
+        return
+    foreign = [entry.name for entry in docker.containers if entry.running and not entry.pod_uid]
+    bound = "containerd.service" in docker.unit.requires
+    if bound and foreign and not docker.live_restore:
+        yield found(
+            "containerd-shared",
+            f"Docker's unit requires containerd's and live-restore is off: a restart of containerd stops "
+            f"{listed(foreign)}",
+            "turn live-restore on, or expect these containers to start anew",
+            Severity.WARNS,
+        )
+    else:
+        yield found(
+            "containerd-shared",
+            f"Docker runs on {_SYSTEM_SOCKET} too",
+            "its containers survive the restart of containerd, and stay in a namespace of their own",
+        )

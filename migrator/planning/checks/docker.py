@@ -1,0 +1,138 @@
+"""Docker's settings: which are lost, and what they say about the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from migrator.model.fate import Fate
+from migrator.model.plan import Finding, Severity
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.reading import docker_config
+from migrator.planning.situation import Draft, Situation
+
+_ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")
+
+
+def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
+    """Settings of Docker that pods rely on must not vanish without a word."""
+    lost = [fate for fate in draft.fates if fate.fate is Fate.LOST]
+    if lost:
+        yield found(
+            "docker-settings-lost",
+            "lost: " + listed(f"{fate.key} ({fate.reason})" if fate.reason else fate.key for fate in lost),
+            "see that no pod needs them, or give the pods the same in another way",
+        )
+    unknown = [fate.key for fate in draft.fates if fate.fate is Fate.UNKNOWN]
+    if unknown:
+        yield found(
+            "docker-unknown-key",
+            f"no Docker from 19.03 to 29 has {listed(unknown)}",
+            "see what they are for, and configure the same for the new runtime by hand",
+        )
+
+
+def store(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Images can be carried out of Docker's own store only."""
+    if now.facts.docker and now.facts.docker.containerd_store:
+        yield found(
+            "docker-image-store",
+            "Docker keeps its images in containerd's store (io.containerd.snapshotter.v1)",
+            "such nodes are not supported yet; never delete /var/lib/containerd there",
+        )
+
+
+def remote_api(now: Situation, _: Draft) -> Iterator[Finding]:
+    """An API on the network has users whom no file on this node names."""
+    if now.facts.docker is None:
+        return
+    hosts = docker_config(now.facts).get("hosts")
+    words = [word.removeprefix("--host=").removeprefix("-H=") for word in now.facts.docker.unit.arguments]
+    words += [str(host) for host in hosts] if isinstance(hosts, list) else []
+    remote = [word for word in words if word.startswith("tcp://")]
+    if remote:
+        yield found(
+            "docker-remote-api",
+            f"Docker's API is served on {listed(remote)}",
+            "ask who uses it: they will see none of Kubernetes' containers",
+        )
+
+
+def containerd_of_docker(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Whose containerd Docker runs on decides what its next start finds."""
+    docker = now.facts.docker
+    if docker is None or not docker.embedded:
+        return
+    foreign = [entry.name for entry in docker.containers if not entry.pod_uid]
+    if foreign:
+        yield found(
+            "docker-embedded-containerd",
+            "Docker runs its own containerd; once the system's runs, Docker takes that one at its next start, "
+            f"and loses sight of {listed(foreign)}",
+            "give dockerd the option --containerd with the socket of its own, or create these containers anew",
+            Severity.WARNS,
+        )
+    else:
+        yield found(
+            "docker-embedded-containerd",
+            f"Docker runs its own containerd at {docker.containerd or 'an unknown socket'}",
+            "the kubelet will use the system's; they share nothing",
+        )
+
+
+def registries(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """What is known of registries besides Docker's settings."""
+    silent = [name for name, speaks in (now.facts.docker.insecure if now.facts.docker else {}).items() if not speaks]
+    if silent:
+        yield found(
+            "insecure-registry-silent",
+            f"these insecure registries did not answer: {listed(silent)}",
+            "start them and plan again, or check their scheme in what is written",
+        )
+    if draft.kept:
+        yield found(
+            "registries-kept",
+            f"there is a hosts.toml already for {listed(draft.kept)}",
+            "compare it with Docker's settings for this registry",
+        )
+
+
+def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Passwords stay where they are, so what needs one must find it there."""
+    proxies = list(now.facts.docker.unit.environment.values()) if now.facts.docker else []
+    if draft.settings:
+        proxies += [draft.settings.proxy.http, draft.settings.proxy.https]
+    secret = [proxy for proxy in proxies if _has_password(proxy)]
+    if secret:
+        yield found(
+            "proxy-credentials",
+            f"Docker's proxy {listed(_without_password(proxy) for proxy in secret)} is used with a password",
+            "let the proxy know this node by its address, or write the drop-in of the new runtime's unit by hand and "
+            "take the password out of Docker's settings",
+        )
+    helpers = {helper for entry in now.facts.credentials for helper in entry.helpers}
+    if helpers:
+        yield found(
+            "credential-helpers",
+            f"Docker gets registry passwords from {listed(helpers)}, which the kubelet never asked",
+            "pods that need them want imagePullSecrets or a kubelet credential provider, as before",
+        )
+    for entry in now.facts.credentials:
+        if entry.path in _ROOTS_LOGIN and entry.registries:
+            yield found(
+                "docker-login",
+                f"{entry.path} has logins for {listed(entry.registries)}",
+                "the kubelet passes on what stands in /var/lib/kubelet/config.json; put there what pods need",
+            )
+
+
+def _has_password(proxy: str) -> bool:
+    return ":" in proxy.partition("://")[2].rpartition("@")[0]
+
+
+def _without_password(proxy: str) -> str:
+    try:
+        parts = urlsplit(proxy)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "(not a URL)"

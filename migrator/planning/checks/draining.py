@@ -1,0 +1,111 @@
+"""What a drain would destroy, what would hold it up, and whether there is room elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.model.objects import Budget, Pod
+from migrator.model.plan import Finding
+from migrator.planning.checks.finding import found, listed, named
+from migrator.planning.fleet import Room
+from migrator.planning.situation import Draft, Situation
+
+_OF_SEVERAL = ("ReplicaSet/", "ReplicationController/", "StatefulSet/")
+"""Owners whose pods are meant to stand in for each other; a Job's are not."""
+
+_MIB = 1024**2
+
+
+def _leaving(now: Situation) -> list[Pod]:
+    """Give the pods that a drain has to move; one that ends already needs no consent."""
+    return [pod for pod in now.leaving if not pod.finished and not pod.terminating]
+
+
+def losses(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What nobody brings back."""
+    local = [pod for pod in _leaving(now) if pod.empty_dirs]
+    if local:
+        yield found(
+            "local-storage", f"pods with data in an emptyDir: {named(local)}", "the data will be deleted: save it"
+        )
+    bare = [pod for pod in _leaving(now) if not pod.owner]
+    if bare:
+        yield found(
+            "unmanaged-pods", f"pods that nobody will create again: {named(bare)}", "delete them or give them an owner"
+        )
+    single = [pod for pod in _leaving(now) if pod.owner.startswith(_OF_SEVERAL) and _replicas(now, pod) == 1]
+    if single:
+        yield found(
+            "single-replica",
+            f"the only pods of their workloads: {named(single)}",
+            "scale them up first if they must not be away",
+        )
+
+
+def _replicas(now: Situation, pod: Pod) -> int:
+    return now.fleet.replicas.get((pod.namespace, pod.owner), 0)
+
+
+def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Budgets that forbid evictions, now or for ever.
+
+    A pod that is Pending or terminating is evicted whatever budgets say (kubernetes 1.20.2, eviction.go).
+    """
+    pods = [pod for pod in _leaving(now) if pod.phase != "Pending"]
+    near: dict[str, list[Budget]] = {pod.namespace: [] for pod in pods}
+    for budget in now.fleet.budgets:  # a large cluster has thousands, of which a node's pods concern a few
+        if budget.namespace in near:
+            near[budget.namespace].append(budget)
+    guarded: dict[tuple[str, str], tuple[Budget, list[Pod]]] = {}
+    for pod in pods:
+        covering = [budget for budget in near[pod.namespace] if budget.covers(pod)]
+        if len(covering) > 1:
+            yield found(
+                "several-budgets",
+                f"{pod.full_name} is covered by {listed(budget.name for budget in covering)}",
+                "the API server evicts no pod with more than one budget: leave one",
+            )
+        elif covering and covering[0].disruptions_allowed == 0 and pod.ready:
+            key = (covering[0].namespace, covering[0].name)
+            guarded.setdefault(key, (covering[0], []))[1].append(pod)
+    for budget, held in guarded.values():
+        yield _exhausted(now, budget, held)
+
+
+def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
+    name = f"PodDisruptionBudget {budget.namespace}/{budget.name}"
+    everybody = [pod for pod in now.alive if budget.covers(pod)]
+    only = len(pods) == 1 and _replicas(now, pods[0]) == 1
+    if only and all(pod.ready for pod in everybody):
+        return found(
+            "budget-never",
+            f"{name} allows no eviction of {named(pods)}, which is ready and the only pod of its workload",
+            "scale the workload up, or delete the budget for the time of the migration",
+        )
+    return found(
+        "budget-exhausted",
+        f"{name} allows no eviction of {named(pods)} now",
+        f"the drain would wait for it, for at most {now.target.drain_timeout} s",
+    )
+
+
+def capacity(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Pods that fit nowhere stay Pending until the node is back."""
+    leaving = [pod for pod in _leaving(now) if pod.owner]
+    needed = Room(sum(pod.cpu for pod in leaving), sum(pod.memory for pod in leaving), len(leaving))
+    free = now.fleet.beside(now.node.name)
+    short = [
+        f"{have} of {want} {unit}"
+        for have, want, unit in (
+            (free.cpu, needed.cpu, "mCPU"),
+            (free.memory // _MIB, needed.memory // _MIB, "MiB"),
+            (free.pods, needed.pods, "pods"),
+        )
+        if have < want
+    ]
+    if short:
+        yield found(
+            "capacity",
+            f"the other nodes that take pods have room for {', '.join(short)} that leave this one",
+            "add a node or scale something down; the pods that do not fit stay Pending meanwhile",
+        )

@@ -1,0 +1,173 @@
+"""The machine: whether it is the right one, and in a state that a migration can start from."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+
+from migrator.model.plan import Finding, Severity
+from migrator.planning import versions
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.reading import CONTAINERD_CONFIG, flags
+from migrator.planning.situation import Draft, Situation
+
+_INSTEAD: Mapping[str, str] = {
+    "k3s": "let k3s do it: set it up without --docker, and it runs its own containerd",
+    "rke": "move to RKE2: RKE runs the kubelet itself as a Docker container, and its support ended in July 2025",
+    "rke2": "leave it out: RKE2 brings its own containerd",
+    "k0s": "let k0s do it: it brings its own containerd, configured by /etc/k0s/containerd.toml",
+    "microk8s": "let MicroK8s do it: its containerd and kubelet are parts of its snap",
+    "kops": "change spec.containerRuntime of the cluster and roll the nodes: nodeup writes these files anew",
+}
+"""Installations that own the runtime, and what to do with them."""
+
+_MANAGED: Mapping[str, str] = {
+    "kubespray": "set container_manager, etcd_deployment_type: host and resolvconf_mode: host_resolvconf in its "
+    "inventory before its next run",
+}
+"""Installations that leave the files alone until they run again."""
+
+_ENDED = frozenset({"done", "undone"})
+"""Last actions of a switch that is over (roles/switch)."""
+
+
+def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
+    """The host behind the inventory's name must be the Node that would be drained."""
+    remedy = "correct ansible_host or migrator_node_name: another machine than the drained node would be switched"
+    if now.facts.machine_id != now.node.machine_id:
+        yield found(
+            "wrong-machine",
+            f"host {now.host} has machine-id {now.facts.machine_id or 'none'}, Node {now.node.name} has "
+            f"{now.node.machine_id or 'none'}",
+            remedy,
+        )
+        return
+    host, node = _addresses(now.facts.addresses), _addresses(now.node.addresses)
+    if host and node and not host & node:  # clones share a machine-id
+        yield found(
+            "wrong-machine",
+            f"host {now.host} has the addresses {listed(map(str, host))}, Node {now.node.name} has "
+            f"{listed(map(str, node))}, although their machine-ids are the same",
+            remedy,
+        )
+
+
+def _addresses(words: Iterable[str]) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    found_addresses = set()
+    for word in words:
+        try:
+            found_addresses.add(ipaddress.ip_address(word.partition("/")[0].partition("%")[0]))
+        except ValueError:
+            continue  # a Node's addresses have its host name too
+    return found_addresses
+
+
+def worker(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Control-plane nodes are left out until a control plane in the lab proves them."""
+    if now.node.control_plane:
+        yield found("control-plane", f"{now.node.name} is a control-plane node", "leave it out: only workers yet")
+
+
+def healthy(now: Situation, _: Draft) -> Iterator[Finding]:
+    """A node that is broken before the migration cannot be judged after it."""
+    if not now.node.ready:
+        yield found("node-not-ready", f"Node {now.node.name} is not Ready", "mend it first, or leave it out")
+    if now.node.pressures:
+        yield found(
+            "node-pressure",
+            f"Node {now.node.name} reports {listed(now.node.pressures)}",
+            "free what is short: the kubelet evicts pods and removes images meanwhile",
+        )
+    if not now.facts.host.systemd:
+        yield found("no-systemd", "systemd does not run this host", "such hosts are not supported")
+    if now.node.unschedulable:
+        yield found("cordoned", f"Node {now.node.name} is cordoned already", "it stays so after the migration")
+
+
+def installation(now: Situation, _: Draft) -> Iterator[Finding]:
+    """A node whose files another tool writes is that tool's business."""
+    name = now.facts.kubelet.installation
+    if name in _INSTEAD:
+        yield found("installation", f"{name} set this node up", _INSTEAD[name])
+    elif name in _MANAGED:
+        yield found(
+            "installation-managed",
+            f"{name} set this node up, and its next run overwrites the migration",
+            _MANAGED[name],
+        )
+
+
+def clock(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Heartbeats are compared by the host's clock."""
+    if not now.observed_at or not now.facts.host.clock:
+        return
+    off = now.facts.host.clock - now.observed_at
+    if abs(off) > now.target.clock_skew:
+        yield found(
+            "clock-skew",
+            f"the host's clock is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}; "
+            f"{now.target.clock_skew:.0f} s are allowed",
+            "synchronise its clock, or raise migrator_clock_skew",
+        )
+
+
+def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
+    for switch, last in sorted(now.facts.transactions.items()):
+        if last not in _ENDED:
+            yield found(
+                "half-migrated",
+                f"the switch {switch} stopped after {last!r}",
+                "run migrator apply for this node again: it is finished or undone first",
+            )
+    pods = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if entry.pod_uid]
+    running = listed(entry.name for entry in pods if entry.running)
+    if running and (now.migrated or _elsewhere(now)):
+        yield found(
+            "half-migrated",
+            f"the kubelet does not use Docker, and Docker still runs containers of Kubernetes: {running}",
+            "stop and remove them with docker rm -f: the kubelet does not see them and starts the same ones again",
+        )
+    elif pods and now.facts.containerd.containers:
+        yield found(
+            "half-migrated",
+            f"Docker has {len(pods)} containers of Kubernetes, containerd has {now.facts.containerd.containers}",
+            "remove those of the runtime that the kubelet does not use",
+        )
+
+
+def _elsewhere(now: Situation) -> bool:
+    """Tell whether the kubelet was started for another runtime than Docker."""
+    given = flags(now.facts)
+    endpoint = given.get("--container-runtime-endpoint", "")
+    remote = given.get("--container-runtime") == "remote"
+    if not remote and versions.parse(now.facts.kubelet.version) < versions.DOCKERSHIM_GONE:
+        return False  # the endpoint is where dockershim listens
+    return bool(endpoint) and "docker" not in endpoint
+
+
+def leftovers(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What another runtime left: mostly harmless, but a folder where a socket has to be keeps a runtime down."""
+    folders = [path for path in now.facts.leftovers if path.rstrip("/").endswith(".sock") and _is_folder(now, path)]
+    if folders:
+        yield found(
+            "leftovers",
+            f"folders in the place of sockets: {listed(folders)}",
+            "remove them: a pod mounted a socket that was not there, and no runtime can listen in its place now",
+            Severity.BLOCKS,
+        )
+    others = set(now.facts.leftovers) - set(folders)
+    if others:
+        yield found("leftovers", f"left by another runtime: {listed(others)}", "kubeadm and crictl may trip over them")
+
+
+def _is_folder(now: Situation, path: str) -> bool:
+    return path.endswith("/") or "directory" in now.facts.file(path).problem or "folder" in now.facts.file(path).problem
+
+
+def readable(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Files that decide something must be what they claim to be."""
+    for problem in dict.fromkeys(draft.problems):
+        if now.facts.file(CONTAINERD_CONFIG).hidden and problem.startswith(CONTAINERD_CONFIG):
+            continue  # `containerd-credentials` says so
+        yield found("unreadable-file", problem, "mend the file; nothing is guessed")

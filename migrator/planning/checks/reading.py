@@ -1,0 +1,115 @@
+"""Reading the facts with patience: what cannot be read is empty here, and a finding of `unreadable-file` elsewhere."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from migrator.model.facts import NodeFacts, UnitFacts
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import kubelet_flags
+from migrator.planning.translate.kubelet_config import read as read_config
+
+CONTAINERD_CONFIG = "/etc/containerd/config.toml"
+
+
+@dataclass(frozen=True)
+class NewRuntime:
+    """The runtime that the node shall have, as far as it is there already."""
+
+    title: str
+    version: str
+    """Empty when it is not installed."""
+    unit: UnitFacts
+    root: str
+    """Its data folder when nothing says otherwise."""
+    copies: int
+    """How often it keeps the bytes of an image: as they came, and unpacked."""
+
+
+_NEW: Mapping[str, Callable[[NodeFacts], NewRuntime]] = {
+    # ctr imports the layers into the content store, and the snapshotter unpacks them (containerd docs/content-flow.md).
+    "containerd": lambda facts: NewRuntime(
+        "containerd", facts.containerd.version, facts.containerd.unit, "/var/lib/containerd", 2
+    ),
+    "crio": lambda facts: NewRuntime(
+        "CRI-O",
+        facts.crio.version if facts.crio else "",
+        facts.crio.unit if facts.crio else UnitFacts(name="crio.service"),
+        "/var/lib/containers/storage",
+        1,
+    ),
+}
+
+
+def new_runtime(now: Situation) -> NewRuntime:
+    """Give the runtime that is asked for."""
+    return _NEW[now.target.runtime](now.facts)
+
+
+def flags(facts: NodeFacts) -> Mapping[str, str]:
+    """Give the flags of the running kubelet; the last of a name wins, as it does for the kubelet."""
+    return _flags(facts.kubelet.arguments)
+
+
+@lru_cache(maxsize=64)
+def _flags(arguments: tuple[str, ...]) -> Mapping[str, str]:
+    """Read a command line once for all checks of a node."""
+    return kubelet_flags.effective(kubelet_flags.read(arguments))
+
+
+def kubelet_config(facts: NodeFacts) -> Mapping[str, object]:
+    """Give the kubelet's configuration file; {} when it is not one."""
+    try:
+        return read_config(facts.file(facts.kubelet.config).content, path=facts.kubelet.config)
+    except ValueError:
+        return {}
+
+
+def docker_config(facts: NodeFacts) -> Mapping[str, object]:
+    """Give Docker's configuration file; {} when it is not one."""
+    text = facts.file(facts.docker.config).content if facts.docker else ""
+    try:
+        document = json.loads(text.removeprefix("\ufeff") or "{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@lru_cache(maxsize=256)
+def toml(text: str) -> Mapping[str, object]:
+    """Give a TOML document, to be read only; {} when it is not one. Many nodes have the same."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+
+
+def table(document: Mapping[str, object], *names: str) -> Mapping[str, object]:
+    """Give a table inside a TOML document; {} when there is none."""
+    for name in names:
+        inner = document.get(name)
+        if not isinstance(inner, dict):
+            return {}
+        document = inner
+    return document
+
+
+def planned_text(now: Situation, draft: Draft, path: str) -> str:
+    """Give the content that `path` will have."""
+    drafted = next((change.content for change in draft.files if change.path == path and change.copies is None), None)
+    return now.facts.file(path).content if drafted is None else drafted
+
+
+def familiar(image: str) -> str:
+    """Write an image's name as Docker lists it: without its own registry, and with a tag.
+
+    Source: distribution/reference, FamiliarString and TagNameOnly.
+    """
+    name = image.removeprefix("docker.io/").removeprefix("library/")
+    if "@" in name or ":" in name.rpartition("/")[2]:
+        return name
+    return f"{name}:latest"

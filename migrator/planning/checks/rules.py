@@ -1,0 +1,226 @@
+"""The catalogue of checks: what each id means, how severe it is, whether it can be waived, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from migrator.model.plan import Severity
+
+B, W, I = Severity.BLOCKS, Severity.WARNS, Severity.INFORMS  # noqa: E741 - the three letters of the table below
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One id."""
+
+    id: str
+    severities: tuple[Severity, ...]
+    """The usual one first; a second one for situations in which it weighs more or less."""
+    what: str
+    """One sentence."""
+    source: str = ""
+    """Who says so: an upstream file, issue or pull request; empty where it is our own decision."""
+    waivable: bool = False
+    """Whether `--allow <id>` turns a block into a warning."""
+
+    @property
+    def severity(self) -> Severity:
+        """The usual severity."""
+        return self.severities[0]
+
+
+SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
+    "The machine": (
+        Rule("wrong-machine", (B,), "The host is not the Node that would be drained: another one would be switched."),
+        Rule("control-plane", (B,), "Control-plane nodes are left out until a lab has proven them."),
+        Rule("node-not-ready", (B,), "A node that is broken before the migration cannot be judged after it."),
+        Rule("node-pressure", (B,), "The node is short of memory, disk or process ids already.", waivable=True),
+        Rule("no-systemd", (B,), "The switch is a systemd job; nothing else is supported as PID 1."),
+        Rule("installation", (B,), "Another tool owns this node's runtime and would undo or break a change.",
+             "docs of the tools; rancher/rancher-docs#1426 for RKE"),
+        Rule("installation-managed", (W,), "The next run of the tool that set the node up overwrites the migration.",
+             "kubespray docs/upgrades/migrate_docker2containerd.md"),
+        Rule("clock-skew", (B,), "The host's clock is off, so heartbeats before and after cannot be told apart.",
+             waivable=True),
+        Rule("half-migrated", (B,), "A switch stopped in its middle, or containers of Kubernetes run in two runtimes.",
+             "kubernetes/kubernetes#61327"),
+        Rule("leftovers", (I, B), "Another runtime left files; a folder in a socket's place keeps a runtime from "
+             "starting.", "kops#11589; kubeadm detectCRISocketImpl"),
+        Rule("cordoned", (I,), "Somebody has cordoned the node; it stays cordoned."),
+        Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
+    ),
+    "The source": (
+        Rule("source-runtime", (B,), "Only Docker can be migrated from in this version."),
+        Rule("cri-dockerd", (B,), "The kubelet reaches Docker through cri-dockerd, which cannot be migrated from yet."),
+        Rule("kubelet-stopped", (B,), "Without a running kubelet its real command line is not known."),
+        Rule("docker-stopped", (B,), "Without a running Docker its containers and images are not known."),
+    ),
+    "Versions": (
+        Rule("cri-version", (B,), "Kubelet and runtime have no version of CRI in common.",
+             "containerd docs/containerd-2.0.md; kubernetes/kubernetes#110618; containerd#7863"),
+        Rule("runtime-version", (B,), "The configuration of the installed runtime's version is not known.",
+             "containerd docs/PLUGINS.md"),
+        Rule("runtime-install", (I,), "The new runtime is not installed yet and will be, before the cordon."),
+        Rule("runtime-unsupported", (B,), "CRI-O can be planned for, but this version does not switch to it."),
+        Rule("crio-minor", (B,), "CRI-O's minor version must be the kubelet's, or one beside it.",
+             "cri-o/cri-o README, compatibility matrix"),
+        Rule("cgroup-v2-kubelet", (B,), "Kubelets before 1.19 do not run on cgroup v2 alone.",
+             "kubernetes-sigs/kind#2082"),
+        Rule("cgroup-v1", (B, W), "Kubelets treat cgroup v1 as maintained only since 1.31 and refuse it from 1.35 on.",
+             "kubernetes/kubernetes#134298"),
+        Rule("cni-version-bugs", (W,), "containerd 1.6.0 to 1.6.3 fails with network plugins of other CNI versions.",
+             "kubernetes.io, Troubleshooting CNI plugin-related errors"),
+        Rule("runtime-eol", (I,), "Upstream no longer supports this line of containerd.", "containerd RELEASES.md"),
+        Rule("runtime-jump", (W,), "A package was upgraded over more versions than containerd supports at once.",
+             "containerd#12727; containerd docs/containerd-2.0.md"),
+        Rule("apparmor-signals", (W,), "AppArmor 4 keeps runc from stopping containers of this containerd.",
+             "opencontainers/runc#4281; containerd#10123; kURL#5354"),
+    ),
+    "The next Kubernetes version (`migrator_kubernetes_target`)": (
+        Rule("kubernetes-target-runtime", (W,), "The runtime is too old for the Kubernetes version that is aimed at.",
+             "containerd RELEASES.md, Kubernetes support"),
+        Rule("kubernetes-target-cri", (W,), "Kubelets from 1.26 on speak CRI v1 only.", "kubernetes/kubernetes#110618"),
+        Rule("kubernetes-target-cgroup-v1", (W,), "Kubelets from 1.35 on refuse cgroup v1.",
+             "kubernetes/kubernetes#134298"),
+        Rule("kubernetes-target-flags", (W,), "Flags that stay on the command line would keep that kubelet from "
+             "starting.", "kubernetes/kubernetes#114017, #133779; kubeone#2924"),
+        Rule("kubernetes-target-cgroup-driver", (W,), "Newer kubelets ask the runtime for the cgroup driver, which "
+             "this runtime cannot tell.", "KEP-4033; kubernetes/website#55954"),
+    ),
+    "Packages": (
+        Rule("package-conflict", (B,), "Packages that exclude each other own the runtime's programs.",
+             "kubespray#8431; docker/docker-install#230"),
+        Rule("package-held", (W, B), "The package manager was told to leave a package of the runtime alone."),
+    ),
+    "The kubelet": (
+        Rule("kubelet-flags", (B,), "Flags of the running kubelet come from a place that is not known, and would "
+             "contradict the rewritten ones.", "Faisal-Hajari/ai-platform#5"),
+        Rule("kubelet-needs-docker", (B, W), "The kubelet's unit stops when Docker's does.",
+             "kubermatic/machine-controller#1099"),
+        Rule("kubelet-config", (B,), "The kubelet takes its configuration, or its images, from elsewhere than what "
+             "is rewritten.", "kubelet --dynamic-config-dir; --image-service-endpoint"),
+        Rule("removed-flags", (I,), "Flags stay that a later kubelet does not know; it would not start.",
+             "kubernetes/kubernetes#114017, #133779, #139870"),
+    ),
+    "Docker's settings": (
+        Rule("docker-settings-lost", (B,), "Settings that nothing does on the new runtime.", "moby daemon/config",
+             waivable=True),
+        Rule("docker-unknown-key", (B,), "Keys that no known Docker has; what they do for pods cannot be told.",
+             "moby daemon/config, 19.03 to 29", waivable=True),
+        Rule("docker-image-store", (B,), "Docker keeps its images in containerd, from where they cannot be carried "
+             "yet.", "moby 29 release notes; tsouza/cerberus#3589"),
+        Rule("docker-remote-api", (W,), "Docker's API is served over the network, so somebody outside may use it."),
+        Rule("docker-embedded-containerd", (I, W), "Docker runs a containerd of its own beside the system's.",
+             "moby cmd/dockerd, system containerd detection"),
+        Rule("low-level-runtime-missing", (B,), "The program of a handler is not on the node."),
+        Rule("default-runtime", (I,), "Pods ran with another low-level runtime than runc without asking for it."),
+        Rule("gpu-runtime", (W,), "Pods reach GPUs through Docker's NVIDIA runtime.",
+             "k8s-device-plugin#314; nvidia-container-toolkit#1404"),
+        Rule("insecure-registry-silent", (W,), "An insecure registry did not answer, so HTTP or HTTPS is a guess.",
+             "containerd core/remotes/docker/config/hosts.go"),
+        Rule("registries-kept", (I,), "A registry's hosts.toml is there already and is left as it is."),
+        Rule("proxy-credentials", (B,), "A proxy's password would have to be written, and no plan carries secrets."),
+        Rule("credential-helpers", (W,), "Docker gets passwords from helpers, which the kubelet does not know.",
+             "kubernetes 1.20.2 pkg/credentialprovider/config.go; kubermatic/operating-system-manager#570"),
+        Rule("docker-login", (I,), "Root is logged in to registries with Docker; the new runtime does not read that."),
+    ),
+    "containerd": (
+        Rule("containerd-credentials", (B,), "containerd's configuration holds passwords, which no plan carries."),
+        Rule("containerd-disabled-cri", (I,), "The packaged configuration turns the CRI plugin off; it gets turned on.",
+             "containerd#8139, #4581; kubernetes/kubernetes#131164"),
+        Rule("containerd-imports", (W,), "Imported files set what the migration sets, and win over it.",
+             "containerd docs/man/containerd-config.toml.5.md; kubespray#13285"),
+        Rule("containerd-broken", (B,), "containerd's CRI plugin fails to load now."),
+        Rule("containerd-shared", (I, W), "Docker runs on the containerd that the kubelet will use.",
+             "moby contrib/init/systemd/docker.service"),
+    ),
+    "Cgroups": (
+        Rule("cgroup-driver", (B,), "Kubelet and Docker use different cgroup drivers, so something is wrong already.",
+             "kubernetes 1.20.2 pkg/kubelet/dockershim/docker_service.go"),
+        Rule("cgroup-driver-after", (B,), "What would be written gives the new runtime another cgroup driver than the "
+             "kubelet has.", "containerd#7276, #4857; kubespray#8122; geerlingguy/ansible-role-containerd#24"),
+        Rule("cgroupfs-on-systemd", (W,), "Two managers write the same cgroup tree.",
+             "kubernetes.io, Configuring a cgroup driver"),
+    ),
+    "Network": (
+        Rule("no-cni", (B,), "There is no CNI network to inherit: kubenet and docker0 end with Docker.",
+             "kubernetes/kubernetes#100707; Azure/aks-engine#1723"),
+        Rule("cni-plugins", (B,), "No folder that the new runtime looks into has all network plugins."),
+        Rule("cni-order", (W,), "Another tool's bridge network is there, and wins if it sorts first.", "cri-o#2411"),
+        Rule("forward-policy", (W,), "The FORWARD policy DROP is Docker's and changes at the next boot.",
+             "moby#28257; deckhouse#470"),
+        Rule("not-persistent", (I,), "Docker loads modules and sets sysctls at its start; they are made permanent.",
+             "kubernetes/website#36336"),
+        Rule("stale-addresses", (I,), "Addresses are kept for containers that are gone.",
+             "containernetworking/plugins host-local; calico#4502"),
+        Rule("host-ports", (B,), "Pods ask for host ports, and the network has no plugin that gives them.",
+             "containernetworking/plugins portmap", waivable=True),
+    ),
+    "Who uses Docker": (
+        Rule("docker-socket-mounts", (B,), "Pods reach into Docker from the host's file system.",
+             "kubernetes.io, Migrating telemetry and security agents from dockershim", waivable=True),
+        Rule("docker-socket-daemonsets", (I,), "DaemonSets of the cluster reach into Docker on every node.",
+             "kops#11589"),
+        Rule("log-agents", (W,), "Log files get another place and format, which agents must be told.",
+             "containerd#8579; cri-o#897"),
+        Rule("foreign-containers", (I,), "Containers that are not Kubernetes' are left alone, and Docker with them.",
+             "kubespray#10530, #8693"),
+        Rule("etcd-in-docker", (B,), "etcd runs as a Docker container.", "kubespray#7420, #8528"),
+    ),
+    "The drain": (
+        Rule("local-storage", (B,), "Pods keep data in an emptyDir, which the drain deletes.",
+             "kubectl pkg/drain/filters.go", waivable=True),
+        Rule("unmanaged-pods", (B,), "Pods that nobody would create again.", "kubectl pkg/drain/filters.go",
+             waivable=True),
+        Rule("single-replica", (W,), "Workloads of one pod are away while it moves."),
+        Rule("several-budgets", (B,), "The API server evicts no pod that more than one PodDisruptionBudget covers.",
+             "kubernetes 1.20.2 pkg/registry/core/pod/storage/eviction.go"),
+        Rule("budget-exhausted", (W,), "A PodDisruptionBudget allows no eviction now; the drain would wait.",
+             "kubectl#172; kubernetes/kubernetes#91141"),
+        Rule("budget-never", (B,), "A PodDisruptionBudget keeps a workload's only pod, so it would never allow it.",
+             "longhorn#1286; kubectl#172", waivable=True),
+        Rule("capacity", (B,), "The other nodes have no room for the pods that leave.", waivable=True),
+    ),
+    "Pods on the new runtime": (
+        Rule("runtime-class-handlers", (W,), "A RuntimeClass names a handler that the new runtime will not have.",
+             "kubernetes 1.20.2 pkg/kubelet/dockershim/docker_sandbox.go"),
+        Rule("crio-capabilities", (W,), "CRI-O gives containers fewer capabilities than Docker.", "cri-o#3119"),
+        Rule("ulimits-change", (W,), "Containers inherit other resource limits from the new runtime than from Docker.",
+             "containerd#7566; edgelesssys/constellation#2815"),
+    ),
+    "Images and disk": (
+        Rule("disk-space", (B,), "The images do not fit beside Docker's, or leave less than the kubelet wants free.",
+             "kubespray#8485; kubelet imagefs.available 15 %", waivable=True),
+        Rule("images-missing", (W,), "Images that are in use are not in Docker's store and have to be pulled again.",
+             "containerd#10916; rke2#1830"),
+        Rule("node-only-images", (I,), "Images that were never pulled exist on this node alone.", "kURL#2855"),
+        Rule("pinned-digests", (W,), "Images that pods name by digest are pulled again: carrying keeps only tags.",
+             "containerd docs; containerd#13494"),
+    ),
+}  # fmt: skip
+"""All ids, by subject."""
+
+RULES: Mapping[str, Rule] = {rule.id: rule for rules in SUBJECTS.values() for rule in rules}
+
+_INTRODUCTION = """# Checks
+
+Each check has an id. What *blocks* forbids the migration of that node; where *allow* stands, `--allow <id>` or
+`migrator_allow` turns the block into a warning, for this id alone. This page is written from the catalogue in
+`migrator/planning/checks/rules.py`.
+"""
+
+
+def page() -> str:
+    """Give the documentation of all checks, as Markdown."""
+    return "\n".join([_INTRODUCTION, *_sections()])
+
+
+def _sections() -> Iterator[str]:
+    for subject, rules in SUBJECTS.items():
+        yield f"## {subject}\n"
+        yield "| id | severity | what it means | source |\n| --- | --- | --- | --- |"
+        for rule in rules:
+            severity = " or ".join(rule.severities) + (", *allow*" if rule.waivable else "")
+            yield f"| `{rule.id}` | {severity} | {rule.what} | {rule.source} |"
+        yield ""

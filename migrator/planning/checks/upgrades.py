@@ -1,0 +1,109 @@
+"""What the next Kubernetes version would break on this node after the migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrator.model.plan import Finding
+from migrator.planning import versions
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.reading import flags, new_runtime
+from migrator.planning.situation import Draft, Situation
+
+
+def remaining(now: Situation) -> tuple[versions.Flag, ...]:
+    """Give the flags that stay on the command line after the migration and that a later kubelet does not know.
+
+    `--container-runtime` is one that the migration writes: kubelets before 1.24 need it.
+    """
+    version = versions.parse(now.facts.kubelet.version)
+    after = set(flags(now.facts)) - versions.doomed_flags(version) - set(versions.RUNTIME_FLAGS)
+    if version < versions.RUNTIME_FLAG_OPTIONAL:
+        after.add("--container-runtime")
+    return tuple(
+        flag for flag in versions.OTHER_FLAGS if flag.name in after and flag.removed_in and version < flag.removed_in
+    )
+
+
+def aim(now: Situation) -> versions.Version | None:
+    """Give the Kubernetes version that is aimed at; None when it is none, or not a later one."""
+    wanted = versions.parse(now.target.kubernetes_target)
+    return wanted if wanted > max(versions.FIRST_KUBELET, versions.parse(now.facts.kubelet.version)) else None
+
+
+def runtime(now: Situation, _: Draft) -> Iterator[Finding]:
+    """The runtime must be new enough for the next kubelet."""
+    wanted, text = aim(now), now.facts.containerd.version
+    if wanted is None or not text or now.target.runtime != "containerd":
+        return
+    here = versions.parse(now.facts.kubelet.version)
+    rows = (row for row in versions.CONTAINERD_FOR if here < row.kubernetes <= wanted)
+    breaks = next((row for row in rows if not versions.is_recommended(row.kubernetes, versions.release(text))), None)
+    if breaks:
+        needed = ", ".join(".".join(map(str, release)) for release in breaks.containerd)
+        yield found(
+            "kubernetes-target-runtime",
+            f"Kubernetes {_dotted(breaks.kubernetes)} asks for containerd {needed} or a later patch of these; {text} "
+            "is installed",
+            f"upgrade containerd before Kubernetes {_dotted(breaks.kubernetes)}",
+        )
+    if not versions.speak(wanted, "containerd", versions.parse(text)):
+        yield found(
+            "kubernetes-target-cri",
+            f"kubelets from {_dotted(versions.CRI_V1_ONLY)} on speak CRI v1 only, which containerd {text} does not",
+            f"upgrade containerd to 1.7 or later before Kubernetes {_dotted(versions.CRI_V1_ONLY)}",
+        )
+
+
+def cgroups(now: Situation, _: Draft) -> Iterator[Finding]:
+    """The next kubelet must like the host's cgroups, and know the driver."""
+    wanted, new, cgroup = aim(now), new_runtime(now), now.facts.host.cgroup
+    if wanted is None:
+        return
+    if versions.cgroup_state("kubelet", wanted, cgroup) == "off":
+        since = next(row.since for row in versions.KUBELET_CGROUPS if row.state == "off")
+        yield found(
+            "kubernetes-target-cgroup-v1",
+            f"the host has cgroup {cgroup}, which kubelets from {_dotted(since)} on refuse",
+            f"boot it with cgroup v2 before Kubernetes {_dotted(since)}",
+        )
+    tells = versions.RUNTIME_CONFIG[now.target.runtime].release
+    last = versions.LAST_FOR_CONTAINERD_1.release
+    if new.version and versions.parse(new.version) < tells and wanted > last:
+        required = versions.DRIVER_FROM_CRI["required"].release
+        yield found(
+            "kubernetes-target-cgroup-driver",
+            f"{new.title} {new.version} cannot tell the kubelet its cgroup driver: supported until Kubernetes "
+            f"{_dotted(last)}, and by what is announced kubelets from {_dotted(required)} on rely on it",
+            f"upgrade {new.title} to {_dotted(tells)} or later before leaving Kubernetes {_dotted(last)}",
+        )
+
+
+def command_line(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Flags that stay must not kill a later kubelet unannounced."""
+    left, wanted = remaining(now), aim(now)
+    fatal = [flag for flag in left if wanted and flag.removed_in and flag.removed_in <= wanted]
+    if fatal:
+        yield found(
+            "kubernetes-target-flags",
+            f"these flags stay, and kubelets do not start with them: {_removals(fatal)}",
+            "remove each from the kubelet's environment files when the kubelet is upgraded to that version",
+        )
+    elif left:
+        yield found(
+            "removed-flags",
+            f"these flags stay, and later kubelets do not start with them: {_removals(left)}",
+            "remove each when the kubelet is upgraded to that version",
+        )
+
+
+def _removals(gone: Iterable[versions.Flag]) -> str:
+    return listed(
+        f"{flag.name} ({'probably ' if flag.guess else ''}from {_dotted(flag.removed_in)} on)"
+        for flag in gone
+        if flag.removed_in
+    )
+
+
+def _dotted(version: versions.Version) -> str:
+    return f"{version[0]}.{version[1]}"

@@ -1,0 +1,120 @@
+"""Work out for a node what would be written, before anything is judged."""
+
+from __future__ import annotations
+
+from migrator.model.facts import NodeFacts
+from migrator.model.fate import KeyFate
+from migrator.model.plan import FileChange
+from migrator.planning import files, network, versions
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import docker, docker_options, kubelet
+from migrator.planning.translate.destination import Destination
+from migrator.planning.translate.docker import DockerSource
+from migrator.planning.translate.runtimes import RUNTIMES, registries_kept
+from migrator.planning.translate.settings import RuntimeSettings
+
+
+def destination(now: Situation) -> Destination:
+    """Say what is written for, by the versions of the programs on the node."""
+    runtime = RUNTIMES[now.target.runtime]
+    installed = runtime.installed(now.facts)
+    kubelet_version = versions.parse(now.facts.kubelet.version)
+    return Destination(
+        runtime=runtime.name,
+        version=versions.parse(installed) if installed else runtime.assumed(kubelet_version),
+        kubelet=kubelet_version,
+    )
+
+
+def draft(now: Situation) -> Draft:
+    """Translate the node's configuration; what cannot be read for what it is becomes a problem, never a guess."""
+    to = destination(now)
+    settings: RuntimeSettings | None = None
+    fates: tuple[KeyFate, ...] = ()
+    written: tuple[FileChange, ...] = ()
+    problems = list(_unread(now.facts))
+    try:
+        source = docker_source(now.facts, now.target.runtime)
+        fates = docker.fates(source, to)
+        settings = docker.settings(source, _base(now), to)
+        if not problems:
+            written = files.changes(now.facts, files.wanted(now.facts, settings, to))
+    except ValueError as error:
+        problems.append(str(error))
+    return Draft(
+        destination=to,
+        settings=settings,
+        fates=fates,
+        files=written,
+        images=_images(now, settings),
+        kept=registries_kept(now.facts, settings.registries) if settings and not problems else (),
+        problems=tuple(problems),
+    )
+
+
+def _base(now: Situation) -> RuntimeSettings:
+    """Collect what Docker's configuration does not say: the kubelet's part and the network's."""
+    return RuntimeSettings(
+        cgroup_driver=kubelet.cgroup_driver(now.facts),
+        cni_bin_dirs=network.plugin_folders(now.facts),
+        cni_conf_dir=network.config_folder(now.facts),
+        pause_image=now.target.pause_image or kubelet.pause_image(now.facts),
+        forwarding=tuple(name for name in ("net.ipv6.conf.all.forwarding",) if now.facts.host.sysctls.get(name) == "1"),
+    )
+
+
+def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
+    """Give Docker's effective configuration: its file, its command line and its environment.
+
+    Raises `ValueError` when the file is not what Docker would read.
+    """
+    found = facts.docker
+    if found is None:
+        return DockerSource()
+    options = docker_options.read(facts.file(found.config).content, found.unit.arguments, path=found.config)
+    keeps_root = _keeps_root(facts, runtime)
+    if not keeps_root and not options.keys() & {"data-root", "graph"}:
+        options["data-root"] = found.root  # a disk mounted on Docker's usual folder means the same
+    return DockerSource(
+        version=found.version,
+        options=options,
+        proxies=found.unit.environment,
+        certificates=facts.certificates,
+        insecure=found.insecure,
+        image_hosts=tuple(sorted({tag.partition("/")[0] for image in found.images for tag in image.tags})),
+        specification=bool(facts.containerd.oci_spec),
+        keeps_root=keeps_root,
+        root_mount=next((disk.mount for disk in facts.host.disks if disk.path == found.root), ""),
+    )
+
+
+def _keeps_root(facts: NodeFacts, runtime: str) -> str:
+    """Say why the new runtime's data stays in its usual folder; "" when it has to follow Docker's to another disk."""
+    usual = RUNTIMES[runtime].root
+    mounts = {disk.path: disk.mount for disk in facts.host.disks}
+    if facts.docker is None or mounts.get(facts.docker.root, "") == mounts.get(usual, ""):
+        return f"it is on the same disk as {usual}"
+    if runtime != "containerd":
+        return ""
+    if not facts.docker.embedded and any(not entry.pod_uid for entry in facts.docker.containers):
+        return f"containers that are not Kubernetes' keep containerd's data in {usual}; watch the space there"
+    if facts.containerd.images or facts.containerd.containers:
+        return f"containerd has images or containers of Kubernetes in {usual} already"
+    return ""
+
+
+def _unread(facts: NodeFacts) -> list[str]:
+    """Name the files that would decide something and could not be read."""
+    deciding = {facts.kubelet.config, *facts.kubelet.unit.fragments, *facts.kubelet.unit.environment_files}
+    if facts.docker is not None:
+        deciding.add(facts.docker.config)
+    return [f"{path}: {facts.file(path).problem}" for path in sorted(deciding) if facts.file(path).problem]
+
+
+def _images(now: Situation, settings: RuntimeSettings | None) -> tuple[str, ...]:
+    """Name the images to carry over: those that pods of this node use and Docker has, and the pause image."""
+    if now.facts.docker is None:
+        return ()
+    stored = {tag for image in now.facts.docker.images for tag in image.tags}
+    used = {image for pod in now.alive for image in pod.images}
+    return tuple(sorted((used | ({settings.pause_image} if settings else set())) & stored))

@@ -1,0 +1,76 @@
+"""What the rest of the cluster means for one node: computed once for all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as default
+
+from migrator.model.objects import Budget, ClusterFacts, DaemonSet, Node, Pod, RuntimeClass
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is free on a node, or taken by pods."""
+
+    cpu: int = 0
+    """Thousandths of a core."""
+    memory: int = 0
+    """Bytes."""
+    pods: int = 0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The cluster around a node."""
+
+    budgets: tuple[Budget, ...] = ()
+    runtime_classes: tuple[RuntimeClass, ...] = ()
+    daemon_sets: tuple[DaemonSet, ...] = ()
+    """Those that reach into the hosts' file systems."""
+    free: Mapping[str, Room] = default(default_factory=dict)
+    """What no pod has requested, on each node that takes ordinary pods now."""
+    total: Room = Room()
+    """The sum of `free`."""
+    replicas: Mapping[tuple[str, str], int] = default(default_factory=dict)
+    """How many unfinished pods each owner has, by namespace and "Kind/name"."""
+
+    def beside(self, node: str) -> Room:
+        """Give what is free on all nodes but this one."""
+        own = self.free.get(node, Room())
+        return Room(self.total.cpu - own.cpu, self.total.memory - own.memory, self.total.pods - own.pods)
+
+
+def pods_by_node(cluster: ClusterFacts) -> dict[str, tuple[Pod, ...]]:
+    """Give the pods of each node that has any."""
+    found: dict[str, list[Pod]] = {}
+    for pod in cluster.pods:
+        found.setdefault(pod.node, []).append(pod)
+    return {node: tuple(pods) for node, pods in found.items()}
+
+
+def fleet(cluster: ClusterFacts) -> Fleet:
+    """Sum up the cluster, in one pass over its pods."""
+    alive = [pod for pod in cluster.pods if not pod.finished]
+    taken: dict[str, Room] = {}
+    for pod in alive:
+        before = taken.get(pod.node, Room())
+        taken[pod.node] = Room(before.cpu + pod.cpu, before.memory + pod.memory, before.pods + 1)
+    free = {node.name: _left(node, taken.get(node.name, Room())) for node in cluster.nodes if _takes_pods(node)}
+    return Fleet(
+        budgets=cluster.budgets,
+        runtime_classes=cluster.runtime_classes,
+        daemon_sets=cluster.daemon_sets,
+        free=free,
+        total=Room(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
+        replicas=Counter((pod.namespace, pod.owner) for pod in alive if pod.owner),
+    )
+
+
+def _takes_pods(node: Node) -> bool:
+    return node.ready and not node.unschedulable and not node.tainted
+
+
+def _left(node: Node, taken: Room) -> Room:
+    return Room(max(0, node.cpu - taken.cpu), max(0, node.memory - taken.memory), max(0, node.room - taken.pods))

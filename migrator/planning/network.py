@@ -1,0 +1,24 @@
+"""Which folders hold the network plugins that the node's configuration names."""
+
+from __future__ import annotations
+
+from migrator.model.facts import NodeFacts
+from migrator.planning.translate import kubelet_flags
+
+
+def plugin_folders(facts: NodeFacts) -> tuple[str, ...]:
+    """Give one folder that has every plugin the first network configuration names; () when no folder has.
+
+    The folders that the kubelet was told come first. One folder, because containerd before 2.1 can look into one
+    only (its docs/cri/config.md, `bin_dir`).
+    """
+    told = kubelet_flags.effective(kubelet_flags.flags(facts)).get("--cni-bin-dir", "")
+    for folder in [*filter(None, told.split(",")), *facts.cni.folders]:
+        if set(facts.cni.plugins) <= set(facts.cni.folders.get(folder, ())):
+            return (folder,)
+    return ()
+
+
+def config_folder(facts: NodeFacts) -> str:
+    """Give the folder of the network configuration."""
+    return kubelet_flags.effective(kubelet_flags.flags(facts)).get("--cni-conf-dir") or "/etc/cni/net.d"

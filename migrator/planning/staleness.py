@@ -1,0 +1,27 @@
+"""Whether a node is still what its plan was made from, as far as the plan promises anything about it."""
+
+from __future__ import annotations
+
+from migrator.model.plan import NodePlan
+
+_PROMISES = ("machine_id", "source", "target", "endpoint", "root", "installs")
+
+
+def moved(shown: NodePlan, now: NodePlan) -> tuple[str, ...]:
+    """Name what would be done differently now than was shown; () when nothing.
+
+    Pods come and go while a plan is read: which of them leave and which images they use is no promise.
+    """
+    what = [
+        f"{name.replace('_', '-')} was {getattr(shown, name)!r}, is {getattr(now, name)!r}"
+        for name in _PROMISES
+        if getattr(shown, name) != getattr(now, name)
+    ]
+    what += sorted({file.path for file in {*shown.files} ^ {*now.files}})
+    before = {step.id: step.needed for step in shown.steps}
+    what += [f"step {step.id}" for step in now.steps if step.needed != before.get(step.id) and step.id in _FIXED]
+    return tuple(what)
+
+
+_FIXED = frozenset({"stage", "switch", "verify"})
+"""Steps that no pod decides on."""

@@ -1,0 +1,175 @@
+"""Every key that Docker's configuration had from 19.03 to 29: what it may hold, and what becomes of it.
+
+Keys and releases: moby, daemon/config and the flags in cmd/dockerd, v19.03.15 to v29.7.2. A flag that is no key is here
+by its own name (`restart`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from migrator.planning.translate import docker_addresses as addresses
+from migrator.planning.translate import docker_logs as logs
+from migrator.planning.translate import docker_proxies as proxies
+from migrator.planning.translate import docker_registries as registries
+from migrator.planning.translate import docker_rules as rules
+from migrator.planning.translate import docker_runtimes as runtimes
+from migrator.planning.translate import docker_shapes as shapes
+from migrator.planning.translate import docker_storage as storage
+from migrator.planning.translate.docker_verdicts import Rule, always, lost, never, placed, unless, when_on
+
+FIRST = "19.03"
+"""The oldest release that is known here."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of daemon.json."""
+
+    shape: shapes.Shape
+    """Refuses what it may not hold."""
+    rule: Rule
+    """Judges a value that is neither null nor empty."""
+    since: str = FIRST
+    """First release with it."""
+    until: str = ""
+    """Last release with it; "" when 29 still takes it, be it to ignore it."""
+
+
+API = never("it is about Docker's API; the kubelet talks to the new runtime's own socket")
+AUTHORIZATION = never("it is about Docker's API; admission control judges pods")
+CGROUPNS = lost("on cgroup v2 containers get a cgroup namespace of their own, and no longer see the node's paths")
+CONTAINERD = never("it says how Docker used containerd; pods are in the namespace k8s.io")
+DOCKER0 = never("it is about Docker's own networks; pods have those of the network plugin")
+FIREWALL = never("it is about Docker's own rules; kube-proxy and the network plugin have theirs")
+INIT = lost("containers have no init process any more: one that leaves zombies needs shareProcessNamespace or its own")
+LABELS = never("nodes of Kubernetes have labels of their own; nothing reads these from Docker any more")
+LIVE = never("containers live on while the new runtime is restarted, because each has a shim or monitor of its own")
+NO_CDI = never("dockershim never asked for devices by CDI")
+NO_FORMAT = lost("CRI-O's log has one format, and containerd before 1.5 has no key for it")
+OWN_LOG = never("it is about the text of Docker's own log")
+PASSED = never("the kubelet said it for every container, and so it had no effect on pods")
+PRIVATE = "it is what happens on cgroup v2 anyway"
+PRIVILEGES = lost("containers that do not set allowPrivilegeEscalation to false can gain privileges again")
+PROCESS = never("it is about Docker's own process")
+PUSH = never("it is about pushing images, which no kubelet does")
+REMAP = lost("root in a container is root on the node again; pods can have hostUsers: false with newer Kubernetes")
+RESOLV = never("the kubelet writes each pod's resolv.conf, from its own resolvConf or the cluster's DNS")
+RUN = never("it is for docker run --add-host")
+SHUTDOWN = never("pods have terminationGracePeriodSeconds, and nodes the kubelet's shutdownGracePeriod")
+SWARM = never("it is about Swarm and networks over several hosts, which pods never had")
+VOLATILE = never("volatile data of a runtime belongs under /run, where the new one has it by itself")
+WITH_INIT = never("it says which init process; whether there is one says the key init")
+
+KEYS: Mapping[str, Key] = {
+    # Registries, and how they are reached.
+    "registry-mirrors": Key(addresses.mirrors, registries.judge_mirrors),
+    "insecure-registries": Key(addresses.insecure, registries.judge_insecure),
+    "allow-nondistributable-artifacts": Key(shapes.texts, always(PUSH)),
+    "proxies": Key(shapes.proxies, proxies.judge, since="23"),
+    "max-concurrent-downloads": Key(shapes.count, rules.judge_downloads),
+    "max-concurrent-uploads": Key(shapes.count, always(PUSH)),
+    "max-download-attempts": Key(shapes.count, always(never("the kubelet tries again itself")), since="20.10"),
+    # Data.
+    "data-root": Key(shapes.path, storage.judge_root),
+    "graph": Key(shapes.path, storage.judge_root, until="23"),
+    "exec-root": Key(shapes.path, always(VOLATILE)),
+    "storage-driver": Key(shapes.text, storage.judge_driver),
+    "storage-opts": Key(shapes.settings, storage.judge_options),
+    # What containers have.
+    "exec-opts": Key(shapes.settings, rules.judge_exec),
+    "default-runtime": Key(shapes.runtime_name, runtimes.judge_default),
+    "runtimes": Key(shapes.runtimes, runtimes.judge),
+    "default-ulimits": Key(shapes.ulimits, rules.judge_ulimits),
+    "init": Key(shapes.boolean, when_on(always(INIT))),
+    "init-path": Key(shapes.text, always(WITH_INIT)),
+    "default-init": Key(shapes.text, always(WITH_INIT)),
+    "no-new-privileges": Key(shapes.boolean, when_on(always(PRIVILEGES))),
+    "userns-remap": Key(shapes.text, always(REMAP)),
+    "seccomp-profile": Key(shapes.profile, rules.judge_seccomp),
+    "selinux-enabled": Key(shapes.boolean, placed("selinux")),
+    "default-cgroupns-mode": Key(shapes.text, unless("private", always(CGROUPNS), PRIVATE), since="20.10"),
+    "default-ipc-mode": Key(shapes.text, always(PASSED)),
+    "default-shm-size": Key(shapes.text, always(PASSED)),
+    "default-stop-timeout": Key(shapes.count, always(PASSED), since="29"),
+    "cgroup-parent": Key(shapes.text, always(PASSED)),
+    "cpu-rt-period": Key(shapes.number, always(never("Kubernetes gives no container real-time priority"))),
+    "cpu-rt-runtime": Key(shapes.number, always(never("Kubernetes gives no container real-time priority"))),
+    "dns": Key(shapes.texts, always(RESOLV)),
+    "dns-opts": Key(shapes.texts, always(RESOLV)),
+    "dns-search": Key(shapes.texts, always(RESOLV)),
+    "resolv-conf": Key(shapes.text, always(RESOLV)),
+    "cdi-spec-dirs": Key(shapes.paths, placed("cdi_folders", NO_CDI), since="25"),
+    "nri-opts": Key(shapes.tables, rules.judge_nri, since="29"),
+    "log-driver": Key(shapes.text, logs.judge_driver),
+    "log-opts": Key(shapes.log_options, logs.judge_options),
+    # The runtime itself.
+    "debug": Key(shapes.boolean, when_on(placed("log_level"))),
+    "log-level": Key(shapes.level, rules.judge_level),
+    "log-format": Key(shapes.log_format, unless("text", placed("log_format", NO_FORMAT)), since="25"),
+    "raw-logs": Key(shapes.boolean, always(OWN_LOG)),
+    "metrics-addr": Key(shapes.address, rules.judge_metrics),
+    "live-restore": Key(shapes.boolean, when_on(always(LIVE), "only a restart of Docker needed it")),
+    "oom-score-adjust": Key(shapes.number, always(PROCESS), until="25"),
+    "shutdown-timeout": Key(shapes.number, always(SHUTDOWN)),
+    "features": Key(shapes.switches, rules.judge_features),
+    "experimental": Key(shapes.boolean, always(never("nothing that Kubernetes used depended on it"))),
+    "containerd": Key(shapes.text, always(CONTAINERD)),
+    "containerd-namespace": Key(shapes.text, always(CONTAINERD)),
+    "containerd-plugin-namespace": Key(shapes.text, always(CONTAINERD)),
+    "cri-containerd": Key(shapes.boolean, always(CONTAINERD)),
+    "pidfile": Key(shapes.text, always(PROCESS)),
+    "restart": Key(shapes.boolean, always(never("the kubelet starts containers again"))),
+    "rootless": Key(shapes.boolean, always(PROCESS)),
+    "deprecated-key-path": Key(shapes.text, always(never("no Docker of 19.03 to 29 uses it"))),
+    # Networks.
+    "ip-forward": Key(shapes.boolean, rules.judge_forward("ip-forward", rules.IPV4_FORWARD)),
+    "ipv6": Key(shapes.boolean, rules.judge_forward("ipv6", rules.IPV6_FORWARD)),
+    "ip-forward-no-drop": Key(shapes.boolean, always(FIREWALL), since="28"),
+    "iptables": Key(shapes.boolean, always(FIREWALL)),
+    "ip6tables": Key(shapes.boolean, always(FIREWALL), since="20.10"),
+    "firewall-backend": Key(shapes.text, always(FIREWALL), since="29"),
+    "bridge-accept-fwmark": Key(shapes.text, always(FIREWALL), since="29"),
+    "allow-direct-routing": Key(shapes.boolean, always(FIREWALL), since="28"),
+    "bip": Key(shapes.text, always(DOCKER0)),
+    "bip6": Key(shapes.text, always(DOCKER0), since="28"),
+    "bridge": Key(shapes.text, always(DOCKER0)),
+    "default-address-pools": Key(shapes.objects, always(DOCKER0)),
+    "default-gateway": Key(shapes.text, always(DOCKER0)),
+    "default-gateway-v6": Key(shapes.text, always(DOCKER0)),
+    "default-network-opts": Key(shapes.groups, always(DOCKER0), since="24"),
+    "fixed-cidr": Key(shapes.text, always(DOCKER0)),
+    "fixed-cidr-v6": Key(shapes.text, always(DOCKER0)),
+    "icc": Key(shapes.boolean, always(DOCKER0)),
+    "ip": Key(shapes.text, always(DOCKER0)),
+    "ip-masq": Key(shapes.boolean, always(DOCKER0)),
+    "mtu": Key(shapes.count, always(DOCKER0)),
+    "network-control-plane-mtu": Key(shapes.number, always(DOCKER0)),
+    "network-diagnostic-port": Key(shapes.count, always(DOCKER0)),
+    "userland-proxy": Key(shapes.boolean, always(DOCKER0)),
+    "userland-proxy-path": Key(shapes.text, always(DOCKER0)),
+    "host-gateway-ip": Key(shapes.text, always(RUN), since="20.10"),
+    "host-gateway-ips": Key(shapes.texts, always(RUN), since="28"),
+    # Docker's API, Swarm and building.
+    "hosts": Key(shapes.texts, rules.judge_hosts),
+    "group": Key(shapes.text, always(API)),
+    "tls": Key(shapes.boolean, always(API)),
+    "tlscacert": Key(shapes.text, always(API)),
+    "tlscert": Key(shapes.text, always(API)),
+    "tlskey": Key(shapes.text, always(API)),
+    "tlsverify": Key(shapes.boolean, always(API)),
+    "api-cors-header": Key(shapes.text, always(API), until="28"),
+    "min-api-version": Key(shapes.text, always(API), since="29"),
+    "authorization-plugins": Key(shapes.texts, always(AUTHORIZATION)),
+    "labels": Key(shapes.texts, always(LABELS)),
+    "builder": Key(shapes.tables, always(never("it is about building images"))),
+    "cluster-advertise": Key(shapes.text, always(SWARM), until="23"),
+    "cluster-store": Key(shapes.text, always(SWARM), until="23"),
+    "cluster-store-opts": Key(shapes.words, always(SWARM), until="23"),
+    "node-generic-resources": Key(shapes.texts, always(SWARM)),
+    "swarm-default-advertise-addr": Key(shapes.text, always(SWARM)),
+    "swarm-raft-election-tick": Key(shapes.count, always(SWARM)),
+    "swarm-raft-heartbeat-tick": Key(shapes.count, always(SWARM)),
+}
+"""Each with its rule: a key of a release that is not here would be unknown."""

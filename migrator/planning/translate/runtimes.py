@@ -1,0 +1,134 @@
+"""The runtimes that a node can be given, each as data: what differs between them stands here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from migrator.model.facts import NodeFacts, UnitFacts
+from migrator.planning import versions
+from migrator.planning.translate import (
+    base_spec,
+    containerd,
+    containerd_read,
+    crio,
+    hosts_toml,
+    registries_conf,
+    systemd,
+)
+from migrator.planning.translate.destination import Destination
+from migrator.planning.translate.settings import Registry, RuntimeSettings, Written
+
+Write = Callable[[NodeFacts, RuntimeSettings, Destination], tuple[Written, ...]]
+BASE_SPEC = "/etc/containerd/migrator-spec.json"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One runtime as a destination."""
+
+    name: str
+    unit: str
+    endpoint: str
+    root: str
+    """Its data folder when nothing says otherwise."""
+    installed: Callable[[NodeFacts], str]
+    """Its version on a node; "" when it is not installed."""
+    active: Callable[[NodeFacts], bool]
+    assumed: Callable[[versions.Version], versions.Version]
+    """The version that is written for where none is installed yet, by the kubelet's."""
+    write: Write
+    """Its own files. Raises `ValueError` when a present file cannot be read for what it is."""
+
+
+def _write_containerd(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[Written, ...]:
+    existing = facts.file(containerd.CONFIG).content
+    if containerd.credentials(existing):
+        raise ValueError(f"{containerd.CONFIG} holds registry credentials, which a plan must not carry")
+    known = {registry.name: registry for registry in (*containerd_read.registries(existing), *settings.registries)}
+    registries = tuple(known.values())
+    settings = settings.model_copy(update={"registries": registries})
+    spec, limits = _limits(facts, settings, to)
+    config = containerd.write(existing, settings, to.version, spec=BASE_SPEC if spec else "")
+    written = [Written(path=containerd.CONFIG, content=config)]
+    if spec:
+        written.append(Written(path=BASE_SPEC, content=spec))
+    if hosts_toml.used(to.version):
+        written += _kept_out(facts, hosts_toml.write(registries, containerd.certs_folder(existing), to.version))
+    drop_in = systemd.drop_in("containerd.service", proxy=settings.proxy, limits=limits)
+    return (*written, *([drop_in] if drop_in else []))
+
+
+def _limits(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[str, dict[str, str]]:
+    """Give the base runtime specification for containers, and the limits for containerd's own unit.
+
+    Limits that Docker was told concern containers alone: in the unit they would hold containerd down too. What
+    containers only inherited must be inherited again.
+    """
+    inherited = _inherited(facts, settings, facts.containerd.unit)
+    if not settings.ulimits:
+        return "", inherited
+    if facts.containerd.oci_spec and base_spec.known(to.version):
+        return base_spec.write(facts.containerd.oci_spec, settings.ulimits), inherited
+    return "", inherited | dict(settings.ulimits)
+
+
+def _inherited(facts: NodeFacts, settings: RuntimeSettings, unit: UnitFacts) -> dict[str, str]:
+    """Give the limits that containers had only because a daemon had them, where the new runtime's unit has others."""
+    had = facts.docker.limits if facts.docker else {}
+    return {
+        name: limit
+        for name, limit in had.items()
+        if name not in settings.ulimits and unit.limits.get(name, limit) != limit
+    }
+
+
+def _write_crio(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[Written, ...]:
+    unit = facts.crio.unit if facts.crio else UnitFacts(name="crio.service")
+    drop_in = systemd.drop_in(unit.name, proxy=settings.proxy, limits=_inherited(facts, settings, unit))
+    policy = registries_conf.policy(facts.file(registries_conf.POLICY).content)
+    return (
+        *crio.write(settings, to.version, effective=facts.crio.effective if facts.crio else ""),
+        *registries_conf.write(settings.registries),
+        *(entry for entry in (drop_in, policy) if entry),
+    )
+
+
+def _kept_out(facts: NodeFacts, written: tuple[Written, ...]) -> list[Written]:
+    """Leave out every registry whose folder has a hosts.toml of the user's already."""
+    taken = {
+        entry.path.rpartition("/")[0]
+        for entry in written
+        if entry.path.endswith("/hosts.toml") and facts.file(entry.path).exists
+    }
+    return [entry for entry in written if entry.path.rpartition("/")[0] not in taken]
+
+
+def registries_kept(facts: NodeFacts, registries: tuple[Registry, ...]) -> tuple[str, ...]:
+    """Name the registries whose hosts.toml the user has written already, which is left as it is."""
+    folder = containerd.certs_folder(facts.file(containerd.CONFIG).content)
+    return tuple(entry.name for entry in registries if facts.file(f"{folder}/{entry.name}/hosts.toml").exists)
+
+
+RUNTIMES = {
+    "containerd": Runtime(
+        name="containerd",
+        unit="containerd.service",
+        endpoint=containerd.ENDPOINT,
+        root="/var/lib/containerd",
+        installed=lambda facts: facts.containerd.version,
+        active=lambda facts: facts.containerd.active,
+        assumed=lambda _: (1, 6),  # its configuration is read by every later one too
+        write=_write_containerd,
+    ),
+    "crio": Runtime(
+        name="crio",
+        unit="crio.service",
+        endpoint=crio.ENDPOINT,
+        root="/var/lib/containers/storage",
+        installed=lambda facts: facts.crio.version if facts.crio else "",
+        active=lambda facts: bool(facts.crio and facts.crio.unit.active),
+        assumed=lambda kubelet: max(kubelet, crio.OLDEST),  # CRI-O's minor versions are Kubernetes'
+        write=_write_crio,
+    ),
+}

@@ -1,0 +1,72 @@
+"""Translate one Docker configuration for a runtime, without a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from migrator.errors import TranslationError
+from migrator.model.facts import SCHEMA, NodeFacts
+from migrator.model.fate import KeyFate
+from migrator.model.value import Value
+from migrator.planning import versions
+from migrator.planning.translate import docker, docker_options, host_files
+from migrator.planning.translate.destination import Destination
+from migrator.planning.translate.docker import DockerSource
+from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.planning.translate.settings import RuntimeSettings, Written
+
+
+class Translation(Value):
+    """What one configuration becomes."""
+
+    destination: Destination
+    fates: tuple[KeyFate, ...]
+    files: tuple[Written, ...]
+
+
+def translate(
+    text: str,
+    *,
+    path: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    docker_version: str,
+    runtime: str,
+    runtime_version: str,
+    kubelet_version: str,
+) -> Translation:
+    """Give the files and the fates. Raises `TranslationError` for a configuration that Docker would not read either."""
+    new = RUNTIMES[runtime]
+    kubelet = _version(kubelet_version, "--kubelet-version")
+    version = _version(runtime_version, "--runtime-version") if runtime_version else new.assumed(kubelet)
+    to = Destination(runtime=runtime, version=version, kubelet=kubelet)
+    try:
+        options = docker_options.read(text, arguments, path=path)
+        source = DockerSource(version=docker_version, options=options, proxies=environment, specification=False)
+        settings = docker.settings(source, RuntimeSettings(cgroup_driver=_driver(options)), to)
+        files = (
+            *new.write(NodeFacts(schema_version=SCHEMA, root=True), settings, to),
+            host_files.crictl(new.endpoint, ""),
+            host_files.modules(),
+            host_files.sysctl(settings),
+        )
+        return Translation(destination=to, fates=docker.fates(source, to), files=files)
+    except ValueError as error:
+        raise TranslationError(str(error)) from error
+
+
+def _driver(options: Mapping[str, object]) -> str:
+    """Without a node there is no kubelet to ask: Docker's own word counts, else its default on a systemd host."""
+    words = options.get("exec-opts")
+    for word in words if isinstance(words, list) else ():
+        name, _, value = str(word).partition("=")
+        if name == "native.cgroupdriver":
+            return value
+    return "systemd"
+
+
+def _version(text: str, option: str) -> versions.Version:
+    version = versions.parse(text)
+    if version == (0, 0):
+        raise TranslationError(f"{option} {text!r}: a version such as 1.7 is needed")
+    return version

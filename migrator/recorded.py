@@ -1,0 +1,101 @@
+"""The door to recorded facts: a folder that a plan can be made from without the cluster, and that can be sent.
+
+`cluster.json` holds what the API server said, `hosts/<name>.json` one host each. Neither holds a secret: the node
+already replaced credentials by hashes, and paths of the machine that recorded are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from pydantic import ValidationError
+
+from migrator.errors import InventoryError
+from migrator.model.facts import SCHEMA
+from migrator.model.objects import ClusterFacts
+from migrator.model.observation import Observation
+from migrator.model.target import Target
+
+_CLUSTER = "cluster.json"
+_HOSTS = "hosts"
+
+
+def save(folder: Path, observations: Iterable[Observation], cluster: ClusterFacts) -> None:
+    """Write everything; files of an earlier recording with the same names are replaced.
+
+    Raises `InventoryError` when the folder cannot be written.
+    """
+    try:
+        (folder / _HOSTS).mkdir(parents=True, exist_ok=True)
+        (folder / _CLUSTER).write_text(cluster.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+        for entry in observations:
+            target = entry.target.model_copy(update={"kubeconfig": "", "context": ""})
+            text = entry.model_copy(update={"target": target}).model_dump_json(indent=1)
+            (folder / _HOSTS / _file_name(entry.host)).write_text(text + "\n")
+    except OSError as error:
+        raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
+
+
+def cluster(folder: Path) -> ClusterFacts:
+    """Read what the API server said. Raises `InventoryError` naming the file and what is wrong in it."""
+    path = folder / _CLUSTER
+    try:
+        return ClusterFacts.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InventoryError(
+            f"{path}: {error.strerror}; --facts takes a folder that `migrator inspect --save` has written"
+        ) from error
+    except ValidationError as error:
+        raise InventoryError(f"{path}: {_first(error)}; record the cluster again") from error
+
+
+def observations(folder: Path) -> Iterator[Observation]:
+    """Read the hosts, one at a time, by name. One that cannot be read is given with its problem."""
+    for path in sorted((folder / _HOSTS).glob("*.json")):
+        try:
+            yield _current(path)
+        except (OSError, ValueError) as error:
+            yield Observation(
+                host=unquote(path.stem), target=Target(), problem=f"{path}: {error}; inspect the node again"
+            )
+
+
+def _current(path: Path) -> Observation:
+    data = path.read_bytes()
+    try:
+        seen = Observation.model_validate_json(data)
+    except ValidationError as error:
+        # Another schema fails in many places: say that, not the first of them.
+        found = _schema(data)
+        reason = _first(error) if found in {SCHEMA, None} else _other(found)
+        raise ValueError(reason) from error
+    if seen.schema_version != SCHEMA:
+        raise ValueError(_other(seen.schema_version))
+    return seen
+
+
+def _other(found: object) -> str:
+    return f"facts of schema {found}, and this version reads {SCHEMA}"
+
+
+def _schema(data: bytes) -> object:
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return None
+    return document.get("schema_version") if isinstance(document, dict) else None
+
+
+def _first(error: ValidationError) -> str:
+    mistake = error.errors()[0]
+    where = ".".join(str(part) for part in mistake["loc"])
+    return f"{where}: {mistake['msg']}" if where else mistake["msg"]
+
+
+def _file_name(host: str) -> str:
+    """Turn any host name into a file name of this folder: nothing in it may lead elsewhere."""
+    name = quote(host, safe="")
+    return (f"%2E{name[1:]}" if name.startswith(".") else name) + ".json"

@@ -1,0 +1,68 @@
+"""The files that a migration may read or write.
+
+Runs on the node: Python 3.6 or later, standard library only.
+"""
+
+import glob
+
+from ansible.module_utils.migrator_inspect_toml import strings
+from ansible.module_utils.migrator_inspect_tree import file_fact
+
+ALWAYS = (
+    "/var/lib/kubelet/kubeadm-flags.env",
+    "/var/lib/kubelet/config.yaml",
+    "/var/lib/kubelet/instance-config.yaml",
+    "/etc/default/kubelet",
+    "/etc/sysconfig/kubelet",
+    "/etc/kubernetes/kubelet.env",
+    "/etc/kubernetes/kubelet-config.yaml",
+    "/etc/systemd/system/kubelet.service.d/99-migrator.conf",
+    "/etc/docker/daemon.json",
+    "/etc/default/docker",
+    "/etc/sysconfig/docker",
+    "/etc/containerd/config.toml",
+    "/etc/containerd/migrator-spec.json",
+    "/etc/systemd/system/containerd.service.d/50-migrator.conf",
+    "/etc/crio/crio.conf",
+    "/etc/default/crio",
+    "/etc/sysconfig/crio",
+    "/etc/systemd/system/crio.service.d/50-migrator.conf",
+    "/etc/containers/registries.conf",
+    "/etc/containers/policy.json",
+    "/etc/containers/storage.conf",
+    "/etc/crio/policy.json",
+    "/etc/crictl.yaml",
+    "/etc/modules-load.d/migrator.conf",
+    "/etc/sysctl.d/90-migrator.conf",
+)
+PATTERNS = (
+    "/etc/containerd/conf.d/*.toml",
+    "/etc/crio/crio.conf.d/*",
+    "/etc/containers/registries.conf.d/*",
+)
+CERTS = "/etc/containerd/certs.d"
+
+
+def hosts_files(tree, configurations):
+    """Give the paths of every hosts.toml: `config_path` may name several folders, with colons between them."""
+    folders = [CERTS]
+    for text in configurations:
+        for value in strings(text, "config_path"):
+            folders += [folder.rstrip("/") for folder in value.split(":") if folder.startswith("/")]
+    found = []
+    for folder in sorted(set(folders)):
+        found += tree.glob(glob.escape(folder) + "/*/hosts.toml")
+    return found
+
+
+def specifications(configurations):
+    """Give the paths of the runtime specifications that containerd's configuration names."""
+    return [path for text in configurations for path in strings(text, "base_runtime_spec") if path.startswith("/")]
+
+
+def files(tree, more):
+    """Describe every file, each once, by path: those of every host, and those that were found on this one."""
+    paths = list(ALWAYS)
+    for pattern in PATTERNS:
+        paths += tree.glob(pattern)
+    return {path: file_fact(tree, path) for path in sorted(set(paths) | set(more)) if path.startswith("/")}

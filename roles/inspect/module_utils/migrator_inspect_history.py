@@ -1,0 +1,65 @@
+"""What earlier migrations and other runtimes left on the host.
+
+Runs on the node: Python 3.6 or later, standard library only.
+"""
+
+import fnmatch
+import json
+
+from ansible.module_utils.migrator_inspect_tree import LARGEST_HASHED, MOST_FILES
+
+TRANSACTIONS = "/var/lib/migrator/transactions"
+DOCKERSHIM = "/run/dockershim.sock"
+CRI_DOCKERD = "/run/cri-dockerd.sock"
+SOCKETS = (DOCKERSHIM, CRI_DOCKERD, "/run/crio/crio.sock", "/run/containerd/containerd.sock", "/run/docker.sock")
+_DEAD_MATTERS = SOCKETS[:3]
+"""kubeadm and crictl look for these; containerd and Docker make theirs anew whenever they start."""
+CHECKPOINTS = (("/var/lib/dockershim/sandbox", DOCKERSHIM), ("/var/lib/cri-dockerd/sandbox", CRI_DOCKERD))
+NETWORKS = ("*crio-bridge*.conf", "*crio-bridge*.conflist", "87-podman*.conflist", "10-containerd-net.conflist")
+"""Network configurations that come with runtimes, not with a pod network."""
+_LISTENS = 0x10000
+"""__SO_ACCEPTCON of Linux: the socket takes connections."""
+
+
+def leftovers(tree, cni_folder):
+    """Give the paths that a runtime of before left: dead sockets, folders in their place, checkpoints, networks."""
+    alive = listening(tree.text("/proc/net/unix", LARGEST_HASHED))
+    found = [path for path in SOCKETS if tree.is_folder(path)]
+    found += [path for path in _DEAD_MATTERS if tree.is_socket(path) and path not in alive]
+    for folder, socket in CHECKPOINTS:
+        if socket not in alive and tree.names(folder):
+            found.append(folder)
+    for name in tree.names(cni_folder):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in NETWORKS):
+            found.append(cni_folder + "/" + name)
+    return found
+
+
+def listening(text):
+    """Read /proc/net/unix: the paths that something listens on, without the old `/var` before `/run`."""
+    found = set()
+    for line in text.splitlines()[1:]:
+        words = line.split(None, 7)
+        if len(words) == 8 and int(words[3], 16) & _LISTENS:
+            path = words[7]
+            found.add(path[len("/var") :] if path.startswith("/var/run/") else path)
+    return found
+
+
+def transactions(tree):
+    """Give the last action in the journal of each switch that ran here, the newest ones."""
+    names = [name for name in tree.names(TRANSACTIONS) if tree.is_folder(TRANSACTIONS + "/" + name)]
+    return {
+        name: last_action(tree.text("{}/{}/journal.jsonl".format(TRANSACTIONS, name))) for name in names[-MOST_FILES:]
+    }
+
+
+def last_action(text):
+    """Read a switch's journal; what a power cut left incomplete did not happen."""
+    found = ""
+    for line in text.splitlines():
+        try:
+            found = str(json.loads(line)["action"])
+        except (ValueError, KeyError, TypeError):
+            break
+    return found

@@ -1,0 +1,97 @@
+"""The API's JSON becomes our values, whatever an API server leaves out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from migrator.cluster import objects
+
+NODE: dict[str, Any] = {
+    "metadata": {
+        "name": "worker-1",
+        "labels": {"zone": "a"},
+        "annotations": {"kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock", "secret": "s3"},
+    },
+    "spec": {"taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}], "unschedulable": True},
+    "status": {
+        "nodeInfo": {"machineID": "m", "containerRuntimeVersion": "docker://20.10.24", "kubeletVersion": "v1.20.2"},
+        "conditions": [
+            {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"},
+            {"type": "DiskPressure", "status": "True"},
+            {"type": "MemoryPressure", "status": "False"},
+        ],
+        "allocatable": {"cpu": "1900m", "memory": "1Gi", "pods": "110"},
+        "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
+    },
+}
+POD: dict[str, Any] = {
+    "metadata": {"name": "web", "namespace": "shop", "uid": "u"},
+    "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+}
+
+
+def test_a_node() -> None:
+    """Its cordon is no taint, its room is in millicores and bytes, and of its annotations only the socket is kept."""
+    found = objects.node(NODE)
+
+    assert (found.cpu, found.memory, found.room) == (1900, 2**30, 110)
+    assert (found.ready, found.unschedulable, found.tainted) == (True, True, False)
+    assert found.pressures == ("DiskPressure",)
+    assert found.annotations == {"kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock"}
+
+
+def test_a_pod_with_nothing_but_what_it_must_have() -> None:
+    """No status, no volumes, no owner: nothing raises."""
+    found = objects.pod(POD)
+
+    assert (found.full_name, found.phase, found.owner, found.cpu, found.host_paths) == ("shop/web", "", "", 0, ())
+
+
+def spec(**update: Any) -> dict[str, Any]:
+    """Give the pod with other fields in its spec."""
+    return {**POD, "spec": {**POD["spec"], **update}}
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    """Give a container."""
+    return {"name": "c", "image": "i", **fields}
+
+
+def requests(cpu: str, memory: str = "0") -> dict[str, Any]:
+    """Give the resources of a container."""
+    return {"requests": {"cpu": cpu, "memory": memory}}
+
+
+CASES = {
+    "containers are summed": (spec(containers=[container(resources=requests("100m", "16Mi")), container(resources=requests("0.5", "1M"))]), {"cpu": 600, "memory": 17777216}),
+    "a large init container counts": (spec(initContainers=[container(resources=requests("2"))], containers=[container(resources=requests("100m"))]), {"cpu": 2000}),
+    "overhead counts": (spec(overhead={"cpu": "250m", "memory": "1Ki"}), {"cpu": 250, "memory": 1024}),
+    "host ports": (spec(containers=[container(ports=[{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}])]), {"host_ports": (8080,)}),
+    "capabilities": (spec(containers=[container(securityContext={"capabilities": {"add": ["NET_RAW"]}})], initContainers=[container(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}})]), {"capabilities": ("NET_RAW", "SYS_ADMIN")}),
+    "privileged": (spec(containers=[container(securityContext={"privileged": True})]), {"privileged": True}),
+    "runtime class": (spec(runtimeClassName="gvisor"), {"runtime_class": "gvisor"}),
+    "host network": (spec(hostNetwork=True), {"host_network": True}),
+    "host paths": (spec(volumes=[{"name": "d", "hostPath": {"path": "/run"}}, {"name": "e", "emptyDir": {}}]), {"host_paths": ("/run",), "empty_dirs": ("e",)}),
+    "priority": (spec(priority=100), {"priority": 100}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "expected"), CASES.values(), ids=CASES)
+def test_a_pod(item: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Each field that a plan decides by is read."""
+    found = objects.pod(item)
+
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_a_daemon_set_and_a_runtime_class() -> None:
+    """Both are read as far as they matter."""
+    item = {
+        "metadata": {"namespace": "n", "name": "agent"},
+        "spec": {"template": {"spec": spec(volumes=[{"hostPath": {"path": "/"}}])["spec"]}},
+    }
+
+    assert objects.daemon_set(item).host_paths == ("/",)
+    assert objects.runtime_class({"metadata": {"name": "fast"}, "handler": "crun"}).handler == "crun"

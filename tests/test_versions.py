@@ -1,0 +1,211 @@
+"""The tables by version."""
+
+from datetime import date
+
+import pytest
+
+from migrator.planning import versions
+from migrator.planning.versions import Release, Version
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.20.2", (1, 20, 2)),
+        ("v1.20.2-foo", (1, 20, 2)),
+        ("1.6.20~ds1", (1, 6, 20)),
+        ("1.20.5+really1.20.2", (1, 20, 5)),
+        ("v1.31", (1, 31, 0)),
+        ("1.24-rc", (1, 24, 0)),
+        ("", (0, 0, 0)),
+        ("unknown", (0, 0, 0)),
+        ("1", (0, 0, 0)),
+    ],
+)
+def test_versions_are_read(text: str, expected: Release) -> None:
+    """Whatever a program prints around its version, the numbers are found, or said to be missing."""
+    assert versions.release(text) == expected
+    assert versions.parse(text) == expected[:2]
+
+
+# Sources: facts as in the table itself: kubernetes/kubernetes#106907, #114017, #133779, globalflags_linux.go of 1.20.2.
+@pytest.mark.parametrize(
+    ("kubelet", "flag", "doomed"),
+    [
+        ((1, 16), "--network-plugin", True),
+        ((1, 36), "--network-plugin", True),
+        ((1, 20), "--redirect-container-streaming", True),
+        ((1, 20), "--docker-only", True),
+        ((1, 26), "--container-runtime", False),
+        ((1, 27), "--container-runtime", True),
+        ((1, 36), "--container-runtime-endpoint", False),
+        ((1, 34), "--pod-infra-container-image", False),
+        ((1, 35), "--pod-infra-container-image", True),
+        ((1, 36), "--runtime-cgroups", False),
+        # A guess alone takes no flag that has a function.
+        ((1, 30), "--seccomp-profile-root", False),
+    ],
+)
+def test_doomed_flags(kubelet: Version, flag: str, *, doomed: bool) -> None:
+    """A flag goes when nothing reads it any more or when the kubelet would die of it."""
+    assert (flag in versions.doomed_flags(kubelet)) is doomed
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "flag", "unknown"),
+    [
+        ((1, 23), "--network-plugin", False),
+        ((1, 24), "--network-plugin", True),
+        ((1, 24), "--dynamic-config-dir", True),
+        ((1, 27), "--container-runtime", True),
+        ((1, 36), "--docker", False),
+    ],
+)
+def test_unknown_flags(kubelet: Version, flag: str, *, unknown: bool) -> None:
+    """Before an upgrade one can ask which flags the next kubelet would die of."""
+    assert (flag in {found.name for found in versions.unknown_flags(kubelet)}) is unknown
+
+
+# Sources: kubernetes/kubernetes#110618, containerd docs/containerd-2.0.md, containerd#7863, cri-o v1.21.0, v1.26.0.
+@pytest.mark.parametrize(
+    ("kubelet", "runtime", "version", "speak"),
+    [
+        ((1, 16), "containerd", (1, 4), True),
+        ((1, 22), "containerd", (1, 7), True),
+        ((1, 22), "containerd", (2, 0), False),
+        ((1, 23), "containerd", (2, 0), True),
+        ((1, 25), "containerd", (1, 5), True),
+        ((1, 26), "containerd", (1, 5), False),
+        ((1, 26), "containerd", (1, 6), True),
+        ((1, 36), "containerd", (2, 3), True),
+        ((1, 20), "crio", (1, 20), True),
+        ((1, 25), "crio", (1, 26), True),
+        ((1, 22), "crio", (1, 26), False),
+        ((1, 26), "crio", (1, 26), True),
+        ((1, 20), "containerd", (0, 0), False),
+    ],
+)
+def test_who_understands_whom(kubelet: Version, runtime: str, version: Version, *, speak: bool) -> None:
+    """A kubelet and a runtime need one CRI version that both speak."""
+    assert versions.speak(kubelet, runtime, version) is speak
+
+
+# Source: containerd RELEASES.md, Kubernetes Support.
+@pytest.mark.parametrize(
+    ("kubernetes", "containerd", "expected"),
+    [
+        ((1, 24), (1, 6, 3), False),
+        ((1, 24), (1, 6, 4), True),
+        ((1, 25), (1, 5, 18), False),
+        ((1, 26), (1, 6, 14), False),
+        ((1, 28), (1, 6, 15), True),
+        ((1, 29), (1, 7, 10), False),
+        ((1, 29), (2, 0, 0), True),
+        ((1, 33), (2, 0, 3), False),
+        ((1, 33), (2, 0, 4), True),
+        ((1, 34), (2, 1, 2), False),
+        ((1, 34), (2, 2, 0), True),
+        ((1, 35), (1, 7, 28), True),
+        ((1, 35), (2, 0, 10), False),
+        ((1, 36), (1, 7, 33), False),
+        ((1, 36), (2, 1, 9), False),
+        ((1, 36), (2, 2, 0), True),
+        ((1, 36), (2, 4, 0), True),
+        ((1, 20), (1, 6, 20), True),
+        ((1, 20), (2, 0, 0), False),
+    ],
+)
+def test_recommended_containerd(kubernetes: Version, containerd: Release, *, expected: bool) -> None:
+    """The published matrix decides from 1.24 on, before it the CRI."""
+    assert versions.is_recommended(kubernetes, containerd) is expected
+
+
+def test_the_matrix_has_no_gap() -> None:
+    """Each Kubernetes from 1.24 to 1.36 has one row, with releases in their order."""
+    assert [row.kubernetes for row in versions.CONTAINERD_FOR] == [(1, minor) for minor in range(24, 37)]
+    assert all(list(row.containerd) == sorted(row.containerd) for row in versions.CONTAINERD_FOR)
+
+
+# Sources: kubernetes-sigs/kind#2082, KEP-4569, kubernetes/kubernetes#134298, containerd RELEASES.md.
+@pytest.mark.parametrize(
+    ("program", "version", "cgroup", "state"),
+    [
+        ("kubelet", (1, 18), "v2", "refused"),
+        ("kubelet", (1, 19), "v2", "supported"),
+        ("kubelet", (1, 30), "v1", "supported"),
+        ("kubelet", (1, 34), "v1", "deprecated"),
+        ("kubelet", (1, 35), "v1", "off"),
+        ("kubelet", (1, 35), "hybrid", "off"),
+        ("kubelet", (1, 35), "v2", "supported"),
+        ("containerd", (1, 3), "v2", "refused"),
+        ("containerd", (1, 4), "v2", "supported"),
+        ("containerd", (2, 2), "v1", "deprecated"),
+        ("crio", (1, 19), "v2", "refused"),
+        ("crio", (1, 20), "v2", "supported"),
+    ],
+)
+def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> None:
+    """Each program's limits with either version of cgroups are known."""
+    assert versions.cgroup_state(program, version, cgroup) == state
+
+
+# Source: KEP-4033 and the feature gate's page.
+@pytest.mark.parametrize(
+    ("kubelet", "runtime", "version", "asked"),
+    [
+        ((1, 30), "containerd", (2, 0), False),
+        ((1, 31), "containerd", (2, 0), True),
+        ((1, 31), "containerd", (1, 7), False),
+        ((1, 34), "crio", (1, 28), True),
+        ((1, 34), "crio", (1, 27), False),
+        ((1, 34), "docker", (20, 10), False),
+    ],
+)
+def test_who_decides_on_the_cgroup_driver(kubelet: Version, runtime: str, version: Version, *, asked: bool) -> None:
+    """From 1.31 on the runtime decides, where it answers the question."""
+    assert versions.driver_from_runtime(kubelet, runtime, version) is asked
+
+
+# Source: containerd RELEASES.md.
+@pytest.mark.parametrize(
+    ("series", "day"),
+    [((1, 6), date(2025, 8, 23)), ((1, 7), date(2026, 9, 30)), ((2, 1), date(2026, 7, 3)), ((9, 9), None)],
+)
+def test_end_of_life(series: Version, day: date | None) -> None:
+    """The day after which a series gets no fixes is known, or said to be unknown."""
+    assert versions.end_of_life(series) == day
+
+
+# Sources: each program's configuration defaults at these tags.
+@pytest.mark.parametrize(
+    ("program", "version", "image"),
+    [
+        ("kubelet", (1, 20, 2), "k8s.gcr.io/pause:3.2"),
+        ("containerd", (1, 5, 9), "k8s.gcr.io/pause:3.5"),
+        ("containerd", (1, 6, 0), "k8s.gcr.io/pause:3.6"),
+        ("containerd", (1, 6, 20), "registry.k8s.io/pause:3.6"),
+        ("containerd", (1, 7, 28), "registry.k8s.io/pause:3.8"),
+        ("containerd", (2, 1, 5), "registry.k8s.io/pause:3.10"),
+        ("containerd", (2, 3, 0), "registry.k8s.io/pause:3.10.2"),
+        ("crio", (1, 22, 0), "k8s.gcr.io/pause:3.5"),
+        ("crio", (1, 36, 0), "registry.k8s.io/pause:3.10.1"),
+        ("containerd", (1, 0, 0), ""),
+    ],
+)
+def test_default_pause_images(program: str, version: Release, image: str) -> None:
+    """Each program's own pause image is known."""
+    assert versions.sandbox_image(program, version) == image
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        versions.KUBELET_CRI, versions.CONTAINERD_CRI, versions.CRIO_CRI, versions.KUBELET_SANDBOX,
+        versions.CONTAINERD_SANDBOX, versions.CRIO_SANDBOX,
+    ],
+)  # fmt: skip
+def test_tables_are_in_order_and_have_sources(rows: tuple[versions.CriVersions | versions.SandboxImage, ...]) -> None:
+    """Look-ups take the last row that applies, so rows go up; each says where it is from."""
+    since = [row.since for row in rows]
+    assert since == sorted(since)
+    assert all(row.source for row in rows)
