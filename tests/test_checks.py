@@ -151,6 +151,7 @@ CASES = {
     "NotReady": case("node-not-ready", BLOCK, "Ready is what the proof compares", situation(node=node(ready=False))),
     "pressure": case("node-pressure", BLOCK, "the kubelet evicts under pressure", situation(node=node(pressures=("DiskPressure",))), says="DiskPressure"),
     "no systemd": case("no-systemd", BLOCK, "the switch is a systemd job", situation(facts=host(systemd=False))),
+    "a part that was not read": case("facts-incomplete", BLOCK, "nothing unread is absent", on(problems=("CNI could not be read: OSError: x",)), says="CNI"),
     "cordoned": case("cordoned", INFORM, "we undo only what we did", situation(node=node(unschedulable=True))),
     "k3s": case("installation", BLOCK, "k3s embeds kubelet and containerd", kubelet(installation="k3s"), says="k3s"),
     "RKE": case("installation", BLOCK, "RKE's kubelet is a Docker container", kubelet(installation="rke")),

@@ -6,7 +6,7 @@ from migrator.planning.translate import kubelet_config
 
 PATH = "/var/lib/kubelet/config.yaml"
 NEW = "unix:///run/containerd/containerd.sock"
-END = {"containerRuntimeEndpoint": NEW}
+END: dict[str, str | int | bool] = {"containerRuntimeEndpoint": NEW}
 
 # case: text, changes, text as it must be. Fields: kubernetes/kubelet, config/v1beta1/types.go.
 CASES: dict[str, tuple[str, dict[str, str | int | bool], str]] = {

@@ -451,6 +451,16 @@ REFUSED = {
         "has the last word",
     ),
     "1.34 without a configuration file": (node("1.34.0", {ADMIN: "[Service]\nExecStart=/k\n"}), "needs containerRuntimeEndpoint"),
+    "a file of --config-dir": (
+        node("1.34.0", {ADMIN: "[Service]\nExecStart=/k --config=/c.yaml --config-dir=/c.d\n"},
+             config={"/c.yaml": "a: 1\n", "/c.d/10.conf": "containerRuntimeEndpoint: unix:///mine\n"}),
+        "/c.d/10.conf sets containerRuntimeEndpoint and beats /c.yaml",
+    ),
+    "a variable that is named twice": (
+        node("1.30.0", {ADMIN: "[Service]\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n"
+                        "ExecStart=/k $KUBELET_KUBEADM_ARGS $KUBELET_KUBEADM_ARGS\n"}, {kubelet.KUBEADM_ENV: ""}),
+        "more than once",
+    ),
     "a broken configuration": (kubeadm("1.34.0", "", config="a: [\n"), f"{CONFIG} is not YAML"),
     "a value that stands for two flags": (
         node("1.20.2", {ADMIN: "[Service]\nEnvironment=S=/b\nExecStart=/k --cni-bin-dir $S --root-dir $S\n"}), "--cni-bin-dir shares a word",

@@ -666,7 +666,7 @@ def test_leftovers_are_named(tmp_path: Path) -> None:
     kept = [listen(tmp_path / "run/dockershim.sock"), listen(tmp_path / "run/cri-dockerd.sock")]
 
     assert history.leftovers(Tree(str(tmp_path)), "/etc/cni/net.d") == [
-        "/run/crio/crio.sock", "/run/dockershim.sock", "/var/lib/dockershim/sandbox", "/etc/cni/net.d/100-crio-bridge.conf",
+        "/run/crio/crio.sock/", "/run/dockershim.sock", "/var/lib/dockershim/sandbox", "/etc/cni/net.d/100-crio-bridge.conf",
     ]  # fmt: skip
     for one in kept:
         one.close()
@@ -788,10 +788,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="facts are read as roo
 @pytest.mark.usefixtures("docker_answers")
 def test_a_docker_node_is_read(machine: Path) -> None:
     """The document fits the model, and says what the parts said."""
-    document, problems = node_facts.facts(Tree(str(machine)))
+    document = node_facts.facts(Tree(str(machine)))
     facts = NodeFacts.model_validate(json.loads(json.dumps(document)))
 
-    assert problems == []
+    assert document["problems"] == []
     assert (facts.schema_version, facts.machine_id, facts.host.os_id, facts.host.cgroup) == (
         SCHEMA,
         "abc",
@@ -832,7 +832,7 @@ def test_a_docker_node_is_read(machine: Path) -> None:
 @pytest.mark.usefixtures("docker_answers")
 def test_every_file_of_a_migration_is_read(machine: Path) -> None:
     """Those that only this node has too: fragments, imports, hosts.toml of other folders; secrets hidden."""
-    facts = NodeFacts.model_validate(node_facts.facts(Tree(str(machine)))[0])
+    facts = NodeFacts.model_validate(node_facts.facts(Tree(str(machine))))
 
     assert {path for path, file in facts.files.items() if file.exists} == {
         "/etc/docker/daemon.json", "/etc/containerd/config.toml", "/etc/containerd/conf.d/x.toml",
@@ -847,7 +847,7 @@ def test_every_file_of_a_migration_is_read(machine: Path) -> None:
 @pytest.mark.usefixtures("docker_answers")
 def test_nothing_secret_leaves_the_node(machine: Path) -> None:
     """Neither from files nor from Docker's containers."""
-    said = json.dumps(node_facts.facts(Tree(str(machine)))[0])
+    said = json.dumps(node_facts.facts(Tree(str(machine))))
 
     assert not [word for word in ("u:pw@", '"pw', "/secret", "PASSWORD", "bWU6") if word in said]
 
@@ -859,7 +859,7 @@ def test_a_docker_that_answers_in_part_does_not_answer(
 ) -> None:
     """An empty list would say that it has nothing; the rest of the node is read all the same."""
     docker_answers.pop(path)
-    document, _ = node_facts.facts(Tree(str(machine)))
+    document = node_facts.facts(Tree(str(machine)))
     facts = NodeFacts.model_validate(document)
 
     assert facts.docker is None
@@ -872,7 +872,7 @@ def test_a_docker_that_answers_in_part_does_not_answer(
 def test_a_stopped_docker_is_not_asked(machine: Path) -> None:
     """Systemd would start it for whoever opens its socket, and an inspection changes nothing."""
     put(machine, {"usr/bin/systemctl!": program(show=UNITS.replace("ActiveState=active", "ActiveState=inactive", 1))})
-    facts = NodeFacts.model_validate(node_facts.facts(Tree(str(machine)))[0])
+    facts = NodeFacts.model_validate(node_facts.facts(Tree(str(machine))))
 
     assert (facts.docker, facts.docker_problem) == (None, "docker.service does not run")
 
@@ -880,10 +880,10 @@ def test_a_stopped_docker_is_not_asked(machine: Path) -> None:
 @needs_root
 def test_an_empty_host_is_read(tmp_path: Path) -> None:
     """Nothing is installed, nothing can be found, and that is no fault."""
-    document, problems = node_facts.facts(Tree(str(tmp_path)))
+    document = node_facts.facts(Tree(str(tmp_path)))
     facts = NodeFacts.model_validate(document)
 
-    assert problems == []
+    assert document["problems"] == []
     assert (facts.docker, facts.docker_problem, facts.kubelet.version, facts.containerd.version) == (None, "", "", "")
     assert not any(file.exists for file in facts.files.values())
 
@@ -896,7 +896,7 @@ def test_a_fault_in_one_part_leaves_the_others(machine: Path, docker_answers: di
         machine,
         {"usr/bin/dpkg-query!": "#!/bin/sh\nprintf '\\377\\tx\\n\\n'\n", "var/lib/kubelet/config.json": b"\xff"},
     )
-    document, _ = node_facts.facts(Tree(str(machine)))
+    document = node_facts.facts(Tree(str(machine)))
     facts = NodeFacts.model_validate(json.loads(json.dumps(document)))
 
     assert (facts.docker, facts.packages, facts.containerd.cri) == (None, (), "ok")
@@ -906,4 +906,4 @@ def test_without_root_only_that_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     """Most facts would be missing."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    assert node_facts.facts(Tree(str(tmp_path))) == ({"schema_version": SCHEMA, "root": False}, [])
+    assert node_facts.facts(Tree(str(tmp_path))) == {"schema_version": SCHEMA, "root": False}

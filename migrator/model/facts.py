@@ -296,6 +296,8 @@ class NodeFacts(Value):
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
     transactions: Mapping[str, str] = {}
     """Last action in the journal of each switch that ran here, by the switch's id."""
+    problems: tuple[str, ...] = ()
+    """Parts that could not be read, and why: what is missing for such a reason must not be taken for absent."""
     files: Mapping[str, FileFact] = {}
     """By path: every file that a migration may read or write."""
 

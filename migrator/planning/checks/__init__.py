@@ -38,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     machine.clock,
     machine.half_migrated,
     machine.leftovers,
+    machine.whole,
     machine.readable,
     source.known_source,
     source.answering,

@@ -52,6 +52,12 @@ def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
+def whole(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What could not be read is not known to be absent."""
+    for problem in now.facts.problems:
+        yield found("facts-incomplete", problem, "mend what keeps it from being read, and inspect again")
+
+
 def _addresses(words: Iterable[str]) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     found_addresses = set()
     for word in words:

@@ -48,6 +48,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("leftovers", (I, B), "Another runtime left files; a folder in a socket's place keeps a runtime from "
              "starting.", "kops#11589; kubeadm detectCRISocketImpl"),
         Rule("cordoned", (I,), "Somebody has cordoned the node; it stays cordoned."),
+        Rule("facts-incomplete", (B,), "A part of the node could not be read, so nobody knows what it holds.",
+             waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
     ),
     "The source": (

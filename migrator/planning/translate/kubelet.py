@@ -8,7 +8,7 @@ roles/kubernetes/node/templates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from migrator.model.facts import NodeFacts
 from migrator.planning import versions
@@ -112,10 +112,12 @@ class _Rewrite:
         self.network_variable = next((flag.variable for flag in found if flag.name == "--network-plugin"), "")
         self.config = told.get("--config", "")
         self.has_config = bool(self.config) and facts.file(self.config).exists
-        read = kubelet_config.read(facts.file(self.config).content, path=self.config) if self.has_config else {}
-        self.former = _socket(told.get(_ENDPOINT) or str(read.get("containerRuntimeEndpoint") or ""))
+        text = facts.file(self.config).content if self.has_config else ""
+        self.read = kubelet_config.read(text, path=self.config)
+        self.former = _socket(told.get(_ENDPOINT) or str(self.read.get("containerRuntimeEndpoint") or ""))
         self.in_config = version >= versions.ENDPOINT_IN_CONFIG and (
-            version >= versions.ENDPOINT_FLAG_DROPPED or (_ENDPOINT not in told and "containerRuntimeEndpoint" in read)
+            version >= versions.ENDPOINT_FLAG_DROPPED
+            or (_ENDPOINT not in told and "containerRuntimeEndpoint" in self.read)
         )
 
     def doomed(self, flag: Flag) -> bool:
@@ -123,7 +125,7 @@ class _Rewrite:
         if flag.name == "--containerd":
             return _socket(flag.value) != _socket(self.endpoint) or _socket(flag.value) == _USUAL_SOCKET
         if flag.name == _IMAGES:
-            return self._former(flag.value)
+            return self._of_former(flag.value)
         if flag.name == _ENDPOINT:
             return self.in_config
         return flag.name in versions.doomed_flags(self.version)
@@ -133,11 +135,10 @@ class _Rewrite:
         unit = _drop_all(unit, self.doomed)
         if not self.in_config:
             unit = _set(unit, _ENDPOINT, self.endpoint, self._append)
-        present = _last(unit, _RUNTIME)
-        if self.version < versions.RUNTIME_FLAG_OPTIONAL and not present:
-            unit = unit_edit.insert(unit, _found(unit, _ENDPOINT).numbers[0], f"{_RUNTIME}=remote")
-        elif present:
+        if _last(unit, _RUNTIME):
             unit = _set(unit, _RUNTIME, "remote", self._append)
+        elif self.version < versions.RUNTIME_FLAG_OPTIONAL and (endpoint := _last(unit, _ENDPOINT)):
+            unit = unit_edit.insert(unit, endpoint.numbers[0], f"{_RUNTIME}=remote")
         for name, value in self._values(unit):
             unit = _set(unit, name, value, self._append)
         return unit
@@ -146,10 +147,9 @@ class _Rewrite:
         """Give the new texts of the configuration files, by path."""
         changes: dict[str, Scalar] = {}
         told = kubelet_flags.effective(kubelet_flags.flags_of(unit))
-        read = self._config()
-        if self.in_config or "containerRuntimeEndpoint" in read:
+        if self.in_config or "containerRuntimeEndpoint" in self.read:
             changes["containerRuntimeEndpoint"] = self.endpoint
-        if self._former(str(read.get("imageServiceEndpoint") or "")):
+        if self._of_former(str(self.read.get("imageServiceEndpoint") or "")):
             changes["imageServiceEndpoint"] = self.endpoint
         changes |= {key: value for flag, key, value in self._logs() if flag not in told}
         texts: dict[str, str] = {}
@@ -157,8 +157,9 @@ class _Rewrite:
             if not self.has_config:
                 raise ValueError(f"kubelet {self.facts.kubelet.version} needs {', '.join(changes)} in the file that "
                                  f"--config names, and there is none")  # fmt: skip
-            texts[self.config] = self.facts.file(self.config).content
-            texts[self.config] = kubelet_config.edit(texts[self.config], changes, path=self.config)
+            self._refuse_overlays(told.get("--config-dir", ""), changes)
+            old = self.facts.file(self.config).content
+            texts[self.config] = kubelet_config.edit(old, changes, path=self.config)
         instance = self.facts.file(INSTANCE_CONFIG)
         wanted = self.version >= versions.ENDPOINT_FLAG_DROPPED and self.facts.kubelet.installation == "kubeadm"
         if wanted or (instance.exists and self.version >= versions.ENDPOINT_IN_CONFIG):
@@ -181,12 +182,15 @@ class _Rewrite:
         if self.version < versions.RUNTIME_FLAG_OPTIONAL and told.get(_RUNTIME) != "remote":
             raise ValueError(f"kubelet {self.facts.kubelet.version} needs {_RUNTIME}=remote, and it would not be there")
 
-    def _config(self) -> dict[str, object]:
-        if not self.has_config:
-            return {}
-        return dict(kubelet_config.read(self.facts.file(self.config).content, path=self.config))
+    def _refuse_overlays(self, folder: str, changes: Mapping[str, Scalar]) -> None:
+        """Raise `ValueError` when a file of `--config-dir`, which beats the configuration, sets one of these."""
+        for path, file in self.facts.files.items():
+            if folder and file.exists and path.startswith(f"{folder.rstrip('/')}/") and path.endswith(".conf"):
+                read = kubelet_config.read(file.content, path=path)
+                if wrong := [key for key, value in changes.items() if read.get(key, value) != value]:
+                    raise ValueError(f"{path} sets {', '.join(wrong)} and beats {self.config}; take it out there")
 
-    def _former(self, value: str) -> bool:
+    def _of_former(self, value: str) -> bool:
         """Tell whether a socket is the runtime's that the node leaves."""
         socket = _socket(value)
         if not socket or socket == _socket(self.endpoint):
@@ -275,21 +279,20 @@ def _last(unit: Unit, name: str) -> Flag | None:
     return next((flag for flag in reversed(kubelet_flags.flags_of(unit)) if flag.name == name), None)
 
 
-def _found(unit: Unit, name: str) -> Flag:
-    return next(flag for flag in reversed(kubelet_flags.flags_of(unit)) if flag.name == name)
-
-
 def _editable(home: Definition) -> bool:
     """Tell whether a variable's value can be changed: in place, or by a drop-in of ours."""
     return home.in_unit or not unit_edit.packaged(home.path)
 
 
 def _assign(unit: Unit, path: str, name: str, text: str) -> Unit:
-    """Set a variable that nothing sets yet."""
+    """Set a variable that nothing sets yet. Raises `ValueError` when the command line names it twice."""
     old = unit.texts[path]
     end = "" if not old or old.endswith("\n") else "\n"
     value = systemd_syntax.quote_value(systemd_syntax.quote_in_variable(text))
-    return unit.replaced(path, f"{old}{end}{name}={value}\n")
+    after = unit.replaced(path, f"{old}{end}{name}={value}\n")
+    if len(after.service.words) != len(unit.service.words) + 1:
+        raise ValueError(f"{unit.service.path}: {name} stands in ExecStart= more than once; let it stand there once")
+    return after
 
 
 def _socket(value: str) -> str:

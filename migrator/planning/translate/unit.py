@@ -37,18 +37,6 @@ class Definition:
     written: str = ""
     """Behind `Environment=`: the assignment with its quotes, on one line."""
 
-    @cached_property
-    def words(self) -> tuple[Word, ...]:
-        """The words of a variable that stands in ExecStart as a word of its own."""
-        value = self.value
-        return tuple(
-            Word(
-                token.value.text, self.path, self.name, place=self.path, definition=self,
-                start=value.starts[token.first], end=value.ends[token.last - 1], first=token.first, last=token.last,
-            )
-            for token in systemd_syntax.split(value, escapes=False, relaxed=True)
-        )  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Word:
@@ -69,6 +57,28 @@ class Word:
     last: int = field(default=0, compare=False)
     definition: Definition | None = field(default=None, compare=False)
     """The assignment in which it is edited; None when that is ExecStart."""
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """A variable that is set. It refers to its definition and not the other way: no cycles for thousands of nodes."""
+
+    definition: Definition
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """What stands for it where it is a word of its own in ExecStart."""
+        known, value = self.definition, self.definition.value
+        return tuple(
+            Word(
+                token.value.text, known.path, known.name, place=known.path, definition=known,
+                start=value.starts[token.first], end=value.ends[token.last - 1], first=token.first, last=token.last,
+            )
+            for token in systemd_syntax.split(value, escapes=False, relaxed=True)
+        )  # fmt: skip
+
+
+_Environment = Mapping[str, _Variable]
 
 
 @dataclass(frozen=True)
@@ -134,29 +144,29 @@ def command(fragments: Sequence[tuple[str, str]], environment_files: Mapping[str
 
 @lru_cache(maxsize=256)
 def _read(fragments: tuple[tuple[str, str], ...], environment_files: tuple[tuple[str, str | None], ...]) -> Service:
-    environment: dict[str, Definition] = {}
+    environment: dict[str, _Variable] = {}
     files: list[tuple[str, str]] = []
     starts: list[_Start] = []
     for path, text in fragments:
-        for setting, definitions, start in _relevant(path, text):
+        for setting, variables, start in _relevant(path, text):
             empty = not setting.value.text
             if setting.key == "Environment":
-                environment = {} if empty else environment | definitions
+                environment = {} if empty else {**environment, **variables}
             elif setting.key == "EnvironmentFile":
                 files = [] if empty else [*files, (path, setting.value.text)]
             else:
                 starts = [] if empty else [*starts, start]
     for path, pattern in files:
-        environment |= _from_files(path, pattern, dict(environment_files))
+        environment.update(_from_files(path, pattern, dict(environment_files)))
     if not starts:
-        return Service(definitions=environment)
+        return Service(definitions=_definitions(environment))
     if len(starts) > 1:
         raise ValueError(f"{starts[1].path} adds a second ExecStart= without an empty one before: systemd refuses that")
     return _service(starts[0], environment)
 
 
 @lru_cache(maxsize=256)
-def _relevant(path: str, text: str) -> tuple[tuple[Setting, dict[str, Definition], _Start], ...]:
+def _relevant(path: str, text: str) -> tuple[tuple[Setting, _Environment, _Start], ...]:
     """Give the settings that make the command line, each with the variables that it sets, and as an ExecStart."""
     return tuple(
         (setting, _environment(path, setting) if setting.key == "Environment" else {}, _Start(path, setting.value))
@@ -165,9 +175,9 @@ def _relevant(path: str, text: str) -> tuple[tuple[Setting, dict[str, Definition
     )
 
 
-def _environment(path: str, setting: Setting) -> dict[str, Definition]:
+def _environment(path: str, setting: Setting) -> _Environment:
     """Read one `Environment=` line; what follows a quote that is never closed is ignored, as systemd does."""
-    found: dict[str, Definition] = {}
+    found: dict[str, _Variable] = {}
     text = setting.value
     try:
         tokens = systemd_syntax.split(text, escapes=True)
@@ -177,22 +187,23 @@ def _environment(path: str, setting: Setting) -> dict[str, Definition]:
         assignment = systemd_syntax.unspecified(token.value)
         name, equals, _ = assignment.text.partition("=")
         if equals and systemd_syntax.is_name(name):
-            found[name] = Definition(
+            definition = Definition(
                 path=path, name=name, value=assignment.cut(len(name) + 1), in_unit=True,
                 start=text.starts[token.first], end=text.ends[token.last - 1],
                 written=text.text[token.first : token.last],
             )  # fmt: skip
+            found[name] = _Variable(definition)
     return found
 
 
-def _from_files(path: str, pattern: str, texts: Mapping[str, str | None]) -> dict[str, Definition]:
+def _from_files(path: str, pattern: str, texts: Mapping[str, str | None]) -> _Environment:
     """Read what one `EnvironmentFile=` names."""
     optional, pattern = pattern.startswith("-"), pattern.removeprefix("-")
     paths = [pattern]
     if any(sign in pattern for sign in "*?["):
         depth = pattern.count("/")
         paths = sorted(known for known in texts if known.count("/") == depth and fnmatchcase(known, pattern))
-    found: dict[str, Definition] = {}
+    found: dict[str, _Variable] = {}
     present = [(known, text) for known in paths if (text := texts.get(known)) is not None]
     if not present and not optional:
         raise ValueError(f"{path} needs the environment file {pattern}, which is not there: the service cannot start")
@@ -202,13 +213,13 @@ def _from_files(path: str, pattern: str, texts: Mapping[str, str | None]) -> dic
 
 
 @lru_cache(maxsize=256)
-def _from_file(path: str, text: str) -> dict[str, Definition]:
+def _from_file(path: str, text: str) -> dict[str, _Variable]:
     try:
         entries = systemd_syntax.environment_file(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return {
-        entry.name: Definition(path, entry.name, entry.value, entry.start, entry.end, in_unit=False)
+        entry.name: _Variable(Definition(path, entry.name, entry.value, entry.start, entry.end, in_unit=False))
         for entry in entries
     }
 
@@ -261,7 +272,7 @@ class _Start:
         return Word(text, self.path, "", place=self.path, start=start, end=end)
 
 
-def _service(start: _Start, environment: Mapping[str, Definition]) -> Service:
+def _service(start: _Start, environment: _Environment) -> Service:
     program, *arguments = start.words
     words = [program]
     variables: list[str] = []
@@ -270,8 +281,8 @@ def _service(start: _Start, environment: Mapping[str, Definition]) -> Service:
             words.append(word)
         elif word.text.startswith("$") and not word.text.startswith(("$$", "${")):
             variables.append(word.text[1:])
-            definition = environment.get(word.text[1:])
-            words += definition.words if definition else ()
+            variable = environment.get(word.text[1:])
+            words += variable.words if variable else ()
         else:
             words.append(_with_variables(word, environment))
     return Service(
@@ -280,21 +291,25 @@ def _service(start: _Start, environment: Mapping[str, Definition]) -> Service:
         written=start.written,
         end=start.value.ends[-1],
         variables=tuple(variables),
-        definitions=environment,
+        definitions=_definitions(environment),
     )
 
 
-def _with_variables(word: Word, environment: Mapping[str, Definition]) -> Word:
+def _definitions(environment: _Environment) -> dict[str, Definition]:
+    return {name: variable.definition for name, variable in environment.items()}
+
+
+def _with_variables(word: Word, environment: _Environment) -> Word:
     """Put in the value of each `${VAR}`, which is not split."""
 
     def meant(match: re.Match[str]) -> str:
         if match[1] is None:
             return "$"
-        definition = environment.get(match[1])
-        return definition.value.text if definition else ""
+        variable = environment.get(match[1])
+        return variable.definition.value.text if variable else ""
 
     text = _BRACED.sub(meant, word.text)
     only = _BRACED.fullmatch(word.text)
     whole = environment.get(only[1] or "") if only else None
-    origin = (whole.path, whole.name) if whole else (word.path, word.variable)
+    origin = (whole.definition.path, whole.definition.name) if whole else (word.path, word.variable)
     return Word(text, *origin, place=word.place, start=word.start, end=word.end)

@@ -162,22 +162,22 @@ class Reading:
 
 
 def facts(tree):
-    """Give the document and the problems that were met."""
+    """Give the document, with the problems that were met in it."""
     if os.geteuid() != 0:
-        return {"schema_version": SCHEMA, "root": False}, []
+        return {"schema_version": SCHEMA, "root": False}
     reading = Reading(tree)
-    return reading.document(), reading.problems
+    document = reading.document()
+    document["problems"] = plain(reading.problems)
+    return document
 
 
 def main():
     """Run as an Ansible module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     try:
-        document, problems = facts(Tree())
+        document = facts(Tree())
     except Exception as error:  # a message says more than a trace
         module.fail_json(msg="{}: {}".format(type(error).__name__, error))
-    for problem in problems:
-        module.warn(problem)
     module.exit_json(changed=False, node=document)
 
 

@@ -24,7 +24,7 @@ _LISTENS = 0x10000
 def leftovers(tree, cni_folder):
     """Give the paths that a runtime of before left: dead sockets, folders in their place, checkpoints, networks."""
     alive = listening(tree.text("/proc/net/unix", LARGEST_HASHED))
-    found = [path for path in SOCKETS if tree.is_folder(path)]
+    found = [path + "/" for path in SOCKETS if tree.is_folder(path)]
     found += [path for path in _DEAD_MATTERS if tree.is_socket(path) and path not in alive]
     for folder, socket in CHECKPOINTS:
         if socket not in alive and tree.names(folder):

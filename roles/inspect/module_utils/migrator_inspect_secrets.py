@@ -59,7 +59,7 @@ _ATTACHED = re.compile(r"""[^\s,;}\])#"'\\:]\S*""")
 _LINE = re.compile(r"[^\r\n]*")
 _FLOW = re.compile(r"[^,}\]\r\n]*(?:\r?\n[ \t]+[^,}\]:=#\r\n]*(?=[,}\]]))*")
 _COMMENTS = re.compile(r"[^\n]*(?:\n[ \t]*[#;][^\n]*)*")
-_STRINGS = re.compile(r""""[^"]*"|'[^']*'""")
+_STRINGS = re.compile(r""""(?:[^"\\]|\\[\s\S])*"|'[^']*'""")
 _REST_OF_STRING = {"'": re.compile(r"(?:\\.|[^\\'\r\n])*"), '"': re.compile(r'(?:\\.|[^\\"\r\n])*')}
 _LONGEST_LEAD = 4096
 _LONGEST_LIST = 65536
@@ -128,14 +128,14 @@ def _assignments(text):
             continue  # the second is the user of a URL
         if match.group(3) == ":" and before.endswith("/") and not match.group(2) and after.strip():
             continue  # an image: example.org/some-token:1.2
-        for span in _value(text, match):
+        for span in _value(text, match, done):
             done = max(done, span[1])
             yield span
 
 
-def _value(text, match):
-    """Give the spans of the value that follows a key."""
-    lead = text[max(0, match.start() - _LONGEST_LEAD) : match.start()]
+def _value(text, match, done):
+    """Give the spans of the value that follows a key; `done` is where the value before it ends."""
+    lead = text[max(done, match.start() - _LONGEST_LEAD) : match.start()]
     lead = lead[max(lead.rfind("\n"), lead.rfind("\r")) + 1 :]
     if lead.lstrip().startswith(("#", ";")):
         text = text[: _COMMENTS.match(text, match.start()).end()]  # what a comment says ends with the comment
@@ -213,11 +213,12 @@ def _in_braces(text, position):
 def _block(text, span, lead):
     """Give the spans of a value of YAML, which may go on in the lines below that are indented deeper than its key."""
     first = text[span[0] : span[1]]
-    header = not first or re.match(r"#|[|>][+\-0-9]*[ \t]*(#.*)?$", first)
-    below = _below(text, span[1], len(lead.rstrip("\"'")), bool(first) and not first.startswith("#"), "#" in lead)
-    if header:
-        return [_unquoted(text, *inner) for inner in below]
-    return [(span[0], below[-1][1] if below else span[1])]
+    tagged = re.match(r"[&!]\S*$", first)
+    started = bool(first) and not first.startswith("#") and not tagged
+    below = _below(text, span[1], len(lead.rstrip("\"'")), started, "#" in lead)
+    if started and not re.match(r"[|>][+\-0-9]*[ \t]*(#.*)?$", first):
+        return [(span[0], below[-1][1] if below else span[1])]
+    return ([span] if tagged else []) + [_unquoted(text, *inner) for inner in below]
 
 
 def _below(text, position, column, started, commented):
