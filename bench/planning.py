@@ -1,11 +1,12 @@
 """Planning 500 and 5,000 nodes from recorded facts. Budgets: 11 times the time, 10 s, 500 MB.
 
-The recording is one real node, multiplied: every host has its own name, machine-id and addresses, and one of twenty
-different configurations, as a fleet that grew has.
+The recording is one node of the unit tests with a rich Docker configuration, multiplied: every host has its own name,
+machine-id and thirty pods, and one of twenty different configurations, as a fleet that grew has.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,45 +15,48 @@ import time
 from pathlib import Path
 
 from migrator import recorded
-from migrator.model.objects import ClusterFacts
+from migrator.model.objects import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
+from migrator.model.target import Target
+from tests.fakes import values
 
-RECORDING = Path(__file__).parents[1] / "tests" / "cases" / "facts"
 KINDS = 20
+PODS = 30
+DAEMON_JSON = "/etc/docker/daemon.json"
 
 
 def fleet(folder: Path, count: int) -> None:
-    """Write the recording of a cluster with `count` nodes like the recorded one."""
-    cluster = recorded.cluster(RECORDING)
-    model = next(entry for entry in recorded.observations(RECORDING) if entry.host == "worker-1")
-    node = next(entry for entry in cluster.nodes if entry.name == "worker-1")
-    pods = [pod for pod in cluster.pods if pod.node == "worker-1"]
+    """Write the recording of a cluster with `count` nodes."""
     names = [f"node-{number:04}" for number in range(count)]
-    big = ClusterFacts(
-        nodes=tuple(
-            node.model_copy(update={"name": name, "machine_id": f"{number:032x}"}) for number, name in enumerate(names)
-        ),
-        pods=tuple(
-            pod.model_copy(update={"name": f"{pod.name}-{number}", "uid": f"{pod.uid}-{number}", "node": name})
-            for number, name in enumerate(names)
-            for pod in pods
-        ),
-        budgets=cluster.budgets,
-        runtime_classes=cluster.runtime_classes,
-        daemon_sets=cluster.daemon_sets,
+    cluster = ClusterFacts(
+        nodes=tuple(_node(number, name) for number, name in enumerate(names)),
+        pods=tuple(_pod(name, index) for name in names for index in range(PODS)),
     )
-    recorded.save(folder, (_host(model, number, name) for number, name in enumerate(names)), big)
+    recorded.save(folder, (_host(number, name) for number, name in enumerate(names)), cluster)
 
 
-def _host(model: Observation, number: int, name: str) -> Observation:
-    facts = model.facts
-    assert facts is not None  # noqa: S101 - the recording has it
-    assert facts.docker is not None  # noqa: S101
-    path = facts.docker.config
-    content = facts.file(path).content.replace('"1m"', f'"{number % KINDS + 1}m"')
-    files = {**facts.files, path: facts.file(path).model_copy(update={"content": content})}
-    seen = facts.model_copy(update={"machine_id": f"{number:032x}", "hostname": name, "files": files})
-    return model.model_copy(update={"host": name, "facts": seen})
+def _node(number: int, name: str) -> Node:
+    return values.node(name=name, machine_id=f"{number:032x}", cpu=8000, memory=2**35, room=110)
+
+
+def _pod(node: str, index: int) -> Pod:
+    owner = "DaemonSet/agent" if index < 5 else f"ReplicaSet/app-{index}"
+    return values.pod(f"pod-{index}-{node}", node=node, owner=owner, cpu=50, memory=2**26, images=(f"app:{index}",))
+
+
+def _host(number: int, name: str) -> Observation:
+    settings = {
+        "registry-mirrors": ["https://mirror.example"],
+        "insecure-registries": ["old.example:5000"],
+        "log-opts": {"max-size": f"{number % KINDS + 1}m", "max-file": "3"},
+        "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 4096, "Hard": 8192}},
+        "runtimes": {"crun": {"path": "/usr/bin/crun"}},
+        "live-restore": True,
+    }
+    model = values.facts()
+    files = {**model.files, DAEMON_JSON: values.file(DAEMON_JSON, json.dumps(settings, indent=1))}
+    facts = model.model_copy(update={"machine_id": f"{number:032x}", "hostname": name, "files": files})
+    return Observation(host=name, target=Target(), facts=facts, observed_at=facts.host.clock)
 
 
 def measure(folder: Path) -> tuple[float, float]:

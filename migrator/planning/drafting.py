@@ -71,7 +71,7 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
     found = facts.docker
     if found is None:
         return DockerSource()
-    options = docker_options.read(facts.file(found.config).content, found.unit.arguments, path=found.config)
+    options = dict(docker_options.read(facts.file(found.config).content, found.unit.arguments, path=found.config))
     keeps_root = _keeps_root(facts, runtime)
     if not keeps_root and not options.keys() & {"data-root", "graph"}:
         options["data-root"] = found.root  # a disk mounted on Docker's usual folder means the same

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate.containerd_dialects import BASE_SPEC
 from migrator.planning.versions import Version
 
@@ -24,6 +25,7 @@ def known(version: Version) -> bool:
     return version >= BASE_SPEC
 
 
+@remembered
 def write(oci_spec: str, ulimits: Mapping[str, str]) -> str:
     """Give the text of a base specification: what `ctr oci spec` printed, with exactly these limits.
 

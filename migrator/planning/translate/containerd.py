@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import containerd_dialects as dialects
 from migrator.planning.translate import containerd_read, toml_order
 from migrator.planning.translate.containerd_lift import Tables, lift_1, lift_2, table
@@ -26,6 +27,7 @@ _PLAIN = (
 """Settings that are written as they are."""
 
 
+@remembered
 def write(existing: str, settings: RuntimeSettings, version: Version, *, spec: str = "") -> str:
     """Give the new text of `config.toml` for this release of containerd.
 
@@ -71,6 +73,7 @@ def unsupported(settings: RuntimeSettings, version: Version) -> tuple[str, ...]:
     )
 
 
+@remembered
 def credentials(existing: str) -> bool:
     """Tell whether the file holds credentials, which a plan must not show or carry."""
 
@@ -85,6 +88,7 @@ def credentials(existing: str) -> bool:
         return False  # `write` refuses such a file with the parser's own words
 
 
+@remembered
 def certs_folder(existing: str) -> str:
     """Give the folder that hosts.toml files belong in: the file's own choice, else containerd's usual one.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import containerd_dialects as dialects
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 
@@ -90,6 +91,7 @@ def imports(text: str) -> tuple[str, ...]:
     return _strings(load(text).get("imports"))
 
 
+@remembered
 def registries(existing: str) -> tuple[Registry, ...]:
     """Read the mirrors and certificates that stand in config.toml itself, as every containerd up to 2.3 allows.
 

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files, systemd
 from migrator.planning.translate.settings import Handler, RuntimeSettings, Written
 from migrator.planning.versions import Version
@@ -71,6 +72,7 @@ Entry = str | bool | int | list[str]
 Tables = dict[str, dict[str, Entry]]
 
 
+@remembered
 def write(settings: RuntimeSettings, version: Version, *, effective: str = "") -> tuple[Written, ...]:
     """Give CRI-O's drop-ins for a version: what has to differ, and no key that the version does not have.
 

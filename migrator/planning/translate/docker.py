@@ -7,6 +7,7 @@ from typing import Any
 
 from migrator.model.fate import KeyFate
 from migrator.planning import versions
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import docker_flags as flags
 from migrator.planning.translate import docker_logs as logs
 from migrator.planning.translate import docker_proxies as proxies
@@ -32,6 +33,7 @@ _FLAG = never("it is the name of a flag: Docker takes it in its file and does no
 _UNKNOWN = unknown("no Docker of 19.03 to 29 has this key")
 
 
+@remembered
 def settings(source: DockerSource, base: RuntimeSettings, destination: Destination) -> RuntimeSettings:
     """Give `base` with everything that Docker was told and the new runtime can be told too.
 
@@ -63,6 +65,7 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
     )
 
 
+@remembered
 def fates(source: DockerSource, destination: Destination) -> tuple[KeyFate, ...]:
     """Say what becomes of every option: one fate for a key, or one for each entry of a key whose entries differ.
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import docker_flags
 from migrator.planning.translate.docker_keys import KEYS
 from migrator.planning.translate.docker_shapes import JSON_NAMES
@@ -28,6 +29,7 @@ _RENAMED = {"host-gateway-ip": "host-gateway-ips"}
 """Flags that 28 and later know by another key in the file."""
 
 
+@remembered
 def read(text: str, arguments: Sequence[str] = (), *, path: str = CONFIG) -> dict[str, JSON]:
     """Give every option that Docker runs with, by its key in daemon.json; unknown ones by their own names.
 

@@ -11,6 +11,7 @@ import jinja2
 import yaml
 
 from migrator import resources
+from migrator.planning.remembered import remembered
 from migrator.planning.translate.settings import RuntimeSettings, Written
 
 CRICTL = "/etc/crictl.yaml"
@@ -54,6 +55,7 @@ def toml(value: str | float | Iterable[str]) -> str:
     return "[" + ", ".join(toml(entry) for entry in value) + "]"
 
 
+@remembered
 def crictl(endpoint: str, existing: str) -> Written:
     """Give crictl's configuration: it finds the runtime at `endpoint`; the user's other keys and comments stay.
 
@@ -77,6 +79,7 @@ def crictl(endpoint: str, existing: str) -> Written:
     return Written(path=CRICTL, content=plain + yaml.safe_dump(others, sort_keys=False))
 
 
+@remembered
 def modules(names: Iterable[str] = KEPT_MODULES) -> Written:
     """Give the list of kernel modules that systemd loads at boot, in the order given.
 
@@ -89,6 +92,7 @@ def modules(names: Iterable[str] = KEPT_MODULES) -> Written:
     return Written(path=MODULES, content=render("modules-load.conf.j2", modules=wanted))
 
 
+@remembered
 def sysctl(settings: RuntimeSettings) -> Written:
     """Give the sysctls that systemd turns on at boot: what Docker turned on, sorted by name.
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import tomlkit
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate.containerd_dialects import HOSTS_TOML
 from migrator.planning.translate.containerd_read import WILDCARD
 from migrator.planning.translate.settings import Endpoint, Registry, Written
@@ -35,6 +36,7 @@ def used(version: Release) -> bool:
     return version >= HOSTS_TOML
 
 
+@remembered
 def write(registries: tuple[Registry, ...], folder: str, version: Release) -> tuple[Written, ...]:
     """Give each registry's hosts.toml below `folder`, each followed by the certificates and keys that it names.
 

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from migrator.model.value import Value
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files
 from migrator.planning.translate.settings import Endpoint, Registry, Written
 
@@ -42,6 +43,7 @@ class _Location(Value):
         return self.location.partition("/")[0]
 
 
+@remembered
 def write(registries: Iterable[Registry], *, copies_to: str = CERTIFICATES) -> tuple[Written, ...]:
     """Give the drop-in of registries.conf, and the certificates of each host as copies.
 

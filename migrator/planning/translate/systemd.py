@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files
 from migrator.planning.translate.settings import Proxy, Written
 
@@ -25,6 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
+@remembered
 def drop_in(unit: str, *, proxy: Proxy, limits: Mapping[str, str]) -> Written | None:
     """Give the drop-in of a service with its proxy and limits; None when there is nothing to say.
 

@@ -28,6 +28,12 @@ def on_containerd(lab: Lab, name: str) -> Lab:
     return lab
 
 
+@pytest.fixture(scope="class")
+def migrated(lab: Lab, request: pytest.FixtureRequest) -> Lab:
+    """Give the lab with the node of the test's class on containerd."""
+    return on_containerd(lab, request.cls.NODE)
+
+
 def running(lab: Lab, node: str, app: str) -> dict[str, Any]:
     """Wait for the one ready pod of an application on a node, and give it."""
     found: list[dict[str, Any]] = []
@@ -101,11 +107,6 @@ class TestWorker1:
     """Mirror, certificates, proxy, limits and a second low-level runtime; the systemd cgroup driver."""
 
     NODE = "worker-1"
-
-    @pytest.fixture(scope="class")
-    def migrated(self, lab: Lab) -> Lab:
-        """Give the lab with worker-1 on containerd."""
-        return on_containerd(lab, self.NODE)
 
     @pytest.mark.parametrize(
         ("app", "registries"),
@@ -184,11 +185,6 @@ class TestWorker2:
     """cgroupfs, and Docker's data on a disk of its own."""
 
     NODE = "worker-2"
-
-    @pytest.fixture(scope="class")
-    def migrated(self, lab: Lab) -> Lab:
-        """Give the lab with worker-2 on containerd."""
-        return on_containerd(lab, self.NODE)
 
     def test_the_cgroup_driver_is_still_cgroupfs(self, migrated: Lab) -> None:
         """Containers lie in /kubepods with their limits; there is no kubepods.slice."""
