@@ -91,7 +91,7 @@ def key(settings: Settings, image: Path) -> str:
             "image": image.name,
             "machine": " ".join(acceleration.options(settings, image)),
             "size": f"{settings.workers} x {settings.memory_mib} MiB, {settings.cpus} cpus",
-            "workloads": workloads.manifest(),
+            "workloads": "".join(workloads.manifests()),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
             "control plane": controlplane.kubeadm_config(Path()),
             "nodes": docker_settings.described(settings),

@@ -7,23 +7,30 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab import controlplane, images, registries
+from lab import controlplane, images, registries, waiting
 from lab.settings import Settings
 
 _MANIFESTS = [Path(__file__).parent / "manifests" / name for name in ("workloads.yml", "settings.yml")]
 NAMESPACE = "shop"
 
 
-def manifest() -> str:
+def manifests() -> list[str]:
     """Give the manifests with the lab's image and the registry's password filled in."""
-    text = "---\n".join(path.read_text() for path in _MANIFESTS)
     # `safe_substitute` leaves the shell's own `$( )` alone.
-    return Template(text).safe_substitute(BUSYBOX=images.BUSYBOX, PULL_SECRET=registries.credentials("lab"))
+    return [
+        Template(path.read_text()).safe_substitute(BUSYBOX=images.BUSYBOX, PULL_SECRET=registries.credentials("lab"))
+        for path in _MANIFESTS
+    ]
 
 
 def deploy(settings: Settings) -> None:
-    """Create them all."""
-    controlplane.kubectl(settings, ["apply", "-f", "-"], stdin=manifest())
+    """Create them all, one manifest after the other.
+
+    All at once, an emulated node is so slow that the kubelet gives up on some sandboxes and starts them again.
+    """
+    for text in manifests():
+        controlplane.kubectl(settings, ["apply", "-f", "-"], stdin=text)
+        waiting.until(lambda: not unavailable(settings), "the workloads are available", seconds=300, every=1)
 
 
 def unavailable(settings: Settings) -> list[str]:

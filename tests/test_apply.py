@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,7 +66,7 @@ class World:
     def _report(self, runtime: str, heartbeat: str) -> None:
         scheme = runtime.partition("://")[0]
         self.cluster.change("worker-1", runtime=runtime, heartbeat=heartbeat, ready=True)
-        self.cluster.pods["uid-agent"] = AGENT.model_copy(update={"container_ids": (f"{scheme}://x",)})
+        self.cluster.pods["uid-agent"] = replace(AGENT, container_ids=(f"{scheme}://x",))
 
     @property
     def changes(self) -> list[str]:

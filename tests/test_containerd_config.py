@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from migrator.planning.translate import containerd, containerd_read
+from migrator.planning.translate import containerd
+from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 from tests.containerd_cases import (
     CRI,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate import containerd_read, toml_order
+from migrator.planning.translate.containerd import read as containerd_read
+from migrator.planning.translate.containerd import toml_order
 from migrator.planning.translate.settings import Endpoint, Handler, Registry
 
 CRI_1 = "plugins.cri"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.translate import crio, crio_read
+from migrator.planning.translate import crio
+from migrator.planning.translate.crio import read as crio_read
 from migrator.planning.translate.settings import Handler, RuntimeSettings
 from migrator.planning.versions import Version
 

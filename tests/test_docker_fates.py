@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.model.fate import Fate, KeyFate
-from migrator.planning.translate import docker, docker_options
+from migrator.planning.translate import docker
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import DockerSource
-from migrator.planning.translate.docker_keys import KEYS
+from migrator.planning.translate.docker import options as docker_options
+from migrator.planning.translate.docker.keys import KEYS
 from migrator.planning.translate.settings import Proxy, RuntimeSettings
 
 CARRIED, MOVED, NEVER, LOST, UNKNOWN = Fate.CARRIED, Fate.MOVED, Fate.NOT_APPLICABLE, Fate.LOST, Fate.UNKNOWN

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate import hosts_toml
+from migrator.planning.translate.containerd import hosts_toml
 from migrator.planning.translate.settings import Endpoint, Registry
 
 HUB = Endpoint(url="https://registry-1.docker.io")

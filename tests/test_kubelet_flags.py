@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from migrator.model.facts import CriDockerdFacts, FileFact, NodeFacts, UnitFacts
-from migrator.planning.translate import kubelet, kubelet_flags
-from migrator.planning.translate.kubelet_flags import Difference, Flag
+from migrator.planning.translate import kubelet
+from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.planning.translate.kubelet.flags import Difference, Flag
 from migrator.planning.translate.settings import RuntimeSettings
-from migrator.planning.translate.unit_edit import DROP_IN
+from migrator.planning.translate.systemd.edit import DROP_IN
 from tests.fakes import values
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"

@@ -663,13 +663,24 @@ def test_leftovers_are_named(tmp_path: Path) -> None:
             "etc/cni/net.d/10-calico.conflist": "",
         },
     )
-    kept = [listen(tmp_path / "run/dockershim.sock"), listen(tmp_path / "run/cri-dockerd.sock")]
+    listen(tmp_path / "run/dockershim.sock").close()
+    kept = listen(tmp_path / "run/cri-dockerd.sock")
 
     assert history.leftovers(Tree(str(tmp_path)), "/etc/cni/net.d") == [
         "/run/crio/crio.sock/", "/run/dockershim.sock", "/var/lib/dockershim/sandbox", "/etc/cni/net.d/100-crio-bridge.conf",
     ]  # fmt: skip
-    for one in kept:
-        one.close()
+    kept.close()
+
+
+def test_a_socket_that_was_moved_is_asked(tmp_path: Path) -> None:
+    """Dockershim's is listed by the kernel under the name that it was made with."""
+    put(tmp_path, {"proc/net/unix": "Num RefCount Protocol Flags Type St Inode Path\n"})
+    (tmp_path / "run").mkdir()
+    kept = listen(tmp_path / "run/123")
+    (tmp_path / "run/123").rename(tmp_path / "run/dockershim.sock")
+
+    assert history.leftovers(Tree(str(tmp_path)), "/etc/cni/net.d") == []
+    kept.close()
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def damage(path: Path, text: str) -> None:
 BROKEN = {
     "truncated": (lambda text: text[: len(text) // 2], "EOF"),
     "newer": (lambda text: text.replace('"schema_version": 2', '"schema_version": 3', 1), "facts of schema 3, and this version reads 2"),
-    "older": (lambda text: json.dumps({"schema_version": 1, "host": "worker-1"}), "facts of schema 1, and this version reads 2"),
+    "older": (lambda _: json.dumps({"schema_version": 1, "host": "worker-1"}), "facts of schema 1, and this version reads 2"),
     "empty": (lambda _: "", "EOF"),
     "a list": (lambda _: "[]", "should be an object"),
     "an unknown field": (lambda text: text.replace('"host":', '"hots": 1, "host":', 1), "hots"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate import registries_conf
+from migrator.planning.translate.crio import registries_conf
 from migrator.planning.translate.settings import Endpoint, Registry, Written
 
 HUB = Endpoint(url="https://registry-1.docker.io")

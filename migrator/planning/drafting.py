@@ -7,9 +7,10 @@ from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
 from migrator.planning import files, network, versions
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import docker, docker_options, kubelet
+from migrator.planning.translate import docker, kubelet
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import DockerSource
+from migrator.planning.translate.docker import options as docker_options
 from migrator.planning.translate.runtimes import RUNTIMES, registries_kept
 from migrator.planning.translate.settings import RuntimeSettings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from migrator.model.facts import FileFact, NodeFacts
 from migrator.model.plan import FileChange
@@ -37,12 +38,15 @@ def changes(facts: NodeFacts, written: Iterable[Written]) -> tuple[FileChange, .
 
 
 def _change(facts: NodeFacts, entry: Written) -> FileChange | None:
-    before = facts.file(entry.path)
+    return _made(facts.file(entry.path), entry, _source(facts, entry.copies) if entry.copies else None)
+
+
+@lru_cache(maxsize=4096)
+def _made(before: FileFact, entry: Written, source: FileFact | None) -> FileChange | None:
     if before.problem:
         raise ValueError(f"{entry.path}: {before.problem}")
     if before.hidden:
         raise ValueError(f"{entry.path} holds credentials, which a plan must not carry; move them elsewhere first")
-    source = _source(facts, entry.copies) if entry.copies else None
     change = FileChange(path=entry.path, content=entry.content, copies=source, mode=entry.mode, before=before)
     if not before.exists:
         return change

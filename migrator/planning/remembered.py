@@ -24,7 +24,10 @@ def remembered(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        key = (*map(_key, args), *((name, _key(value)) for name, value in kwargs.items()))
+        try:
+            key = (*map(_key, args), *((name, _key(value)) for name, value in kwargs.items()))
+        except ValueError:  # no text that JSON takes: the function will say what is wrong with it
+            return function(*args, **kwargs)
         try:
             results.move_to_end(key)
             return results[key]

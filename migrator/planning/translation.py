@@ -9,9 +9,10 @@ from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.value import Value
 from migrator.planning import versions
-from migrator.planning.translate import docker, docker_options, host_files
+from migrator.planning.translate import docker, host_files
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import DockerSource
+from migrator.planning.translate.docker import options as docker_options
 from migrator.planning.translate.runtimes import RUNTIMES
 from migrator.planning.translate.settings import RuntimeSettings, Written
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from migrator.cluster import Eviction
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.objects import Budget, ClusterFacts, Node, Pod
@@ -70,7 +72,7 @@ class FakeCluster:
         if pod.full_name in self.refuse:
             return Eviction.REFUSED_NOW
         if pod.full_name in self.stuck:
-            self.pods[pod.uid] = pod.model_copy(update={"terminating": True})
+            self.pods[pod.uid] = replace(pod, terminating=True)
         else:
             del self.pods[pod.uid]
         return Eviction.ACCEPTED

@@ -21,7 +21,10 @@ import tomlkit
 from lab import parsers, shell
 from lab.parsers import Containerd
 from lab.settings import Settings
-from migrator.planning.translate import base_spec, containerd, containerd_lift, containerd_read, hosts_toml
+from migrator.planning.translate import containerd
+from migrator.planning.translate.containerd import base_spec, hosts_toml
+from migrator.planning.translate.containerd import lift as containerd_lift
+from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.settings import Endpoint, Registry, RuntimeSettings
 from tests.containerd_cases import FILES, SETTINGS
 

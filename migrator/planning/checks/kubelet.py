@@ -9,7 +9,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags, kubelet_config, planned_text
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import kubelet_flags
+from migrator.planning.translate.kubelet import flags as kubelet_flags
 
 _OF_DOCKER = frozenset({"docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket"})
 _DEPENDENCY = re.compile(r"^\s*(?:Requires|BindsTo|Requisite|PartOf|Wants)\s*=.*\bdocker\b", re.MULTILINE)

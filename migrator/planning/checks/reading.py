@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import kubelet_flags
-from migrator.planning.translate.kubelet_config import read as read_config
+from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.planning.translate.kubelet.config import read as read_config
 
 CONTAINERD_CONFIG = "/etc/containerd/config.toml"
 

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning import versions
-from migrator.planning.translate import (
-    base_spec,
-    containerd,
-    containerd_read,
-    crio,
-    hosts_toml,
-    registries_conf,
-    systemd,
-)
+from migrator.planning.translate import containerd, crio, systemd
+from migrator.planning.translate.containerd import base_spec, hosts_toml
+from migrator.planning.translate.containerd import read as containerd_read
+from migrator.planning.translate.crio import registries_conf
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import Registry, RuntimeSettings, Written
 

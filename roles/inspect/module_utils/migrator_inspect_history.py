@@ -23,7 +23,10 @@ _LISTENS = 0x10000
 
 def leftovers(tree, cni_folder):
     """Give the paths that a runtime of before left: dead sockets, folders in their place, checkpoints, networks."""
-    alive = listening(tree.text("/proc/net/unix", LARGEST_HASHED))
+    listened = listening(tree.text("/proc/net/unix", LARGEST_HASHED))
+    # dockershim makes its socket under another name and moves it, so the kernel's list shows only the old name. Asking
+    # a socket that is listed is needless, and would start a service that systemd starts on demand.
+    alive = {path for path in _DEAD_MATTERS if path in listened or tree.answers(path)}
     found = [path + "/" for path in SOCKETS if tree.is_folder(path)]
     found += [path for path in _DEAD_MATTERS if tree.is_socket(path) and path not in alive]
     for folder, socket in CHECKPOINTS:

@@ -11,6 +11,7 @@ import itertools
 import os
 import pwd
 import re
+import socket
 import stat
 
 from ansible.module_utils.migrator_inspect_secrets import redact
@@ -108,6 +109,16 @@ class Tree:
         """Tell whether a socket is at `path`."""
         status = self.status(path)
         return status is not None and stat.S_ISSOCK(status.st_mode)
+
+    def answers(self, path):
+        """Tell whether something takes connections at the socket `path`; closes it again without a word."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+            one.settimeout(2)
+            try:
+                one.connect(self.at(path))
+            except OSError:
+                return False
+            return True
 
     def is_program(self, path):
         """Tell whether an executable file is at `path`."""

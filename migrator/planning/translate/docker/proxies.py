@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_shapes import proxy as check
-from migrator.planning.translate.docker_source import DockerSource
-from migrator.planning.translate.docker_verdicts import Case, Verdict, carried, lost, never, unknown
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.shapes import proxy as check
+from migrator.planning.translate.docker.source import DockerSource
+from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never, unknown
 from migrator.planning.translate.settings import Proxy
 
 VARIABLES = {"http-proxy": "HTTP_PROXY", "https-proxy": "HTTPS_PROXY", "no-proxy": "NO_PROXY"}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from migrator.planning.translate import docker_sizes
+from migrator.planning.translate.docker import sizes as docker_sizes
 
 Shape = Callable[[str, Any], None]
 JSON_NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}

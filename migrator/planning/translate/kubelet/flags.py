@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from migrator.model.facts import NodeFacts
-from migrator.planning.translate.unit import Unit, Word
-from migrator.planning.translate.unit_edit import DROP_IN
+from migrator.planning.translate.systemd.edit import DROP_IN
+from migrator.planning.translate.systemd.unit import Unit, Word
 
 _SPECIFIER = re.compile(r"%[A-Za-z]")
 _VERBOSITY = re.compile(r"-v(\d+)")

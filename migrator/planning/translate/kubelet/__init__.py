@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from migrator.model.facts import NodeFacts
 from migrator.planning import versions
-from migrator.planning.translate import kubelet_config, kubelet_flags, systemd_syntax, unit_edit
-from migrator.planning.translate.kubelet_config import Scalar
-from migrator.planning.translate.kubelet_flags import Flag
+from migrator.planning.translate.kubelet import config as kubelet_config
+from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.planning.translate.kubelet.config import Scalar
+from migrator.planning.translate.kubelet.flags import Flag
 from migrator.planning.translate.settings import RuntimeSettings
-from migrator.planning.translate.unit import Definition, Unit
+from migrator.planning.translate.systemd import edit as unit_edit
+from migrator.planning.translate.systemd import syntax as systemd_syntax
+from migrator.planning.translate.systemd.unit import Definition, Unit
 from migrator.planning.versions import Version
 
 KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"

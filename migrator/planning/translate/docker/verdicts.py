@@ -8,8 +8,8 @@ from typing import Any
 
 from migrator.model.fate import Fate
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_source import DockerSource
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.source import DockerSource
 
 DEFAULT = "it is Docker's default, and what happens anyway"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.planning.translate.docker_places import SYSCTL, place
-from migrator.planning.translate.docker_shapes import fields
-from migrator.planning.translate.docker_verdicts import (
+from migrator.planning.translate.docker.places import SYSCTL, place
+from migrator.planning.translate.docker.shapes import fields
+from migrator.planning.translate.docker.verdicts import (
     DEFAULT,
     Case,
     Rule,

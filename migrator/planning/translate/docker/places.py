@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from migrator.planning.translate import containerd_dialects as dialects
+from migrator.planning.translate.containerd import dialects
 from migrator.planning.translate.destination import Destination
 from migrator.planning.versions import Version
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import tomlkit
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate.containerd_dialects import HOSTS_TOML
-from migrator.planning.translate.containerd_read import WILDCARD
+from migrator.planning.translate.containerd.dialects import HOSTS_TOML
+from migrator.planning.translate.containerd.read import WILDCARD
 from migrator.planning.translate.settings import Endpoint, Registry, Written
 
 Release = tuple[int, ...]

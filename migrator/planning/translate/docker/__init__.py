@@ -8,18 +8,12 @@ from typing import Any
 from migrator.model.fate import KeyFate
 from migrator.planning import versions
 from migrator.planning.remembered import remembered
-from migrator.planning.translate import docker_flags as flags
-from migrator.planning.translate import docker_logs as logs
-from migrator.planning.translate import docker_proxies as proxies
-from migrator.planning.translate import docker_registries as registries
-from migrator.planning.translate import docker_rules as rules
-from migrator.planning.translate import docker_runtimes as runtimes
-from migrator.planning.translate import docker_storage as storage
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker_keys import KEYS
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_source import DockerSource
-from migrator.planning.translate.docker_verdicts import Case, Verdict, never, unknown
+from migrator.planning.translate.docker import flags, logs, proxies, registries, rules, runtimes, storage
+from migrator.planning.translate.docker.keys import KEYS
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.source import DockerSource
+from migrator.planning.translate.docker.verdicts import Case, Verdict, never, unknown
 from migrator.planning.translate.settings import RuntimeSettings
 
 __all__ = ["DockerSource", "fates", "key_of", "settings"]

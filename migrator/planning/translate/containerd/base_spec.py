@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate.containerd_dialects import BASE_SPEC
+from migrator.planning.translate.containerd.dialects import BASE_SPEC
 from migrator.planning.versions import Version
 
 INFINITY = 2**64 - 1

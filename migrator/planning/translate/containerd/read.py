@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate import containerd_dialects as dialects
+from migrator.planning.translate.containerd import dialects
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 CONFIG = "/etc/containerd/config.toml"

@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migrator.planning.translate import docker_addresses as addresses
-from migrator.planning.translate import docker_logs as logs
-from migrator.planning.translate import docker_proxies as proxies
-from migrator.planning.translate import docker_registries as registries
-from migrator.planning.translate import docker_rules as rules
-from migrator.planning.translate import docker_runtimes as runtimes
-from migrator.planning.translate import docker_shapes as shapes
-from migrator.planning.translate import docker_storage as storage
-from migrator.planning.translate.docker_verdicts import Rule, always, lost, never, placed, unless, when_on
+from migrator.planning.translate.docker import addresses, logs, proxies, registries, rules, runtimes, shapes, storage
+from migrator.planning.translate.docker.verdicts import Rule, always, lost, never, placed, unless, when_on
 
 FIRST = "19.03"
 """The oldest release that is known here."""

@@ -10,10 +10,10 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from migrator.planning.translate.docker_addresses import HOST, MIRROR, Network, bare_registry, network
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_source import DockerSource
-from migrator.planning.translate.docker_verdicts import Case, Verdict, carried, lost, never
+from migrator.planning.translate.docker.addresses import HOST, MIRROR, Network, bare_registry, network
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.source import DockerSource
+from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never
 from migrator.planning.translate.settings import Endpoint, Registry
 
 HUB = "docker.io"

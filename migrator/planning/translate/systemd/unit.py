@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
-from migrator.planning.translate import systemd_syntax
-from migrator.planning.translate.systemd_syntax import Setting, Token
-from migrator.planning.translate.traced import Traced
+from migrator.planning.translate.systemd import syntax as systemd_syntax
+from migrator.planning.translate.systemd.syntax import Setting, Token
+from migrator.planning.translate.systemd.traced import Traced
 
 _PREFIXES = "@-+!:|"
 _BRACED = re.compile(r"\$\$|\$\{([^}:]*)\}")

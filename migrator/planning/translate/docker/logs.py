@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.planning.translate import docker_sizes
-from migrator.planning.translate.docker_places import KUBELET
-from migrator.planning.translate.docker_verdicts import Case, Verdict, carried, lost, moved, never, unknown
+from migrator.planning.translate.docker import sizes as docker_sizes
+from migrator.planning.translate.docker.places import KUBELET
+from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, moved, never, unknown
 
 DRIVERS = {"json-file": (0, 1), "local": (20 * 1024**2, 5)}
 """Drivers that keep logs on the node: bytes and number of their files by default; 0 bytes is no limit."""

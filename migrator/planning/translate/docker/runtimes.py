@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.planning.translate import containerd_dialects as dialects
+from migrator.planning.translate.containerd import dialects
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_shapes import fields
-from migrator.planning.translate.docker_verdicts import Case, Verdict, carried, lost, never
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.shapes import fields
+from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never
 from migrator.planning.translate.settings import Handler
 
 STOCK = frozenset({"runc", "io.containerd.runc.v2"})

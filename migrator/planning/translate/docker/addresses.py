@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Any
 
-from migrator.planning.translate.docker_shapes import texts
+from migrator.planning.translate.docker.shapes import texts
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9{extra}-]*[A-Za-z0-9])?"
 _IPV6_AND_PORT = r"|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"

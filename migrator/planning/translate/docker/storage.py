@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker_places import place
-from migrator.planning.translate.docker_source import DockerSource
-from migrator.planning.translate.docker_verdicts import Case, Verdict, carried, lost, never, pairs, unknown
+from migrator.planning.translate.docker.places import place
+from migrator.planning.translate.docker.source import DockerSource
+from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never, pairs, unknown
 
 _FOLDERS = {"containerd": "containerd", "crio": "containers-storage"}
 """What the folder beside Docker's is called."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from migrator.planning.translate import systemd_syntax
-from migrator.planning.translate.unit import Definition, Unit, Word
+from migrator.planning.translate.systemd import syntax as systemd_syntax
+from migrator.planning.translate.systemd.unit import Definition, Unit, Word
 
 DROP_IN = "/etc/systemd/system/kubelet.service.d/99-migrator.conf"
 _HEADER = "# Written by migrator: says anew what packaged files say, for the container runtime of this node.\n"

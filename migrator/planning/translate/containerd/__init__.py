@@ -10,10 +10,10 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate import containerd_dialects as dialects
-from migrator.planning.translate import containerd_read, toml_order
-from migrator.planning.translate.containerd_lift import Tables, lift_1, lift_2, table
-from migrator.planning.translate.containerd_read import find
+from migrator.planning.translate.containerd import dialects, toml_order
+from migrator.planning.translate.containerd import read as containerd_read
+from migrator.planning.translate.containerd.lift import Tables, lift_1, lift_2, table
+from migrator.planning.translate.containerd.read import find
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.planning.versions import Version
 

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Bool, Comment, Item, Table
 
-from migrator.planning.translate import containerd_dialects as dialects
+from migrator.planning.translate.containerd import dialects
 
 Tables = MutableMapping[str, Any]
 _GONE = "containerd 2.0 and newer no longer know {}; say it in another way, or take it out, and plan again"

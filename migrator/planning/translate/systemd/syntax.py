@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from migrator.planning.translate.traced import Traced
+from migrator.planning.translate.systemd.traced import Traced
 
 WHITESPACE = " \t\n\r"
 _NEWLINE = "\n\r"

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate import docker_flags
-from migrator.planning.translate.docker_keys import KEYS
-from migrator.planning.translate.docker_shapes import JSON_NAMES
+from migrator.planning.translate.docker import flags as docker_flags
+from migrator.planning.translate.docker.keys import KEYS
+from migrator.planning.translate.docker.shapes import JSON_NAMES
 
 JSON = Any
 """A value of JSON."""
