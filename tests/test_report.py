@@ -173,7 +173,7 @@ GROUPING: dict[str, tuple[dict[str, object], int]] = {
     "a severity": ({"findings": other(FINDINGS, 0, severity=Severity.WARNS)}, 2),
     "a missing finding": ({"findings": FINDINGS[:1]}, 2),
     "a fate": ({"fates": other(FATES, 0, fate=Fate.LOST)}, 2),
-    "an image": ({"images": ("web:1",)}, 2),
+    "an image": ({"images": ("web:1",)}, 1),
     "a file's content": ({"files": other(FILES, 0, content="version = 3\n")}, 2),
     "a file's mode": ({"files": other(FILES, 0, mode="0600")}, 2),
     "what a file was": ({"files": other(FILES, 0, before=file(FILES[0].path, "", sha256="b" * 64))}, 2),
@@ -332,7 +332,7 @@ def hostile_plan(make: Callable[[], str]) -> Plan:
     )
     return Plan(
         nodes=(
-            node("x", findings=findings, steps=steps, fates=fates, files=files, images=(make(), make()))
+            node("x", findings=findings, steps=steps, fates=fates, files=files, images=(make(),))
             .model_copy(update={"node": make(), "source": f"a://{make()}", "target": make()}),
         ),
         unplanned=(Unplanned(host=make(), problem=make()),),

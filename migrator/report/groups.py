@@ -34,6 +34,16 @@ class Group:
         return sorted(columns, key=lambda column: list(Severity).index(column[0].severity))
 
     @property
+    def images(self) -> tuple[str, ...]:
+        """The images that any of the nodes carries over."""
+        return tuple(sorted({image for node in self.nodes for image in node.images}))
+
+    @property
+    def images_differ(self) -> bool:
+        """Whether each node carries only a part of `images`."""
+        return any(len(node.images) < len(self.images) for node in self.nodes)
+
+    @property
     def steps(self) -> list[tuple[PlannedStep, ...]]:
         """Each step as every node has it, in the order of `nodes`."""
         return list(zip(*(node.steps for node in self.nodes), strict=True))
@@ -42,7 +52,8 @@ class Group:
 def groups(plan: Plan) -> tuple[Group, ...]:
     """Group the planned nodes that are equal, in the order of each group's first node.
 
-    Evidence, remedies and the steps' reasons may differ within a group; all else that a report shows may not.
+    Evidence, remedies, the steps' reasons and the images may differ within a group, because they follow from the
+    pods that happen to be there; all else that a report shows may not.
     """
     found: dict[tuple[object, ...], list[NodePlan]] = {}
     for node in plan.nodes:
@@ -57,7 +68,6 @@ def _key(node: NodePlan) -> tuple[object, ...]:
         tuple((step.id, step.needed) for step in node.steps),
         tuple(_file_key(file) for file in node.files),
         tuple((fate.key, fate.fate, fate.to, fate.reason) for fate in node.fates),
-        node.images,
         tuple((finding.id, finding.severity) for finding in node.findings),
     )
 

@@ -70,9 +70,9 @@ def _group(value: Group) -> Iterator[str]:
     if first.fates:
         runtime = word(first.source.partition("://")[0])
         yield _table((f"Setting of {runtime}", "Fate", "Where to, or why"), _fates(first.fates))
-    if first.changes and first.images:
-        images = "\n".join(f"- {code(name)}" for name in first.images)
-        yield _folded(f"Images carried over ({len(first.images):,})", images)
+    if first.changes and value.images:
+        images = "\n".join(f"- {code(name)}" for name in value.images)
+        yield _folded(text.images_title(value), images)
     if first.changes:
         yield from map(_file, first.files)
 

@@ -38,8 +38,8 @@ def group(value: Group) -> str:
         return "\n".join([*_told(f"{name}: nothing to do", ", ", value.names, why), *_findings(value), *_fates(first)])
     lines = [f"{name}: {visible(first.source)} → {visible(first.target)}", *_findings(value), *_steps(value)]
     lines += _fates(first)
-    if first.images:
-        lines += [f"  Images carried over ({len(first.images):,})", *(f"    {visible(name)}" for name in first.images)]
+    if value.images:
+        lines += [f"  {images_title(value)}", *(f"    {visible(name)}" for name in value.images)]
     for change in first.files:
         lines += ["", *_file(change)]
     return "\n".join(lines)
@@ -62,6 +62,12 @@ def fates(values: Iterable[KeyFate]) -> str:
 def told(fate: KeyFate) -> str:
     """Say where a setting went, and what to know of it."""
     return "; ".join(filter(None, (prose(fate.to), prose(fate.reason))))
+
+
+def images_title(value: Group) -> str:
+    """Head the list of a group's images."""
+    each = ", by each node those that its pods use" if value.images_differ else ""
+    return f"Images carried over ({len(value.images):,}{each})"
 
 
 def flag(finding: Finding) -> str:

@@ -6,14 +6,17 @@ First in order: these need the base state and leave it as it is.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from lab import registries
 from tests.lab.conftest import Lab
 
+PROMISED = ("source", "target", "endpoint", "fates", "files", "images", "root")
 Change = Callable[[dict, Path], None]
 
 
@@ -83,6 +86,53 @@ def test_a_plan_changes_nothing(untouched: Lab) -> None:
 
     assert done.returncode == 12  # worker-1's workloads need consent
     assert {"local-storage", "docker-socket-mounts"} <= {word.strip(":") for word in done.stderr.split()}
+
+
+def test_recorded_facts_give_the_same_plan_and_hold_no_secret(untouched: Lab, tmp_path: Path) -> None:
+    """`inspect --save` and `plan --facts` promise the bytes that a live plan promises; nothing secret is in them."""
+    live = json.loads(untouched.migrator("plan", "-o", "json", untouched.inventory).stdout)
+
+    inspected = untouched.migrator("inspect", "--save", tmp_path / "facts", untouched.inventory)
+    offline = json.loads(untouched.migrator("plan", "--facts", tmp_path / "facts", "-o", "json").stdout)
+
+    assert inspected.returncode == 0, inspected.stderr
+    for one, other in zip(live["nodes"], offline["nodes"], strict=True):
+        assert {key: one[key] for key in PROMISED} == {key: other[key] for key in PROMISED}
+    text = "".join(path.read_text() for path in (tmp_path / "facts").rglob("*.json"))
+    (credential,) = json.loads(registries.credentials("node"))["auths"].values()
+    assert credential["auth"] not in text
+    assert "PRIVATE KEY" not in text
+
+
+def test_a_plan_that_went_stale_is_refused(untouched: Lab, tmp_path: Path) -> None:
+    """A file that came since the plan is named, and nothing is done."""
+    planned = untouched.migrator("plan", "--node", "worker-2", "--out", tmp_path / "plan.json", untouched.inventory)
+    assert planned.returncode == 0, planned.stderr
+    untouched.on("worker-2", "echo 'timeout: 5' > /etc/crictl.yaml")
+    try:
+        done = untouched.migrator("apply", "--yes", tmp_path / "plan.json")
+    finally:
+        untouched.on("worker-2", "rm /etc/crictl.yaml")
+
+    assert done.returncode == 14, done.stderr
+    assert "worker-2: /etc/crictl.yaml" in done.stderr
+
+
+def test_a_broken_file_on_one_node_keeps_no_other_from_its_plan(untouched: Lab) -> None:
+    """The file and the line in it are told; the other node is planned."""
+    path = "/etc/docker/daemon.json"
+    untouched.on("worker-2", f"cp -p {path} /run/kept\nprintf '{{\n \"debug\": tru\n}}\n' > {path}")
+    try:
+        done = untouched.migrator("plan", "-o", "json", untouched.inventory)
+    finally:
+        untouched.on("worker-2", f"cp -p /run/kept {path}\nrm /run/kept")
+    first, second = json.loads(done.stdout)["nodes"]
+
+    assert done.returncode == 12
+    assert first["files"]
+    assert second["files"] == []
+    (finding,) = [entry for entry in second["findings"] if entry["id"] == "unreadable-file"]
+    assert f"{path}, line 2" in finding["evidence"]
 
 
 def test_without_a_terminal_nothing_is_done_unasked(untouched: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +17,16 @@ CONSENT = ("--allow", "local-storage", "--allow", "docker-socket-mounts")
 class Migrated:
     """A migrated node, and what was seen before and during it."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, folder: Path) -> None:
         """Migrate it once for all tests of this module."""
         lab.restore()  # pods spread over both nodes again, as most clusters have them
         self.lab = lab
         self.foreign = lab.on(NODE, "docker inspect -f '{{.Id}} {{.State.StartedAt}}' foreign")
-        planned = lab.migrator("plan", "--node", NODE, "-o", "json", *CONSENT, lab.inventory)
-        assert planned.returncode == 0, planned.stderr
-        (self.plan,) = json.loads(planned.stdout)["nodes"]
-        self.applied = lab.migrator("apply", "--node", NODE, "--yes", *CONSENT, lab.inventory)
+        saved = folder / "plan.json"
+        planned = lab.migrator("plan", "--node", NODE, "--out", saved, "--detailed-exitcode", *CONSENT, lab.inventory)
+        assert planned.returncode == 2, planned.stderr
+        (self.plan,) = json.loads(saved.read_text())["nodes"]
+        self.applied = lab.migrator("apply", "--yes", saved)
         lab.all_available()
 
     def pod(self, app: str, *, node: str = NODE, namespace: str = "shop") -> dict[str, Any]:
@@ -33,9 +35,9 @@ class Migrated:
 
 
 @pytest.fixture(scope="module")
-def migrated(lab: Lab) -> Migrated:
+def migrated(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Migrated:
     """Give the migrated node."""
-    return Migrated(lab)
+    return Migrated(lab, tmp_path_factory.mktemp("plan"))
 
 
 def test_apply_succeeds(migrated: Migrated) -> None:
@@ -51,7 +53,11 @@ def test_apply_succeeds(migrated: Migrated) -> None:
 def test_files_are_byte_for_byte_those_of_the_plan(migrated: Migrated) -> None:
     """What plan showed is what apply wrote."""
     for file in migrated.plan["files"]:
-        assert migrated.lab.on(NODE, f"cat {file['path']}") == file["content"], file["path"]
+        if file["copies"]:
+            source = file["copies"]["path"]
+            assert migrated.lab.on(NODE, f"cmp {source} {file['path']} && echo same").strip() == "same", file["path"]
+        else:
+            assert migrated.lab.on(NODE, f"cat {file['path']}") == file["content"], file["path"]
 
 
 def test_docker_keeps_only_what_is_not_kubernetes(migrated: Migrated) -> None:
