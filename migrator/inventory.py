@@ -65,6 +65,11 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     document = _ask_ansible(path, limit)
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
     names = _host_names(document)
+    for name in names:
+        if _PATTERN.search(name):
+            raise InventoryError(
+                f"{path}: host {name!r}: to Ansible this name is a pattern of several hosts; rename it"
+            )
     if not names and limit:
         raise InventoryError(f"--limit {limit}: no host of {path} matches")
     if not names:
@@ -74,6 +79,10 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     if problems:
         raise InventoryError(f"{path}: " + "\n".join(problems))
     return Inventory(path=str(path), hosts=tuple(host for host in hosts if host is not None))
+
+
+_PATTERN = re.compile(r"[\s,&!~*?\[\]{}()$`\"'\\]|^-")
+"""What means something else than itself where hosts are named to Ansible."""
 
 
 def _ask_ansible(path: Path, limit: str) -> dict[str, Any]:

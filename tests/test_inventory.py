@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from migrator import inventory
 from migrator.errors import InventoryError
@@ -107,3 +108,21 @@ def test_the_example_is_an_inventory(tmp_path: Path) -> None:
     found = inventory.load(written(tmp_path, example.read_text()))
 
     assert [host.node for host in found.hosts] == ["worker-1", "worker-2.example.org"]
+
+
+def test_a_limit_is_one_of_ansibles_patterns(tmp_path: Path) -> None:
+    """Groups, globs and exclusions; one that matches nothing is told."""
+    path = written(tmp_path, GOOD)
+
+    assert [host.name for host in inventory.load(path, limit="workers:!a").hosts] == ["b"]
+    with pytest.raises(InventoryError, match="--limit z"):
+        inventory.load(path, limit="z*")
+
+
+@pytest.mark.parametrize("name", ["a*", "a,b", "!a", "~a", "$(id)", "a b", "-v", "{{ a }}", 'a"b'])
+def test_a_host_name_that_is_a_pattern_is_refused(name: str, tmp_path: Path) -> None:
+    """It would stand for other hosts where it is named to Ansible."""
+    path = written(tmp_path, yaml.safe_dump({"all": {"hosts": {name: {}, "b": {}}}}))
+
+    with pytest.raises(InventoryError):
+        inventory.load(path)

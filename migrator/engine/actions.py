@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,7 @@ def stage(run: Run) -> str:
             "containerd_config": _encoded(config),
             "containerd_install": run.plan.installs,
             "containerd_start": run.plan.starts,
-            "images_carry": list(run.plan.images),
+            "images_carry": _sealed(run.plan.images),
             "images_root": run.plan.root,
         },
     )
@@ -61,7 +62,7 @@ def drain(run: Run) -> str:
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
     results = _play(
-        run, "switch", {**_transaction(run, "new"), "switch_files": [_file(file) for file in run.plan.files]}
+        run, "switch", {**_transaction(run, "new"), "switch_files": _sealed([_file(file) for file in run.plan.files])}
     )
     result = results.get(_SWITCH_TASK, {})
     match result.get("outcome"):
@@ -172,6 +173,11 @@ def _file(file: FileChange) -> dict[str, str]:
         "group": file.group,
         "replaces": file.before.sha256,
     }
+
+
+def _sealed(value: object) -> str:
+    """Give a value as JSON in base64: names of files and images come from the node, and Ansible templates words."""
+    return _encoded(json.dumps(value))
 
 
 def _encoded(text: str) -> str:
