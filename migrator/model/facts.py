@@ -192,7 +192,7 @@ class ContainerdFacts(Value):
     cri: str = ""
     """State of its CRI plugin: "ok", "error", "skip", "disabled", or "" when containerd does not answer."""
     oci_spec: str = ""
-    """What `ctr oci spec` prints: the default that a base runtime specification starts from."""
+    """What `ctr oci spec` prints, where Docker limits containers: what a base runtime specification starts from."""
     images: tuple[str, ...] = ()
     """Images that CRI would find (namespace `k8s.io`)."""
     containers: int = 0

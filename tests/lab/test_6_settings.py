@@ -135,9 +135,9 @@ class TestWorker1:
         assert all(any(name.startswith(registry) for name in names) for registry in registries), names
 
     def test_logs_are_limited(self, migrated: Lab) -> None:
-        """Having printed more than 5 MB, the talker has 1 MB in each of at most three files."""
+        """Having printed more than 4 MB, the talker has 1 MB in each of at most three files."""
         pod = running(migrated, self.NODE, "talker")
-        migrated.until(lambda: lines_written(migrated, pod) > 5_000, "the talker has printed 5 MB", seconds=600)
+        migrated.until(lambda: lines_written(migrated, pod) > 4_200, "the talker has printed 4.2 MB", seconds=600)
 
         assert_limited(log_sizes(migrated, self.NODE, pod), limit=1_000_000, files=3)
 

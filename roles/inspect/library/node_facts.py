@@ -73,7 +73,12 @@ class Reading:
         self.version = version if program == early else Program(tree, [program, "--version"])
         self.containerd = self.part(
             "containerd",
-            lambda: containerd.Questions(tree, services[units.CONTAINERD], self.containerd_words),
+            lambda: containerd.Questions(
+                tree,
+                services[units.CONTAINERD],
+                self.containerd_words,
+                docker.limits_containers(tree, services[units.DOCKER]),
+            ),
             None,
         )
         self.crio = self.part("CRI-O", lambda: crio.Crio(tree, services[units.CRIO]), None)

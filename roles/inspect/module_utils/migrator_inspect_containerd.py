@@ -15,6 +15,8 @@ from ansible.module_utils.migrator_node import CRI_NAMESPACE
 CONFIG = "/etc/containerd/config.toml"
 SOCKET = "/run/containerd/containerd.sock"
 ROOT = "/var/lib/containerd"
+BUNDLES = "/run/containerd/io.containerd.runtime.v2.task/" + CRI_NAMESPACE
+"""A folder for each container that has a shim (containerd, docs/ops.md, `state`)."""
 _CRI = (("io.containerd.grpc.v1", "cri"), ("io.containerd.cri.v1", "images"), ("io.containerd.cri.v1", "runtime"))
 """The CRI plugin: one up to 1.7, three of which the first is the socket's from 2.0 (containerd, docs/PLUGINS.md)."""
 _DEEPEST_IMPORT = 5
@@ -47,8 +49,9 @@ def config_files(tree, path):
 class Questions:
     """What containerd and its client are asked, all at the same time; nothing when containerd is not installed."""
 
-    def __init__(self, tree, unit, words):
-        self._unit = unit
+    def __init__(self, tree, unit, words, limited=False):
+        """Ask; `limited` is whether Docker limits containers, which alone makes the default specification matter."""
+        self._tree, self._unit = tree, unit
         self._programs = {}
         program, client = program_of(tree, unit), find(tree, "ctr")
         if not program:
@@ -57,14 +60,13 @@ class Questions:
         config = ["--config", told] if told else []
         self._start(tree, "version", [program, "--version"])
         self._start(tree, "dump", [program] + config + ["config", "dump"])
-        if client:
+        if client and limited:
             self._start(tree, "spec", [client, "oci", "spec"])
         address = address_of(tree, words)
         if client and unit.get("active") and tree.is_socket(address):
             base = [client, "--address", tree.at(address), "--namespace", CRI_NAMESPACE]
             self._start(tree, "plugins", base + ["plugins", "ls"])
             self._start(tree, "images", base + ["images", "ls", "--quiet"])
-            self._start(tree, "containers", base + ["containers", "ls", "--quiet"])
 
     def _start(self, tree, name, argv):
         self._programs[name] = Program(tree, argv)
@@ -83,7 +85,7 @@ class Questions:
             "cri": cri_state(self._said("plugins")),
             "oci_spec": self._said("spec"),
             "images": self._said("images").split()[:MOST_ROWS],
-            "containers": len(self._said("containers").split()),
+            "containers": len(self._tree.names(BUNDLES)),
         }
 
 

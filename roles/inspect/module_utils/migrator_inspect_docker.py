@@ -53,6 +53,11 @@ def inspect(tree, unit):
         return Docker(problem="no answer on {}: {}".format(DOCKER_SOCKET, said)[:500])
 
 
+def limits_containers(tree, unit):
+    """Tell whether Docker's file or command line speaks of limits for containers."""
+    return "ulimit" in tree.text(config_of(unit)) or any("ulimit" in word for word in unit.get("arguments", []))
+
+
 def config_of(unit):
     """Give the path of Docker's configuration file."""
     return option(unit.get("arguments", []), "config-file") or CONFIG
