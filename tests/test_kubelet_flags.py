@@ -585,11 +585,3 @@ def test_the_configurations_path() -> None:
     assert kubelet.config_path(values.facts()) == CONFIG
     facts = node("1.20.2", {ADMIN: "[Service]\nExecStart=/k --config /etc/k.yaml\n"})
     assert kubelet.config_path(facts) == "/etc/k.yaml"
-
-
-def test_dockers_units() -> None:
-    """Units of Docker that start with the kubelet are named; others are not."""
-    needs = values.kubelet(requires=("system.slice", "docker.service"), wants=("docker.socket", "network.target"))
-
-    assert kubelet.requires_docker(values.facts(kubelet=needs)) == ("docker.service", "docker.socket")
-    assert kubelet.requires_docker(values.facts()) == ()

@@ -149,23 +149,6 @@ def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> Non
     assert versions.cgroup_state(program, version, cgroup) == state
 
 
-# Source: KEP-4033 and the feature gate's page.
-@pytest.mark.parametrize(
-    ("kubelet", "runtime", "version", "asked"),
-    [
-        ((1, 30), "containerd", (2, 0), False),
-        ((1, 31), "containerd", (2, 0), True),
-        ((1, 31), "containerd", (1, 7), False),
-        ((1, 34), "crio", (1, 28), True),
-        ((1, 34), "crio", (1, 27), False),
-        ((1, 34), "docker", (20, 10), False),
-    ],
-)
-def test_who_decides_on_the_cgroup_driver(kubelet: Version, runtime: str, version: Version, *, asked: bool) -> None:
-    """From 1.31 on the runtime decides, where it answers the question."""
-    assert versions.driver_from_runtime(kubelet, runtime, version) is asked
-
-
 # Source: containerd RELEASES.md.
 @pytest.mark.parametrize(
     ("series", "day"),

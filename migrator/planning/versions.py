@@ -313,12 +313,6 @@ LAST_FOR_CONTAINERD_1 = Since((1, 35), "containerd RELEASES.md at v2.3.4; kubern
 """The last Kubernetes for which containerd 1.x is supported."""
 
 
-def driver_from_runtime(kubelet: Version, runtime: str, version: Version) -> bool:
-    """Tell whether this kubelet takes the cgroup driver from this runtime and ignores its own setting."""
-    answers = RUNTIME_CONFIG.get(runtime)
-    return answers is not None and version >= answers.release and kubelet >= DRIVER_FROM_CRI["on"].release
-
-
 @dataclass(frozen=True)
 class SandboxImage:
     """The pause image that a program uses, from one release of it on, when nothing names another."""

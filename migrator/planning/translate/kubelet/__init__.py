@@ -26,7 +26,7 @@ KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"
 """Written by kubeadm: one variable, quoted as Go's %q does (kubeadm 1.20.2, phases/kubelet/flags.go)."""
 INSTANCE_CONFIG = "/var/lib/kubelet/instance-config.yaml"
 """What kubeadm lays over the configuration of this one node (kubernetes/kubernetes#128031)."""
-DOCKER_UNITS = ("docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket")
+_DOCKER_UNITS = ("docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket")
 
 _RUNTIME = "--container-runtime"
 _ENDPOINT = "--container-runtime-endpoint"
@@ -69,12 +69,6 @@ def pause_image(facts: NodeFacts) -> str:
         if image := told.get(versions.PAUSE_FLAG):
             return image
     return _observed(facts).get(versions.PAUSE_FLAG) or versions.pause_image(versions.parse(facts.kubelet.version))
-
-
-def requires_docker(facts: NodeFacts) -> tuple[str, ...]:
-    """Name Docker's units that systemd starts together with the kubelet."""
-    needed = (*facts.kubelet.unit.requires, *facts.kubelet.unit.wants)
-    return tuple(dict.fromkeys(name for name in needed if name in DOCKER_UNITS))
 
 
 def rewrite(facts: NodeFacts, settings: RuntimeSettings, endpoint: str, unit: str = "") -> dict[str, str]:
@@ -215,7 +209,7 @@ class _Rewrite:
             if flag in told or not self.has_config:
                 yield flag, str(value)
         parent, slash, name = told.get(_CGROUPS, "").rpartition("/")
-        if name in DOCKER_UNITS:
+        if name in _DOCKER_UNITS:
             yield _CGROUPS, f"{parent}{slash}{self.unit}"
         if told.get(versions.PAUSE_FLAG) and self.settings.pause_image:
             yield versions.PAUSE_FLAG, self.settings.pause_image

@@ -1,0 +1,145 @@
+"""What is worked out for a node from all of its facts together."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from migrator.model.facts import Certificate, Disk, FileFact
+from migrator.model.fate import Fate
+from migrator.model.plan import FileChange
+from migrator.model.target import Target
+from migrator.planning import drafting
+from migrator.planning.situation import Draft
+from tests.fakes import values
+from tests.fakes.values import containerd, docker, facts, situation
+
+DAEMON = "/etc/docker/daemon.json"
+UNIT = "/etc/systemd/system/containerd.service.d/50-migrator.conf"
+SPEC = "/etc/containerd/migrator-spec.json"
+ALONE = {"containers": ()}
+
+
+def drafted(settings: dict[str, object] | None = None, *, target: Target | None = None, **update: object) -> Draft:
+    """Draft a node with this daemon.json and these facts."""
+    files = {**values.files(daemon=json.dumps(settings or {})), **update.pop("files", {})}
+    return drafting.draft(situation(facts=facts(files=files, **update), target=target or Target()))
+
+
+def changes(draft: Draft) -> dict[str, FileChange]:
+    """Give the drafted files by path; nothing may have gone wrong."""
+    assert draft.problems == ()
+    return {file.path: file for file in draft.files}
+
+
+def disks(docker_mount: str, root: str = "/data/docker") -> dict[str, object]:
+    """Give a host whose Docker data lies on the filesystem mounted there."""
+    found = (Disk(path=root, mount=docker_mount), Disk(path="/var/lib/containerd", mount="/"))
+    return {"host": facts().host.model_copy(update={"disks": found})}
+
+
+ROOTS = {
+    "the same disk": ({"data-root": "/data/docker"}, disks("/"), docker(root="/data/docker", **ALONE), containerd(), ""),
+    "another disk": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", **ALONE), containerd(), "/data/containerd"),
+    "a disk on Docker's own folder": ({}, disks("/var/lib/docker", "/var/lib/docker"), docker(**ALONE), containerd(), "/var/lib/docker/migrator-containerd"),
+    "containers of others": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker"), containerd(), ""),
+    "containers of others, in Docker's own containerd": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", embedded=True), containerd(), "/data/containerd"),
+    "images there already": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", **ALONE), containerd(images=("a:1",)), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "host", "source", "target", "root"), ROOTS.values(), ids=ROOTS)
+def test_data_follows_docker_to_another_disk(
+    settings: dict[str, object], host: dict[str, object], source: object, target: object, root: str
+) -> None:
+    """Only where that means something and loses nothing; else the fate says why not."""
+    draft = drafted(settings, docker=source, containerd=target, **host)
+
+    assert draft.settings is not None
+    assert draft.settings.root == root
+    for fate in draft.fates:
+        if fate.key == "data-root":
+            assert (fate.fate is Fate.CARRIED) == bool(root)
+            assert fate.reason
+
+
+LIMITS = {"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 4096, "Hard": 8192}}}
+OCI = json.dumps({"ociVersion": "1.0.2", "process": {"rlimits": [], "cwd": "/"}})
+
+
+def test_limits_of_containers_do_not_hold_containerd_down() -> None:
+    """They go into the specification of containers where there is one, else into the unit."""
+    alone = changes(drafted(LIMITS, containerd=containerd(oci_spec=OCI)))
+    inherited = changes(drafted(LIMITS, containerd=containerd(oci_spec="")))
+
+    assert json.loads(alone[SPEC].content)["process"]["rlimits"] == [{"type": "RLIMIT_NOFILE", "hard": 8192, "soft": 4096}]
+    assert UNIT not in alone
+    assert SPEC not in inherited
+    assert "LimitNOFILE=4096:8192" in inherited[UNIT].content
+
+
+def test_what_containers_inherited_they_inherit_again() -> None:
+    """Where Docker's containers had another limit than containerd's unit gives, the unit gets it."""
+    had = docker(limits={"nofile": "1048576:1048576"})
+    unit = containerd().unit.model_copy(update={"limits": {"nofile": "1024:524288"}})
+
+    made = changes(drafted(docker=had, containerd=containerd(unit=unit)))
+
+    assert "LimitNOFILE=1048576" in made[UNIT].content
+
+
+CERTIFICATES = tuple(
+    Certificate(path=f"/etc/docker/certs.d/r:5000/{name}", registry="r:5000", kind=kind, sha256=kind[0] * 64, mode=mode)
+    for name, kind, mode in (("ca.crt", "ca", "0644"), ("x.cert", "client", "0644"), ("x.key", "key", "0600"))
+)
+
+
+def test_certificates_are_copied_on_the_node() -> None:
+    """A plan names them by their hash, and never holds a key."""
+    made = changes(drafted(certificates=CERTIFICATES))
+
+    copies = {path: file for path, file in made.items() if file.copies}
+    assert {file.copies.path for file in copies.values() if file.copies} == {entry.path for entry in CERTIFICATES}
+    assert {file.sha256 for file in copies.values()} == {entry.sha256 for entry in CERTIFICATES}
+    assert all(file.content == "" for file in copies.values())
+    assert [file.mode for path, file in copies.items() if path.endswith(".key")] == ["0600"]
+
+
+def test_a_registry_that_the_user_described_is_left_alone() -> None:
+    """Its folder gets no file of ours, and the draft says so."""
+    path = "/etc/containerd/certs.d/docker.io/hosts.toml"
+    settings = {"registry-mirrors": ["https://mirror.example"], "insecure-registries": ["old.example:5000"]}
+
+    draft = drafted(settings, files={path: values.file(path, "server = 'https://mine.example'\n")})
+
+    assert draft.kept == ("docker.io",)
+    assert path not in changes(draft)
+    assert "/etc/containerd/certs.d/old.example:5000/hosts.toml" in changes(draft)
+
+
+def test_crio_is_planned_for() -> None:
+    """Its files are drafted, none of containerd's, and the kubelet is pointed at its socket."""
+    made = changes(drafted(LIMITS, target=Target(runtime="crio")))
+
+    assert "/etc/crio/crio.conf.d/20-migrator.conf" in made
+    assert "crio.sock" in made["/var/lib/kubelet/kubeadm-flags.env"].content
+    assert not any("/etc/containerd" in path for path in made)
+
+
+PROBLEMS = {
+    "a broken daemon.json": ({DAEMON: values.file(DAEMON, '{\n "debug": tru\n}')}, f"{DAEMON}, line 2"),
+    "one that is too large": ({DAEMON: FileFact(path=DAEMON, exists=True, problem="has more than 1 MiB")}, f"{DAEMON}: has more than 1 MiB"),
+    "credentials in containerd's": ({"/etc/containerd/config.toml": FileFact(path="/etc/containerd/config.toml", exists=True, hidden=True, content="version = 2\n")}, "config.toml holds credentials"),
+    "broken TOML": ({"/etc/containerd/config.toml": values.file("/etc/containerd/config.toml", "version = 2\nx = [\n")}, "config.toml"),
+    "a broken kubelet configuration": ({"/var/lib/kubelet/config.yaml": values.file("/var/lib/kubelet/config.yaml", "a: [\n")}, "/var/lib/kubelet/config.yaml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "said"), PROBLEMS.values(), ids=PROBLEMS)
+def test_what_cannot_be_read_is_a_problem_and_never_a_guess(files: dict[str, FileFact], said: str) -> None:
+    """The file is named, and no file is drafted."""
+    draft = drafted(files=files)
+
+    assert draft.files == ()
+    assert any(said in problem for problem in draft.problems), draft.problems
