@@ -37,7 +37,7 @@ class WallClock:
 
 def command(
     source: Annotated[
-        Path, typer.Argument(metavar="[INVENTORY|PLAN]", help="Inventory, or a plan that `plan --out` wrote (.json).")
+        Path, typer.Argument(metavar="INVENTORY|PLAN", help="Inventory, or a plan that `plan --out` wrote (.json).")
     ] = options.DEFAULT_INVENTORY,
     node: options.Nodes = None,
     limit: options.Limit = "",

@@ -36,7 +36,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("control-plane", (B,), "Control-plane nodes are left out until a lab has proven them."),
         Rule("node-not-ready", (B,), "A node that is broken before the migration cannot be judged after it."),
         Rule("node-pressure", (B,), "The node is short of memory, disk or process ids already.", waivable=True),
-        Rule("no-systemd", (B,), "The switch is a systemd job; nothing else is supported as PID 1."),
+        Rule("no-systemd", (B,), "Services are managed through systemd; nothing else is supported as PID 1."),
         Rule("installation", (B,), "Another tool owns this node's runtime and would undo or break a change.",
              "docs of the tools; rancher/rancher-docs#1426 for RKE"),
         Rule("installation-managed", (W,), "The next run of the tool that set the node up overwrites the migration.",
