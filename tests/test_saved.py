@@ -59,3 +59,11 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """Before anything else is shown."""
     with pytest.raises(UsageError, match="--out"):
         write(tmp_path / "none" / "plan.json", PLAN)
+
+
+def test_nodes_of_a_plan_are_chosen_by_either_name() -> None:
+    """A node that the plan does not have is told, never left out in silence."""
+    assert saved.select(PLAN, ["worker-1"]) == PLAN
+    assert saved.select(PLAN, []) == PLAN
+    with pytest.raises(UsageError, match="--node worker-9: the plan has no such node; it has: worker-1"):
+        saved.select(PLAN, ["worker-9"])

@@ -57,7 +57,9 @@ def command(
     else:
         if limit or allow:
             raise UsageError("--limit and --allow belong to `plan`: a saved plan is applied as it is")
-        names = node or [entry.host for entry in shown.nodes]
+        shown = saved.select(shown, node or [])
+        refuse(shown)
+        names = [entry.host for entry in shown.nodes]
         doors = wiring.open_doors(Path(shown.inventory), names, kubeconfig or shown.kubeconfig, shown.allow)
         plan = doors.plan_again(shown.nodes)
     if not as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,21 @@ def is_plan(path: Path) -> bool:
         return False
     head = path.read_bytes()[:200].lstrip()
     return head.startswith(b'{"schema_version"') or head.replace(b" ", b"").startswith(b'{\n"schema_version"')
+
+
+def select(plan: Plan, names: Sequence[str]) -> Plan:
+    """Give the part of a plan that is about these nodes, by inventory or node name; all of it for no names.
+
+    Raises `UsageError` for a node that it does not have.
+    """
+    if not names:
+        return plan
+    known = {name for entry in plan.nodes for name in (entry.host, entry.node)}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise UsageError(f"--node {unknown[0]}: the plan has no such node; it has: {', '.join(sorted(known))}")
+    nodes = tuple(entry for entry in plan.nodes if {entry.host, entry.node} & set(names))
+    return plan.model_copy(update={"nodes": nodes, "unplanned": ()})
 
 
 def read(path: Path) -> Plan:
