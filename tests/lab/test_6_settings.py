@@ -73,10 +73,11 @@ def lines_written(lab: Lab, pod: dict[str, Any]) -> int:
 
 
 def log_sizes(lab: Lab, node: str, pod: dict[str, Any]) -> dict[str, int]:
-    """Give the size of every log file that the node keeps of a pod's only container."""
+    """Give the size of every log file of a pod's only container since its last start; each start has its own."""
     meta, name = pod["metadata"], pod["spec"]["containers"][0]["name"]
     folder = f"/var/log/pods/{meta['namespace']}_{meta['name']}_{meta['uid']}/{name}"
-    listing = lab.on(node, f"stat -c '%s %n' {folder}/*").splitlines()
+    starts = pod["status"]["containerStatuses"][0]["restartCount"]
+    listing = lab.on(node, f"stat -c '%s %n' {folder}/{starts}.log*").splitlines()
     return {path.rpartition("/")[2]: int(size) for size, _, path in (line.partition(" ") for line in listing)}
 
 
