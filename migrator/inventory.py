@@ -66,10 +66,8 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
     names = _host_names(document)
     for name in names:
-        if _PATTERN.search(name):
-            raise InventoryError(
-                f"{path}: host {name!r}: to Ansible this name is a pattern of several hosts; rename it"
-            )
+        if not plain_name(name):
+            raise InventoryError(f"{path}: host {name!r}: Ansible takes this name for a pattern; rename it")
     if not names and limit:
         raise InventoryError(f"--limit {limit}: no host of {path} matches")
     if not names:
@@ -83,6 +81,11 @@ def load(path: Path, *, limit: str = "") -> Inventory:
 
 _PATTERN = re.compile(r"[\s,&!~*?\[\]{}()$`\"'\\]|^-")
 """What means something else than itself where hosts are named to Ansible."""
+
+
+def plain_name(name: str) -> bool:
+    """Tell whether a host's name stands for itself alone where it is named to Ansible."""
+    return not _PATTERN.search(name)
 
 
 def _ask_ansible(path: Path, limit: str) -> dict[str, Any]:

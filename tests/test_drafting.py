@@ -73,7 +73,9 @@ def test_limits_of_containers_do_not_hold_containerd_down() -> None:
     alone = changes(drafted(LIMITS, containerd=containerd(oci_spec=OCI)))
     inherited = changes(drafted(LIMITS, containerd=containerd(oci_spec="")))
 
-    assert json.loads(alone[SPEC].content)["process"]["rlimits"] == [{"type": "RLIMIT_NOFILE", "hard": 8192, "soft": 4096}]
+    assert json.loads(alone[SPEC].content)["process"]["rlimits"] == [
+        {"type": "RLIMIT_NOFILE", "hard": 8192, "soft": 4096}
+    ]
     assert UNIT not in alone
     assert SPEC not in inherited
     assert "LimitNOFILE=4096:8192" in inherited[UNIT].content

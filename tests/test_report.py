@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -194,37 +193,28 @@ def test_groups_stand_in_the_order_of_their_first_nodes() -> None:
     assert [group.names for group in groups(plan)] == [("c", "a"), ("b", "d")]
 
 
-def test_five_thousand_nodes_are_grouped_fast() -> None:
-    """A large fleet, of which no two nodes share a value in memory, is grouped in well under two seconds."""
-    fates = tuple(KeyFate(key=f"key-{number}", fate=Fate.CARRIED, to="there") for number in range(30))
-    files = tuple(
-        FileChange(path=f"/etc/{number}", content="line\n" * 100, before=file(f"/etc/{number}", "line\n" * 99))
-        for number in range(8)
-    )
-    one = node("worker", fates=fates, files=files).model_dump_json()
-    plan = Plan(nodes=tuple(NodePlan.model_validate_json(one) for _ in range(5000)))
+def test_nodes_that_share_nothing_in_memory_are_equal() -> None:
+    """What counts is what a plan says, as after reading it from a file; bench/planning.py measures large fleets."""
+    one = node("worker").model_dump_json()
+    plan = Plan(nodes=tuple(NodePlan.model_validate_json(one) for _ in range(3)))
 
-    start = time.process_time()
-    found = groups(plan)
-
-    assert time.process_time() - start < 2
-    assert [len(group.nodes) for group in found] == [5000]
+    assert [len(group.nodes) for group in groups(plan)] == [3]
 
 
 def test_a_large_group_is_short() -> None:
     """Of many names and reasons only the first are shown, and the rest is counted."""
     plan = Plan(
         nodes=tuple(
-            node(f"w{number}", steps=other(STEPS, 1, reason=f"{number} pods leave")) for number in range(5000)
+            node(f"w{number}", steps=other(STEPS, 1, reason=f"{number} pods leave")) for number in range(1500)
         )
     )  # fmt: skip
 
     shown = text.plan(plan)
 
-    assert shown.startswith("w0, w1, w2, w3, w4, w5, w6, w7, … and 4,992 more (5,000 nodes): docker://")
-    assert "      … and 4,992 more nodes: the plan's JSON (-o json) has each\n" in shown
+    assert shown.startswith("w0, w1, w2, w3, w4, w5, w6, w7, … and 1,492 more (1,500 nodes): docker://")
+    assert "      … and 1,492 more nodes: the plan's JSON (-o json) has each\n" in shown
     assert len(shown.splitlines()) < 60
-    assert shown.endswith("Plan: 5,000 to migrate, 0 blocked, 0 with nothing to do.\n")
+    assert shown.endswith("Plan: 1,500 to migrate, 0 blocked, 0 with nothing to do.\n")
 
 
 def test_evidence_that_blocks_is_never_left_out() -> None:
