@@ -17,7 +17,8 @@ def is_plan(path: Path) -> bool:
     """Tell whether a file is a plan and not an inventory (which may be JSON too)."""
     if path.suffix != ".json" or not path.is_file():
         return False
-    head = path.read_bytes()[:200].lstrip()
+    with path.open("rb") as file:
+        head = file.read(200).lstrip()
     return head.startswith(b'{"schema_version"') or head.replace(b" ", b"").startswith(b'{\n"schema_version"')
 
 

@@ -26,7 +26,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         target=f"{situation.target.scheme}://{version}",
         endpoint=runtime.endpoint,
         installs=not runtime.installed(situation.facts),
-        starts=not runtime.active(situation.facts),
+        starts=not runtime.service(situation.facts).active,
         staying=tuple(sorted(pod.full_name for pod in situation.alive if pod.stays)),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         cordoned_before=situation.node.unschedulable,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found
-from migrator.planning.checks.reading import CONTAINERD_CONFIG, table, toml
+from migrator.planning.checks.reading import table, toml
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import kubelet
+from migrator.planning.translate import containerd, kubelet
 
 _CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
 """Where a dialect of containerd's configuration has the driver; a later one than 3 has it where 3 has it."""
@@ -42,7 +42,7 @@ def afterwards_the_same(now: Situation, draft: Draft) -> Iterator[Finding]:
     written = _written(draft)
     for what, value in (
         ("the settings drafted for it say", draft.settings.cgroup_driver),
-        (CONTAINERD_CONFIG, written),
+        (containerd.CONFIG, written),
     ):
         if value not in {driver, ""}:
             yield found(
@@ -62,7 +62,7 @@ def _of_kubelet(now: Situation) -> str:
 
 def _written(draft: Draft) -> str:
     """Give the driver that containerd will read out of the drafted file; "" when none is drafted."""
-    text = next((change.content for change in draft.files if change.path == CONTAINERD_CONFIG), "")
+    text = next((change.content for change in draft.files if change.path == containerd.CONFIG), "")
     document = toml(text)
     dialect = document.get("version")
     if not document or draft.destination.runtime != "containerd" or not isinstance(dialect, int):

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import CONTAINERD_CONFIG, planned_text, table, toml
+from migrator.planning.checks.reading import planned_text, table, toml
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd
 
@@ -40,17 +40,17 @@ def state(now: Situation, _: Draft) -> Iterator[Finding]:
             "containerd's CRI plugin is in state error",
             "see ctr plugins ls and journalctl -u containerd, and mend its configuration first",
         )
-    text = now.facts.file(CONTAINERD_CONFIG).content
+    text = now.facts.file(containerd.CONFIG).content
     if now.facts.containerd.cri == "disabled" or _CRI & _words(toml(text).get("disabled_plugins")):
         yield found(
             "containerd-disabled-cri",
-            f"{CONTAINERD_CONFIG} turns the CRI plugin off, as Docker's package of containerd does",
+            f"{containerd.CONFIG} turns the CRI plugin off, as Docker's package of containerd does",
             "it gets turned on; Docker's containers survive the restart that this takes",
         )
-    if now.facts.file(CONTAINERD_CONFIG).hidden or containerd.credentials(text):
+    if now.facts.file(containerd.CONFIG).hidden or containerd.credentials(text):
         yield found(
             "containerd-credentials",
-            f"{CONTAINERD_CONFIG} holds registry credentials, which a plan must not carry",
+            f"{containerd.CONFIG} holds registry credentials, which a plan must not carry",
             "move them to the kubelet's /var/lib/kubelet/config.json",
         )
 
@@ -60,13 +60,13 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     if now.target.runtime != "containerd":
         return
     version = versions.release(now.facts.containerd.version)
-    text = planned_text(now, draft, CONTAINERD_CONFIG)
+    text = planned_text(now, draft, containerd.CONFIG)
     patterns = _words(toml(text).get("imports"))
     if not text.strip() and version >= _IMPORTS_BY_ITSELF:
         patterns = {"/etc/containerd/conf.d/*.toml"}
-    base = PurePosixPath(CONTAINERD_CONFIG).parent
+    base = PurePosixPath(containerd.CONFIG).parent
     for path, file in sorted(now.facts.files.items()):
-        if path == CONTAINERD_CONFIG or not any(fnmatch(path, str(base / pattern)) for pattern in patterns):
+        if path == containerd.CONFIG or not any(fnmatch(path, str(base / pattern)) for pattern in patterns):
             continue
         document = toml(planned_text(now, draft, path))
         same = _OURS & set(_keys(document))
@@ -77,7 +77,7 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 f"{path} is imported and "
                 + (f"sets {listed(same)}" if same else file.problem or f"replaces {listed(sections)} as a whole"),
                 "see that containerd config dump shows what the plan writes, or move these keys into "
-                f"{CONTAINERD_CONFIG}",
+                f"{containerd.CONFIG}",
             )
 
 

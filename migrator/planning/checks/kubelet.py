@@ -9,9 +9,9 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags, kubelet_config, planned_text
 from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate.kubelet import DOCKER_UNITS
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 
-_OF_DOCKER = frozenset({"docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket"})
 _DEPENDENCY = re.compile(r"^\s*(?:Requires|BindsTo|Requisite|PartOf|Wants)\s*=.*\bdocker\b", re.MULTILINE)
 
 
@@ -43,14 +43,14 @@ def dependencies(now: Situation, draft: Draft) -> Iterator[Finding]:
     unit = now.facts.kubelet.unit
     if _rewritten(now, draft):
         return
-    needed = _OF_DOCKER & set(unit.requires)
+    needed = {*DOCKER_UNITS} & {*unit.requires}
     if needed:
         yield found(
             "kubelet-needs-docker",
             f"{unit.name} requires {listed(needed)}: it would stop with Docker",
             "take Requires= or BindsTo= out of its unit file and run systemctl daemon-reload",
         )
-    wanted = _OF_DOCKER & set(unit.wants) - needed
+    wanted = {*DOCKER_UNITS} & {*unit.wants} - needed
     if wanted:
         yield found(
             "kubelet-needs-docker",

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import CONTAINERD_CONFIG, flags
+from migrator.planning.checks.reading import flags
 from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import containerd
 
 _INSTEAD: Mapping[str, str] = {
     "k3s": "let k3s do it: set it up without --docker, and it runs its own containerd",
@@ -174,6 +175,6 @@ def _is_folder(now: Situation, path: str) -> bool:
 def readable(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Files that decide something must be what they claim to be."""
     for problem in dict.fromkeys(draft.problems):
-        if now.facts.file(CONTAINERD_CONFIG).hidden and problem.startswith(CONTAINERD_CONFIG):
+        if now.facts.file(containerd.CONFIG).hidden and problem.startswith(containerd.CONFIG):
             continue  # `containerd-credentials` says so
         yield found("unreadable-file", problem, "mend the file; nothing is guessed")

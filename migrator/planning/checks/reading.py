@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +12,7 @@ from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.config import read as read_config
-
-CONTAINERD_CONFIG = "/etc/containerd/config.toml"
+from migrator.planning.translate.runtimes import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -27,27 +26,13 @@ class NewRuntime:
     root: str
     """Its data folder when nothing says otherwise."""
     copies: int
-    """How often it keeps the bytes of an image: as they came, and unpacked."""
-
-
-_NEW: Mapping[str, Callable[[NodeFacts], NewRuntime]] = {
-    # ctr imports the layers into the content store, and the snapshotter unpacks them (containerd docs/content-flow.md).
-    "containerd": lambda facts: NewRuntime(
-        "containerd", facts.containerd.version, facts.containerd.unit, "/var/lib/containerd", 2
-    ),
-    "crio": lambda facts: NewRuntime(
-        "CRI-O",
-        facts.crio.version if facts.crio else "",
-        facts.crio.unit if facts.crio else UnitFacts(name="crio.service"),
-        "/var/lib/containers/storage",
-        1,
-    ),
-}
+    """How often it keeps the bytes of an image."""
 
 
 def new_runtime(now: Situation) -> NewRuntime:
     """Give the runtime that is asked for."""
-    return _NEW[now.target.runtime](now.facts)
+    it, facts = RUNTIMES[now.target.runtime], now.facts
+    return NewRuntime(it.title, it.installed(facts), it.service(facts), it.root, it.copies)
 
 
 def flags(facts: NodeFacts) -> Mapping[str, str]:

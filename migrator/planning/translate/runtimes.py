@@ -23,13 +23,18 @@ class Runtime:
     """One runtime as a destination."""
 
     name: str
+    title: str
+    """How people write its name."""
     unit: str
     endpoint: str
     root: str
     """Its data folder when nothing says otherwise."""
+    copies: int
+    """How often it keeps the bytes of an image: as they came, and unpacked."""
     installed: Callable[[NodeFacts], str]
     """Its version on a node; "" when it is not installed."""
-    active: Callable[[NodeFacts], bool]
+    service: Callable[[NodeFacts], UnitFacts]
+    """Its service on a node, which need not be there."""
     assumed: Callable[[versions.Version], versions.Version]
     """The version that is written for where none is installed yet, by the kubelet's."""
     write: Write
@@ -78,12 +83,16 @@ def _inherited(facts: NodeFacts, settings: RuntimeSettings, unit: UnitFacts) -> 
     }
 
 
+def _crio_service(facts: NodeFacts) -> UnitFacts:
+    return facts.crio.unit if facts.crio else UnitFacts(name="crio.service")
+
+
 def _write_crio(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[Written, ...]:
     if registries_conf.first_format(facts.file(registries_conf.CONFIG).content):
         raise ValueError(
             f"{registries_conf.CONFIG} is of the first format, beside which no drop-in is read: convert it"
         )
-    unit = facts.crio.unit if facts.crio else UnitFacts(name="crio.service")
+    unit = _crio_service(facts)
     drop_in = systemd.drop_in(unit.name, proxy=settings.proxy, limits=_inherited(facts, settings, unit))
     policy = registries_conf.policy(facts.file(registries_conf.POLICY).content)
     return (
@@ -112,21 +121,25 @@ def registries_kept(facts: NodeFacts, registries: tuple[Registry, ...]) -> tuple
 RUNTIMES = {
     "containerd": Runtime(
         name="containerd",
+        title="containerd",
         unit="containerd.service",
         endpoint=containerd.ENDPOINT,
         root="/var/lib/containerd",
+        copies=2,  # ctr keeps the layers, and the snapshotter unpacks them (containerd docs/content-flow.md)
         installed=lambda facts: facts.containerd.version,
-        active=lambda facts: facts.containerd.active,
+        service=lambda facts: facts.containerd.unit,
         assumed=lambda _: (1, 6),  # its configuration is read by every later one too
         write=_write_containerd,
     ),
     "crio": Runtime(
         name="crio",
+        title="CRI-O",
         unit="crio.service",
         endpoint=crio.ENDPOINT,
         root="/var/lib/containers/storage",
+        copies=1,
         installed=lambda facts: facts.crio.version if facts.crio else "",
-        active=lambda facts: bool(facts.crio and facts.crio.unit.active),
+        service=_crio_service,
         assumed=lambda kubelet: max(kubelet, crio.OLDEST),  # CRI-O's minor versions are Kubernetes'
         write=_write_crio,
     ),

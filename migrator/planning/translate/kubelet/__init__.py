@@ -26,7 +26,7 @@ KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"
 """Written by kubeadm: one variable, quoted as Go's %q does (kubeadm 1.20.2, phases/kubelet/flags.go)."""
 INSTANCE_CONFIG = "/var/lib/kubelet/instance-config.yaml"
 """What kubeadm lays over the configuration of this one node (kubernetes/kubernetes#128031)."""
-_DOCKER_UNITS = ("docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket")
+DOCKER_UNITS = ("docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket")
 
 _RUNTIME = "--container-runtime"
 _ENDPOINT = "--container-runtime-endpoint"
@@ -209,7 +209,7 @@ class _Rewrite:
             if flag in told or not self.has_config:
                 yield flag, str(value)
         parent, slash, name = told.get(_CGROUPS, "").rpartition("/")
-        if name in _DOCKER_UNITS:
+        if name in DOCKER_UNITS:
             yield _CGROUPS, f"{parent}{slash}{self.unit}"
         if told.get(versions.PAUSE_FLAG) and self.settings.pause_image:
             yield versions.PAUSE_FLAG, self.settings.pause_image
