@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests lock lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests lock proto probe lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,6 +55,12 @@ $(VENV)/ready: requirements.txt pyproject.toml
 lock: $(VENV)/ready ## Write requirements.txt anew from pyproject.toml: exact versions with hashes, no index named.
 	$(BIN)/python -m piptools compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --extra test --extra lint --extra dev --output-file requirements.txt pyproject.toml
+
+proto: $(VENV)/ready ## Write the messages of CRI anew from migrator/cri/api.proto.
+	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. migrator/cri/api.proto
+
+probe: $(VENV)/ready ## Make the images of the probe anew from migrator/probe/image/src.
+	$(BIN)/python -m lab.probe_image
 
 clean: ## Remove what was built in this checkout; the lab's cache stays.
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

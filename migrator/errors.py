@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -39,6 +40,10 @@ class NotFoundError(ClusterError):
     """The API server knows no such object."""
 
 
+class RefusedError(ClusterError):
+    """The API server understood what was asked and does not allow it: asking again changes nothing."""
+
+
 class PlanRefusedError(MigratorError):
     """A node cannot be planned or may not be migrated as it is; nothing was changed."""
 
@@ -55,3 +60,47 @@ class StalePlanError(MigratorError):
     """The node is not any more what the plan was made from; nothing was changed."""
 
     exit_code = 14
+
+
+class LineError(MigratorError):
+    """The connection to a host was lost, or what was asked there could not be done."""
+
+    exit_code = 13
+
+
+class Fault(StrEnum):
+    """What is the matter when a runtime does not do what it was asked over CRI."""
+
+    ABSENT = "absent"
+    """Nobody can be asked: no socket, nobody who listens on it, no permission, or it is only starting."""
+    DISABLED = "disabled"
+    """Somebody answers, who does not speak CRI, or no version of it that we speak."""
+    HUNG = "hung"
+    """No answer came in time; what was asked may still happen."""
+    LOST = "lost"
+    """The connection ended before the answer came; what was asked may have happened."""
+    REFUSED = "refused"
+    """The runtime answered that it cannot or will not."""
+    MISSING = "missing"
+    """The runtime has no such object."""
+
+
+class CriError(MigratorError):
+    """A container runtime could not be asked over CRI, or refused; the message says why and what to do."""
+
+    exit_code = 13
+
+    def __init__(self, message: str, fault: Fault = Fault.REFUSED) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+    @property
+    def fatal(self) -> bool:
+        """Whether asking further is vain: the runtime is gone, or each question would wait for its whole deadline."""
+        return self.fault in {Fault.ABSENT, Fault.DISABLED, Fault.HUNG, Fault.LOST}
+
+
+class UnprovenError(MigratorError):
+    """A node does not do what a node must; the verdict was printed."""
+
+    exit_code = 16
