@@ -1,8 +1,9 @@
-"""The door to the nodes' operating systems: our playbooks, run by Ansible over SSH."""
+"""The door to the nodes' operating systems: our playbooks, run by Ansible over its connection to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,9 +25,35 @@ class HostResult:
     """When the last answer came, in seconds since the epoch by this machine's clock."""
 
 
+class Line(Protocol):
+    """A connection to one host that stays open: Ansible's own, with its user, keys, jump hosts and escalation.
+
+    Nothing is installed on the host; what runs there is a program that came over the connection and ends with it.
+    """
+
+    def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
+        """Ask the witness on the host; give its answer, within `deadline` seconds.
+
+        Raises `LineError` when the witness could not do what it was asked, the connection ended or time ran out.
+        """
+        ...
+
+    def socket(self, path: str) -> str:
+        """Give a local address ("unix:/…", as gRPC takes it) whose connections end at the Unix socket `path` there."""
+        ...
+
+    def lost(self, path: str) -> str:
+        """Say why the last connection to `path` there could not be made or was cut; "" when neither happened."""
+        ...
+
+
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""
 
     def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
         """Run the playbook of that name; give a result for every host asked for. Never raises for a host's fault."""
+        ...
+
+    def line(self, host: str) -> AbstractContextManager[Line]:
+        """Open a line to a host, closed at the end of the `with` block. Raises `LineError` when there is none."""
         ...

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,50 +15,9 @@ from typing import Any
 import ansible_runner
 
 from migrator import resources
-from migrator.hosts import HostResult
-
-_ADVICE = (
-    ("Module result deserialization failed", "the connection was lost while something was at work on the host"),
-    ("Permission denied (publickey", "SSH refuses the key or the user: check ansible_user and its private key"),
-    (
-        "Missing sudo password",
-        "the user may not use sudo without a password: allow it, or give ansible_become_password",
-    ),
-    ("sudo: a password is required", "the user may not use sudo without a password: allow it on the node"),
-    ("is not in the sudoers", "the user may not use sudo: allow it on the node"),
-    ("Incorrect sudo password", "the sudo password is wrong"),
-    ("Could not resolve hostname", "the name does not resolve: correct ansible_host"),
-    ("Connection timed out", "the host does not answer: is it up, and is ansible_host right?"),
-    ("No route to host", "the host does not answer: is it up, and is ansible_host right?"),
-    ("Connection refused", "nothing listens for SSH there: check ansible_host and ansible_port"),
-    (
-        "Host key verification failed",
-        "the host's SSH key is unknown or has changed: check it, then add it to known_hosts",
-    ),
-)
-"""What Ansible or SSH says, and what a person can do about it."""
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let what is begun on a host end before Ctrl-C or a termination takes effect, as `KeyboardInterrupt`.
-
-    A playbook that went on behind the back of whoever undoes it would be worse than one that is waited for.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda it, _: came.append(it)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
+from migrator.hosts import HostResult, Line, interrupts
+from migrator.hosts.line import opened
+from migrator.hosts.said import explain
 
 
 @dataclass
@@ -76,41 +32,63 @@ class _Collected:
 class AnsibleHosts:
     """Runs playbooks on the hosts of one inventory; up to `forks` hosts at a time."""
 
-    def __init__(self, inventory: Path, *, connect_timeout: int = 20, forks: int = 25) -> None:
+    def __init__(
+        self, inventory: Path, *, connect_timeout: int = 20, forks: int = 25, programs: Path | None = None
+    ) -> None:
+        """Take the inventory; and the folder of the programs that a line starts on its host, if not the role's."""
         self._inventory = inventory.absolute()
         self._timeout = connect_timeout
         self._forks = forks
+        self._programs = programs or resources.folder("roles") / "line" / "files"
 
     def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
         """Run `playbooks/<playbook>.yml` on `hosts` and collect what each task returned."""
+        # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
+        with tempfile.TemporaryDirectory(prefix="migrator-") as folder, interrupts.held():
+            return self._run(Path(folder), playbook, hosts, variables, lambda: False)
+
+    def line(self, host: str) -> AbstractContextManager[Line]:
+        """Open a line to a host."""
+
+        def run(folder: Path, stopped: Callable[[], bool]) -> str:
+            return self._run(folder, "line", [host], {"line_folder": str(folder)}, stopped)[host].problem
+
+        return opened(host, run, self._programs)
+
+    def _run(
+        self,
+        folder: Path,
+        playbook: str,
+        hosts: Sequence[str],
+        variables: Mapping[str, Any],
+        stopped: Callable[[], bool],
+    ) -> Mapping[str, HostResult]:
         collected = {host: _Collected() for host in hosts}
 
         def on_event(event: Mapping[str, Any]) -> bool:
             _note(event, collected)
             return False  # do not keep events on disk: they hold the nodes' files
 
-        # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
-        with tempfile.TemporaryDirectory(prefix="migrator-") as folder:
-            with _interrupts_held():
-                run = ansible_runner.run(
-                    private_data_dir=folder,
-                    # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
-                    project_dir=str(Path.cwd()),
-                    playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
-                    inventory=str(self._inventory),
-                    limit=",".join(hosts),
-                    extravars=dict(variables),
-                    forks=self._forks,
-                    envvars=self._environment(),
-                    event_handler=on_event,
-                    cancel_callback=lambda: False,  # else it would set signal handlers, for good
-                    quiet=True,
-                    rotate_artifacts=0,
-                )
-            said = ""
-            if run.status != "successful":
-                with run.stdout as printed:
-                    said = printed.read()
+        run = ansible_runner.run(
+            private_data_dir=str(folder),
+            # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
+            project_dir=str(Path.cwd()),
+            playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
+            inventory=str(self._inventory),
+            limit=",".join(hosts),
+            extravars=dict(variables),
+            forks=self._forks,
+            envvars=self._environment(),
+            settings={"pexpect_timeout": 1},  # seconds between two looks at `stopped`
+            event_handler=on_event,
+            cancel_callback=stopped,  # without one it would set signal handlers, for good
+            quiet=True,
+            rotate_artifacts=0,
+        )
+        said = ""
+        if run.status != "successful":
+            with run.stdout as printed:
+                said = printed.read()
         return {host: _result(host, entry, said) for host, entry in collected.items()}
 
     def _environment(self) -> dict[str, str]:
@@ -148,21 +126,6 @@ def _text(result: Mapping[str, Any]) -> str:
     parts = [str(result.get(key, "")) for key in ("msg", "module_stderr", "stderr")]
     parts += [str(item.get("msg", "")) for item in result.get("results") or [] if item.get("failed")]
     return "\n".join(part for part in parts if part)
-
-
-def explain(text: str) -> str:
-    """Turn what Ansible says into one sentence with its cause, and what to do where that is known."""
-    for sign, advice in _ADVICE:
-        if sign in text:
-            return f"{advice} ({_shortened(text)})"
-    return _shortened(text) or "Ansible gave no reason"
-
-
-def _shortened(text: str) -> str:
-    one_line = re.sub(r"\s+", " ", text).strip()
-    one_line = re.sub(r"^Task failed: ", "", one_line)
-    one_line = re.sub(r"^Failed to connect to the host via ssh: ", "", one_line)
-    return one_line if len(one_line) <= 400 else one_line[:400] + "…"
 
 
 def _result(host: str, entry: _Collected, said: str) -> HostResult:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from migrator.errors import LineError
 from migrator.hosts import HostResult
+from tests.fakes.line import FakeLine
 
 Answer = HostResult | Callable[[Mapping[str, Any]], HostResult]
 
@@ -13,9 +16,10 @@ Answer = HostResult | Callable[[Mapping[str, Any]], HostResult]
 class FakeHosts:
     """Answers each playbook with what the test prepared, by "playbook" or "playbook state"."""
 
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
-        """Take the answers."""
+    def __init__(self, answers: Mapping[str, Answer], lines: Mapping[str, FakeLine] | None = None) -> None:
+        """Take the answers, and the lines by host; a host without one cannot be reached by a line."""
         self.answers = answers
+        self.lines = lines or {}
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
     def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
@@ -24,6 +28,18 @@ class FakeHosts:
         key = f"{playbook} {variables['switch_state']}" if "switch_state" in variables else playbook
         answer = self.answers[key]
         return {host: answer(variables) if callable(answer) else answer for host in hosts}
+
+    @contextmanager
+    def line(self, host: str) -> Iterator[FakeLine]:
+        """Give the host's line, and count how often it was opened and closed."""
+        if host not in self.lines:
+            raise LineError(f"{host}: the test has no line to it")
+        line = self.lines[host]
+        line.opened += 1
+        try:
+            yield line
+        finally:
+            line.closed += 1
 
     @property
     def names(self) -> list[str]:

@@ -1,0 +1,67 @@
+"""Questions to the witness on a host: a line of JSON each way, one question at a time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from migrator.errors import LineError
+from migrator.hosts.program import Program
+
+
+class Asking:
+    """Asks the witness of one host, which is started with the first question, and anew after it was lost."""
+
+    def __init__(self, host: str, start: Callable[[float], Program]) -> None:
+        """Take what starts the witness, in time."""
+        self._host = host
+        self._start = start
+        self._program: Program | None = None
+        self._number = 0
+        self._one_at_a_time = threading.Lock()
+
+    def ask(self, question: str, words: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - the witness's JSON
+        """Give the answer. Raises `LineError`."""
+        until = time.monotonic() + seconds
+        with self._one_at_a_time:
+            try:
+                answer = self._exchange(question, words, until)
+            except TimeoutError:
+                # Half a question may have been written, and the answer may yet come: neither is worth anything.
+                self.close()
+                raise LineError(
+                    f'{self._host}: no answer to "{question}" within {seconds:g} s: is the host overloaded, '
+                    "or the connection to it cut?"
+                ) from None
+            except BaseException:
+                # Interrupted too: the answer that may yet come must not be taken for that to the next question.
+                self.close()
+                raise
+        if "problem" in answer:
+            raise LineError(f"{self._host}: {answer['problem']}")
+        return answer.get("answer")
+
+    def _exchange(self, question: str, words: Mapping[str, Any], until: float) -> Mapping[str, Any]:
+        if self._program is None:
+            self._program = self._start(until)
+        self._number += 1
+        asked = {"id": self._number, "question": question, "words": dict(words)}
+        self._program.write(json.dumps(asked).encode() + b"\n", until)
+        said = self._program.line(until)
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or answer.get("id") != self._number:
+            start = said[:200].decode("utf-8", "replace")
+            raise LineError(f'{self._host}: what came back for "{question}" is not the witness\'s answer: {start}')
+        return answer
+
+    def close(self) -> None:
+        """End the witness."""
+        program, self._program = self._program, None
+        if program is not None:
+            program.close()

@@ -1,0 +1,149 @@
+"""A line to a host: a playbook that stays, and the programs that are started there through it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from migrator.errors import LineError
+from migrator.hosts import interrupts
+from migrator.hosts.asking import Asking
+from migrator.hosts.program import Program, start
+from migrator.hosts.relayed import Relayed
+
+_LONGEST = 60
+"""Bytes of a temporary folder's name that leave room below the 104 to 108 that a Unix socket's path may have."""
+
+_OPENING = 180
+"""Seconds in which Ansible must have connected; its own limits are shorter, unless the host hangs."""
+
+_CLOSING = 20
+"""Seconds after which a playbook that does not end is killed."""
+
+Run = Callable[[Path, Callable[[], bool]], str]
+"""Runs the playbook of the line with this folder until it ends or is told to; gives what went wrong."""
+
+
+class OpenLine:
+    """A line that is open: see `migrator.hosts.Line`."""
+
+    def __init__(self, host: str, folder: Path, programs: Path) -> None:
+        """Take the folder that the playbook listens in, and that of the programs for the host."""
+        self._host = host
+        self._folder = folder
+        self._relay = (programs / "relay.py").read_bytes()
+        witness = witness_source(programs)
+        self._asking = Asking(host, lambda until: start(host, folder / "programs", witness, (), until))
+        self._relayed: dict[str, Relayed] = {}
+        self._making = Lock()
+
+    def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
+        """Ask the witness on the host."""
+        return self._asking.ask(question, words, deadline)
+
+    def socket(self, path: str) -> str:
+        """Give a local address whose connections end at `path` there."""
+        with self._making:
+            if path not in self._relayed:
+                address = self._folder / str(len(self._relayed))
+                self._relayed[path] = Relayed(self._host, path, address, self._start_relay)
+            return self._relayed[path].address
+
+    def lost(self, path: str) -> str:
+        """Say why the last connection to `path` could not be made or was cut."""
+        relayed = self._relayed.get(path)
+        return relayed.lost if relayed else ""
+
+    def close(self) -> None:
+        """End every program."""
+        self._asking.close()
+        for relayed in self._relayed.values():
+            relayed.close()
+
+    def _start_relay(self, path: str, until: float) -> Program:
+        return start(self._host, self._folder / "programs", self._relay, (path,), until)
+
+
+def witness_source(folder: Path) -> bytes:
+    """Join the parts of the witness: `witness_*.py` in the order of their names, `witness.py` last."""
+    parts = [*sorted(folder.glob("witness_*.py")), folder / "witness.py"]
+    return b"\n".join(part.read_bytes() for part in parts)
+
+
+@contextlib.contextmanager
+def opened(host: str, run: Run, programs: Path) -> Iterator[OpenLine]:
+    """Open a line, and close it in all cases. Raises `LineError` when the host cannot be reached."""
+    parent = None if len(tempfile.gettempdir().encode()) <= _LONGEST else "/tmp"  # noqa: S108 - the folder is ours alone
+    with (
+        # Ansible removes it where we were killed, perhaps at this moment.
+        tempfile.TemporaryDirectory(prefix="migrator-", dir=parent, ignore_cleanup_errors=True) as name,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
+        folder = Path(name)
+        listener.bind(str(folder / "control"))
+        listener.listen(1)
+        stop = Event()
+        with ThreadPoolExecutor(1, "line") as background:
+            playing = background.submit(run, folder, stop.is_set)
+            control = None
+            line = None
+            try:
+                control = _connected(host, listener, playing)
+                line = OpenLine(host, folder, programs)
+                yield line
+            finally:
+                with interrupts.held():
+                    _close(line, control, playing, stop)
+
+
+def _connected(host: str, listener: socket.socket, playing: Future[str]) -> socket.socket:
+    """Wait until Ansible has reached the host; give the control connection."""
+    until = time.monotonic() + _OPENING
+    with contextlib.ExitStack() as undo:
+        waiting = listener
+        while time.monotonic() < until:
+            if playing.done():
+                break
+            waiting.settimeout(0.2)
+            try:
+                if waiting is listener:
+                    waiting, _ = listener.accept()
+                    undo.enter_context(waiting)
+                elif waiting.recv(16):
+                    undo.pop_all()
+                    return waiting
+                else:  # Ansible closed it: the playbook ends, and tells why
+                    break
+            except TimeoutError:
+                continue
+        else:
+            raise LineError(f"{host}: Ansible did not reach it within {_OPENING} s: it accepts connections, and hangs")
+    raise LineError(f"{host}: {_problem(playing) or 'Ansible ended before it reached the host'}")
+
+
+def _problem(playing: Future[str]) -> str:
+    """Wait for the playbook's end; say what went wrong, "" when nothing did or it does not end."""
+    with contextlib.suppress(NotYet):
+        return playing.result(_CLOSING)
+    return ""
+
+
+def _close(line: OpenLine | None, control: socket.socket | None, playing: Future[str], stop: Event) -> None:
+    if line is not None:
+        line.close()
+    if control is None:
+        # Nobody is there yet who could be told to end.
+        stop.set()
+        return
+    with contextlib.suppress(OSError), control:  # Ansible is gone
+        control.sendall(b"end\n")
+    _problem(playing)
+    stop.set()
