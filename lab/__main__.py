@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("tag", nargs="?", default=cluster.BASE)
     spare_guest = add("spare", _spare, "start or end a guest with Docker that belongs to no cluster")
     spare_guest.add_argument("what", choices=["up", "down"])
+    spare_guest.add_argument("--cgroup", choices=spare.CGROUPS, default="v2", help="version of cgroups (default v2)")
     logs = add("logs", _logs, "show the end of a log: a guest's console or a component's")
     logs.add_argument("name", nargs="?")
     logs.add_argument("-n", dest="lines", type=int, default=50, help="how many lines (default 50)")
@@ -62,7 +63,10 @@ def _check(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _spare(settings: Settings, ours: argparse.Namespace) -> None:
-    (spare.up if ours.what == "up" else spare.down)(settings)
+    if ours.what == "up":
+        spare.up(settings, ours.cgroup)
+    else:
+        spare.down(settings)
 
 
 def _ssh(settings: Settings, ours: argparse.Namespace) -> None:

@@ -46,8 +46,8 @@ def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "") 
         shell.run(["qemu-img", "create", "-q", "-f", "qcow2", second, data])
 
 
-def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None = None) -> None:
-    """Start the guest, from a snapshot of its running state when one is named."""
+def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None = None, cgroup: str = "v2") -> None:
+    """Start the guest, from a snapshot of its running state when one is named, with this version of cgroups."""
     settings.sockets.mkdir(parents=True, exist_ok=True)
     command = [
         PROGRAM, *acceleration.options(settings, image),
@@ -55,7 +55,7 @@ def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None =
         "-uuid", str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{node.name}.{settings.name}")),
         "-m", str(settings.memory_mib), "-smp", str(settings.cpus),
         "-kernel", image / "vmlinuz", "-initrd", image / "initrd.img",
-        "-append", _kernel_arguments(node),
+        "-append", _kernel_arguments(node, cgroup),
         *_drives(settings, node),
         "-netdev", f"tap,id=net0,ifname={node.tap},script=no,downscript=no",
         "-device", f"virtio-net-pci,netdev=net0,mac={node.mac}",
@@ -85,8 +85,9 @@ def _drives(settings: Settings, node: Node) -> list[str]:
     ]
 
 
-def _kernel_arguments(node: Node) -> str:
-    return (
+def _kernel_arguments(node: Node, cgroup: str) -> str:
+    first = "systemd.unified_cgroup_hierarchy=0 " if cgroup == "v1" else ""
+    return first + (
         "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=5 apparmor=1 security=apparmor "
         f"ip={node.address}::{GATEWAY}:255.255.255.0:{node.name}:eth0:none systemd.hostname={node.name}"
     )

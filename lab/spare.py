@@ -5,27 +5,30 @@ from __future__ import annotations
 from lab import cluster, guest_image, guests, qemu, waiting
 from lab.settings import SPARE, Settings
 
-_BOOTED = "booted"
+CGROUPS = ("v2", "v1")
 
 
-def up(settings: Settings) -> None:
-    """Start it freshly booted, Docker running. The lab must be up."""
+def up(settings: Settings, cgroup: str = "v2") -> None:
+    """Start it freshly booted with this version of cgroups, Docker running. The lab must be up."""
     cluster.require_up(settings)
     if qemu.running(settings, SPARE):
         down(settings)
     image = guest_image.guest_image(settings)
-    key = settings.state / "snapshots" / f"spare-{cluster.key(settings, image)}"
-    if key.exists():
-        qemu.start(settings, SPARE, image, snapshot=_BOOTED)
+    key = cluster.key(settings, image)
+    marks = {name: settings.state / "snapshots" / f"spare-{name}-{key}" for name in CGROUPS}
+    snapshot = f"booted-{cgroup}"
+    if marks[cgroup].exists():
+        qemu.start(settings, SPARE, image, snapshot=snapshot)
     else:
-        qemu.create_disk(settings, SPARE, image)
-        qemu.start(settings, SPARE, image)
+        if not any(mark.exists() for mark in marks.values()):
+            qemu.create_disk(settings, SPARE, image)
+        qemu.start(settings, SPARE, image, cgroup=cgroup)
     guests.await_boot(settings, SPARE)
     guests.set_clock(settings, SPARE)
     guests.script(settings, SPARE, "until docker version >/dev/null 2>&1; do sleep 1; done\n")
-    if not key.exists():
-        qemu.save(settings, SPARE, _BOOTED)
-        key.touch()
+    if not marks[cgroup].exists():
+        qemu.save(settings, SPARE, snapshot)
+        marks[cgroup].touch()
 
 
 def down(settings: Settings) -> None:

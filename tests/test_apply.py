@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 
 from migrator.engine.apply import apply
-from migrator.engine.run import Event, Run
+from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
 from migrator.errors import MigratorError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.objects import CRI_SOCKET
+from migrator.model.proof import Evidence, Via
 from migrator.model.target import Target
 from migrator.planning import plan
+from tests.fakes import proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
+from tests.fakes.line import FakeLine
 from tests.fakes.values import node, pod, situation
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
@@ -41,19 +44,35 @@ class World:
                 "switch new": self.switch,
                 "switch old": self.switch_back,
                 "retire": HostResult(host="worker-1"),
-            }
+            },
+            {"worker-1": FakeLine()},
         )
+        self.sessions: list[str] = []
+        self.rehearsed = proof.good("containerd", "v2", "systemd", Via.CRI)
+        self.proved = {name: proof.good(name, "v2", "systemd", Via.KUBELET) for name in ("docker", "containerd")}
         self.events: list[Event] = []
         self.run = Run(
             id="t1",
             plan=plan.make(now, STEPS),
-            target=Target(),
+            target=now.target,
             hosts=self.hosts,
             cluster=self.cluster,
             clock=FakeClock(),
             allow=frozenset(),
             tell=self.events.append,
+            sessions=Sessions(rehearsal=self.rehearse, live=self.prove),
         )
+
+    def rehearse(self, *_: object) -> Evidence:
+        """Give what a rehearsal saw."""
+        self.sessions.append("rehearsal")
+        return self.rehearsed
+
+    def prove(self, *_: object) -> Evidence:
+        """Give what probe pods saw on the runtime that the node has."""
+        runtime = str(self.node.runtime).partition(":")[0]
+        self.sessions.append(runtime)
+        return self.proved[runtime]
 
     def switch(self, _: Mapping[str, Any]) -> HostResult:
         """Succeed: the kubelet reports containerd."""
@@ -251,3 +270,65 @@ def test_docker_that_will_not_retire_does_not_undo_a_migration() -> None:
         apply(world.run)
 
     assert world.hosts.names == ["stage", "switch new", "retire"]
+
+
+def test_what_proves_stands_on_both_sides_of_the_switch() -> None:
+    """A baseline on Docker and a rehearsal before the cordon, pods on containerd before the uncordon."""
+    world = World()
+
+    apply(world.run)
+
+    assert world.sessions == ["docker", "rehearsal", "containerd"]
+    order = [event.step for event in world.events if event.kind == "changed"]
+    assert order.index("rehearse") < order.index("cordon") < order.index("verify") < order.index("uncordon")
+    assert set(world.run.seen) == {"baseline", "rehearsed", "proved"}
+
+
+def test_a_rehearsal_that_fails_leaves_the_node_alone() -> None:
+    """The node is never cordoned, and the message names the check, what was expected and what was found."""
+    world = World()
+    world.rehearsed = proof.acting(world.rehearsed, "memory-over", exit_code=0, answer={"touched": 1})
+
+    with pytest.raises(StepFailedError, match=r"step 'rehearse' failed.*\n.*memory-enforced: expected .*, found"):
+        apply(world.run)
+
+    assert world.changes == []
+    assert world.hosts.names == ["stage"]
+
+
+def test_containers_that_are_not_what_they_must_be_send_the_node_back() -> None:
+    """A check that fails on the new runtime, and did not on the old one, undoes the switch."""
+    world = World()
+    good = world.proved["containerd"]
+    world.proved["containerd"] = proof.acting(good, "memory-over", exit_code=0, answer={"touched": 1})
+
+    with pytest.raises(StepFailedError, match=r"step 'verify' failed: containers are not what they must be"):
+        apply(world.run)
+
+    assert world.hosts.names == ["stage", "switch new", "switch old"]
+    assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
+
+
+def test_what_was_wrong_before_is_no_reason_to_go_back() -> None:
+    """A check that failed on Docker already is told, and does not undo the switch."""
+    world = World()
+    world.proved = {
+        name: proof.acting(evidence, "memory-over", exit_code=0, answer={"touched": 1})
+        for name, evidence in world.proved.items()
+    }
+
+    apply(world.run)
+
+    told = {event.step: event.message for event in world.events if event.kind == "changed"}
+    assert "not right before the migration: memory-enforced" in told["baseline"]
+    assert world.node.runtime == "containerd://1.6.20"
+
+
+@pytest.mark.parametrize(("asked", "sessions"), [("full", 3), ("after", 1), ("none", 0)])
+def test_how_much_is_proved_is_the_users_choice(asked: str, sessions: int) -> None:
+    """All of it, only what comes after the switch, or nothing but a Ready node; the plan says so."""
+    world = World(target=Target(proof=asked))
+
+    apply(world.run)
+
+    assert len(world.sessions) == sessions

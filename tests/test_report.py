@@ -524,6 +524,7 @@ def test_a_terminal_has_colours(start: str, style: str) -> None:
 SCHEMA_FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "plan.schema.json": schema.plan_schema,
     "facts.schema.json": schema.facts_schema,
+    "verdict.schema.json": schema.verdict_schema,
 }
 
 

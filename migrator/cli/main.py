@@ -9,7 +9,7 @@ import sys
 import typer
 
 from migrator import __version__
-from migrator.cli import apply, inspect, plan, translate
+from migrator.cli import apply, inspect, plan, translate, verify
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("inspect")(inspect.command)
 app.command("plan")(plan.command)
 app.command("apply")(apply.command)
+app.command("verify")(verify.command)
 app.command("translate")(translate.command)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from migrator.model.objects import Budget, ClusterFacts, Node, Pod
+from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
 
 
 class Eviction(Enum):
@@ -18,7 +20,11 @@ class Eviction(Enum):
 
 
 class Cluster(Protocol):
-    """The cluster's API. Every method raises `ClusterError` when the API server does not answer or refuses."""
+    """The cluster's API.
+
+    Every method raises `ClusterError` when the API server does not answer, and `RefusedError`, which is one, when it
+    does not allow what is asked; the message of that says what is needed.
+    """
 
     def facts(self) -> ClusterFacts:
         """Read everything that plans need."""
@@ -46,4 +52,44 @@ class Cluster(Protocol):
 
     def evict(self, pod: Pod) -> Eviction:
         """Ask for the eviction of exactly this pod (by its uid)."""
+        ...
+
+    def create_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Namespace:
+        """Make a namespace; one of that name that exists already is given as it is."""
+        ...
+
+    def delete_namespace(self, name: str) -> None:
+        """Ask for the end of a namespace and of everything in it. One that does not exist is no error."""
+        ...
+
+    def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:
+        """List the namespaces that have all these labels."""
+        ...
+
+    def create_pod(self, manifest: Mapping[str, Any]) -> bool:
+        """Make a pod; False while its namespace is too new for pods: ask again. One that exists counts as made."""
+        ...
+
+    def delete_pod(self, namespace: str, name: str, grace: int) -> None:
+        """Ask for the end of a pod, `grace` seconds after its containers were told. None there is no error."""
+        ...
+
+    def probe_pod(self, namespace: str, name: str) -> ProbePod:
+        """Look how a pod of ours fares; raises `NotFoundError`."""
+        ...
+
+    def events(self, namespace: str, name: str) -> tuple[PodEvent, ...]:
+        """List what was noted about a pod, the oldest first."""
+        ...
+
+    def log(self, namespace: str, name: str, container: str) -> str:
+        """Give what a container wrote, the first megabyte of it: through API server and kubelet."""
+        ...
+
+    def kubernetes_service(self) -> tuple[str, int] | None:
+        """Give address and port of the service default/kubernetes; None when there is none."""
+        ...
+
+    def kubernetes_endpoints(self) -> tuple[tuple[str, int], ...]:
+        """Give addresses and ports of the API servers behind that service."""
         ...

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from migrator.engine import draining, waiting
+from migrator.engine import draining, proof, waiting
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
@@ -92,14 +92,18 @@ def switch_back(run: Run) -> str:
 
 
 def verify(run: Run) -> str:
-    """Wait until the node is Ready on the new runtime and what stays on it runs there."""
+    """Wait until the node is Ready on the new runtime with what stays on it, then prove it by pods of our own."""
     waiting.until(
         run,
         lambda: _lacking(run, run.target.scheme),
         f"{run.plan.node} to be Ready on {run.target.scheme}",
         seconds=run.target.ready_timeout,
     )
-    return f"Ready on {run.cluster.node(run.plan.node).runtime}; {len(run.plan.staying)} pods that stay run on it"
+    ready = f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
+    if run.target.proof == "none":
+        return ready
+    run.progress("verify", ready)
+    return f"{ready}; {proof.prove(run)}"
 
 
 def annotate(run: Run) -> str:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import partial
 
 from migrator.cluster import Cluster
 from migrator.hosts import Hosts
+from migrator.model.clock import Clock
 from migrator.model.plan import NodePlan
+from migrator.model.proof import Circumstances, Evidence
 from migrator.model.target import Target
-
-
-class Clock(Protocol):
-    """Time, so that tests need not wait."""
-
-    def now(self) -> float:
-        """Seconds on a clock that never goes back."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
+from migrator.proving import live, rehearsal
+from migrator.proving.interview import Around
+from migrator.proving.session import Bench
 
 
 @dataclass(frozen=True)
@@ -34,6 +27,18 @@ class Event:
     """"start", "progress", "changed", "skipped", "failed", "undone"."""
     message: str = ""
     seconds: float = 0.0
+
+
+_in_window = partial(live.prove, logs=False)
+"""Without waiting for logs: the kubelet takes up to a minute to collect them, in which the node could serve."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
+
+    rehearsal: Callable[[Bench, NodePlan, Circumstances, Around], Evidence] = rehearsal.rehearse
+    live: Callable[[Bench, Cluster, Circumstances], Evidence] = _in_window
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class Run:
     clock: Clock
     allow: frozenset[str]
     tell: Callable[[Event], None]
+    sessions: Sessions = Sessions()
+    seen: dict[str, Evidence] = field(default_factory=dict)
+    """What probes saw, by the name of the proof, for those that come later and for whoever keeps it."""
 
     def progress(self, step: str, message: str) -> None:
         """Say what a step is doing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrator.engine import actions
+from migrator.engine import actions, proof
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
 from migrator.planning import needs
@@ -28,6 +28,8 @@ class Step:
 
 STEPS: tuple[Step, ...] = (
     Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, actions.stage),
+    Step("baseline", "Look at containers on the old runtime", Phase.STAGE, needs.baseline, proof.baseline),
+    Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),
     Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
     Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from migrator.model.facts import FileFact
 from migrator.model.fate import KeyFate
+from migrator.model.proof import Circumstances
 from migrator.model.value import Value
 
 SCHEMA = 2
@@ -101,6 +102,8 @@ class NodePlan(Value):
     """Pods that a drain leaves (DaemonSets', static ones), which must run again on the new runtime."""
     socket_annotation: str | None = None
     """The present value of the Node's cri-socket annotation."""
+    circumstances: Circumstances | None = None
+    """What is right for containers of this node now; None where the kubelet's configuration could not be read."""
     cordoned_before: bool = False
     """Whether somebody else had cordoned it, so that it stays cordoned."""
 

@@ -32,6 +32,9 @@ class Target(Value):
     """Seconds that the drain may take in all."""
     ready_timeout: int = Field(default=300, ge=1, le=86400)
     """Seconds after the switch until the node and what stayed on it must be ready."""
+    proof: Literal["full", "after", "none"] = "full"
+    """How a migration is proved: by a baseline, a rehearsal and probe pods after the switch; by those pods alone, where
+    a node just like this one was rehearsed; or only by the node getting Ready."""
     clock_skew: float = Field(default=30, gt=0, le=86400)
     """Seconds that a host's clock may differ from that of this machine."""
     connect_timeout: int = Field(default=20, ge=1, le=600)

@@ -13,6 +13,10 @@ def _done(now: Situation) -> Decision | None:
     return (False, f"the node already runs {now.node.runtime}") if now.migrated else None
 
 
+def _unwanted(now: Situation) -> Decision | None:
+    return None if now.target.proof == "full" else (False, f"migrator_proof is {now.target.proof!r}")
+
+
 def stage(now: Situation, plan: NodePlan) -> Decision:
     """Install, validate and carry over while the node still serves."""
     if done := _done(now):
@@ -21,6 +25,20 @@ def stage(now: Situation, plan: NodePlan) -> Decision:
     version = runtime.installed(now.facts)
     package = f"{runtime.name} {version} is installed" if version else f"installs {runtime.name}"
     return True, f"{package}; has it read the new configuration; carries {len(plan.images)} images over"
+
+
+def baseline(now: Situation, _: NodePlan) -> Decision:
+    """See containers on the old runtime, to compare with those on the new one."""
+    if done := _done(now) or _unwanted(now):
+        return done
+    return True, f"three pods of our own on {now.node.runtime}, to compare with afterwards; they go again"
+
+
+def rehearse(now: Situation, plan: NodePlan) -> Decision:
+    """Prove the configuration before the node is taken out of service."""
+    if done := _done(now) or _unwanted(now):
+        return done
+    return True, f"a private instance of {plan.target} with this configuration runs our probe, and goes again"
 
 
 def cordon(now: Situation, _: NodePlan) -> Decision:
@@ -57,7 +75,8 @@ def verify(now: Situation, plan: NodePlan) -> Decision:
     """See the node and what stays on it ready again."""
     if done := _done(now):
         return done
-    return True, f"Ready on {now.target.runtime}, and {len(plan.staying)} pods that stay run again"
+    own = "" if now.target.proof == "none" else ", and pods of our own prove it"
+    return True, f"Ready on {now.target.runtime}, and {len(plan.staying)} pods that stay run again{own}"
 
 
 def annotate(now: Situation, plan: NodePlan) -> Decision:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
-from migrator.planning import checks, drafting
+from migrator.model.proof import Circumstances
+from migrator.planning import checks, circumstances, drafting
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
 from migrator.planning.translate.runtimes import RUNTIMES
@@ -29,6 +30,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         starts=not runtime.service(situation.facts).active,
         staying=tuple(sorted(pod.full_name for pod in situation.alive if pod.stays)),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
+        circumstances=_circumstances(situation),
         cordoned_before=situation.node.unschedulable,
         findings=checks.findings(situation, draft),
         fates=draft.fates,
@@ -37,6 +39,13 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         root=draft.settings.root if draft.settings else "",
     )
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
+
+
+def _circumstances(situation: Situation) -> Circumstances | None:
+    try:
+        return circumstances.circumstances(situation.facts, situation.node.name, situation.node.runtime)
+    except ValueError:
+        return None  # the checks say which file cannot be read, and block
 
 
 def _decide(step: Planned, situation: Situation, plan: NodePlan) -> PlannedStep:

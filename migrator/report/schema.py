@@ -1,4 +1,4 @@
-"""The JSON schemas of the documents that other programs may read: `migrator plan -o json`, and a node's facts."""
+"""The JSON schemas of the documents that other programs may read: plans, verdicts, and a node's facts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any, Literal
 
-from migrator.model import facts, fate, plan
+from migrator.model import facts, fate, plan, proof, verification
 from migrator.model.value import Value
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +22,11 @@ def plan_schema() -> dict[str, Any]:
 def facts_schema() -> dict[str, Any]:
     """Give the schema of a `NodeFacts` as we read it."""
     return _schema(facts.NodeFacts, f"Facts of a node, version {facts.SCHEMA}", "validation")
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Give the schema of a `Verification` as we write it: what `migrator verify -o json` prints."""
+    return _schema(verification.Verification, f"Verdicts of nodes, version {verification.SCHEMA}", "serialization")
 
 
 def _schema(model: type[Value], title: str, mode: Literal["serialization", "validation"]) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def _documented() -> dict[str, dict[str, str]]:
     """
     return {
         entry.name: _fields(entry)
-        for module in (facts, fate, plan)
+        for module in (facts, fate, plan, proof, verification)
         for entry in _body(module)
         if isinstance(entry, ast.ClassDef)
     }

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 _STYLES = (
     (re.compile(r"\S"), "bold"),
-    (re.compile(r"  ✗ "), "red"),
-    (re.compile(r"  ! "), "yellow"),
-    (re.compile(r"  \+ "), "green"),
-    (re.compile(r"  - "), "dim"),
+    (re.compile(r"  (  )?✗ "), "red"),
+    (re.compile(r"  ! |  (  )?\? "), "yellow"),
+    (re.compile(r"  \+ |  (  )?✓ "), "green"),
+    (re.compile(r"  [-~] "), "dim"),
     (re.compile(r"    \S.*  (lost|unknown)  "), "yellow"),
 )
 """How a line begins outside of diffs, and its style."""
@@ -21,7 +21,10 @@ _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def styled(text: str) -> Text:
-    """Give what `text.plan` gave, in colours, unchanged otherwise. Print it with `soft_wrap`, which keeps its lines."""
+    """Give what `text.plan` or `verdict.text` gave, in colours, unchanged otherwise.
+
+    Print it with `soft_wrap`, which keeps its lines.
+    """
     from rich.text import Text  # noqa: PLC0415 - start-up time that only terminals need
 
     result = Text()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from migrator.cluster import Eviction
-from migrator.errors import ClusterError, NotFoundError
+from migrator.errors import ClusterError, NotFoundError, RefusedError
 from migrator.model.objects import Budget, ClusterFacts, Node, Pod
+from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
+
+CREATED = 1_767_225_600.0
+"""When everything that is made here was made."""
 
 
 class FakeCluster:
@@ -24,6 +30,24 @@ class FakeCluster:
         """Full names of pods whose eviction a budget forbids now."""
         self.stuck: set[str] = set()
         """Full names of pods that accept their eviction and never end."""
+        self.spaces: dict[str, Namespace] = {}
+        self.manifests: dict[str, Mapping[str, Any]] = {}
+        """Pods that were made, by name."""
+        self.probes: dict[str, ProbePod] = {}
+        """The same as they are now."""
+        self.noted: dict[str, tuple[PodEvent, ...]] = {}
+        """Events, by the pod's name."""
+        self.too_new = 0
+        """Requests for pods that come before the namespace is ready for them."""
+        self.refused = ""
+        """Why no pod may be made."""
+        self.polls = 1
+        """Looks at a pod until it runs, and until one that was deleted is gone."""
+        self.fates: dict[str, Callable[[ProbePod], ProbePod]] = {}
+        """What becomes of a pod instead of running, by its name."""
+        self.undeletable = ""
+        """Why namespaces stay although they were deleted."""
+        self._looks: dict[str, int] = {}
 
     def _call(self, what: str) -> None:
         self.calls.append(what)
@@ -80,3 +104,94 @@ class FakeCluster:
     def change(self, node: str, **update: object) -> None:
         """Give a node other properties."""
         self.by_name[node] = self.by_name[node].model_copy(update=update)
+
+    def create_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Namespace:
+        """Make it."""
+        self._call(f"create namespace {name}")
+        made = Namespace(name=name, labels=labels, annotations=annotations, created=CREATED)
+        return self.spaces.setdefault(name, made)
+
+    def delete_namespace(self, name: str) -> None:
+        """Remove it at once, unless the test says otherwise."""
+        self._call(f"delete namespace {name}")
+        if name in self.spaces and self.undeletable:
+            held = {"terminating": True, "held_by": (self.undeletable,)}
+            self.spaces[name] = self.spaces[name].model_copy(update=held)
+        else:
+            self.spaces.pop(name, None)
+
+    def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:
+        """List by labels."""
+        self._call("namespaces")
+        return tuple(space for space in self.spaces.values() if labels.items() <= space.labels.items())
+
+    def create_pod(self, manifest: Mapping[str, Any]) -> bool:
+        """Make it, as the test says."""
+        name = manifest["metadata"]["name"]
+        self._call(f"create pod {name}")
+        if self.refused:
+            raise RefusedError(self.refused)
+        if self.too_new:
+            self.too_new -= 1
+            return False
+        self.manifests[name] = manifest
+        self.probes[name] = ProbePod(
+            namespace=manifest["metadata"]["namespace"], name=name, uid=f"uid-{name}", phase="Pending",
+            node=manifest["spec"]["nodeName"], created=CREATED,
+        )  # fmt: skip
+        return True
+
+    def delete_pod(self, namespace: str, name: str, grace: int) -> None:
+        """Ask for its end."""
+        self._call(f"delete pod {namespace}/{name} {grace}")
+        if name in self.probes:
+            self.change_probe(name, terminating=True)
+            self._looks[name] = 0
+
+    def probe_pod(self, namespace: str, name: str) -> ProbePod:
+        """Look at it; it goes on by itself."""
+        self._call(f"look at {name}")
+        self._looks[name] = self._looks.get(name, 0) + 1
+        over = self._looks[name] > self.polls
+        if over and self.probes.get(name) and self.probes[name].terminating and f"{namespace}/{name}" not in self.stuck:
+            del self.probes[name]
+        if name not in self.probes:
+            raise NotFoundError(f"no pod {namespace}/{name}")
+        if over and not self.probes[name].terminating:
+            self.probes[name] = self.fates.get(name, self.run)(self.probes[name])
+        return self.probes[name]
+
+    def run(self, pod: ProbePod) -> ProbePod:
+        """Give the pod with all of its containers running."""
+        names = [entry["name"] for entry in self.manifests[pod.name]["spec"]["containers"]]
+        statuses = tuple(
+            ContainerStatus(name=name, id=f"id-{name}", state="running", started_at=CREATED + 2) for name in names
+        )
+        update = {"phase": "Running", "address": "10.0.0.7", "started": CREATED + 1, "statuses": statuses}
+        return pod.model_copy(update=update)
+
+    def change_probe(self, name: str, **update: object) -> None:
+        """Give a pod of ours other properties."""
+        self.probes[name] = self.probes[name].model_copy(update=update)
+
+    def events(self, _namespace: str, name: str) -> tuple[PodEvent, ...]:
+        """Give what the test noted."""
+        self._call(f"events of {name}")
+        return self.noted.get(name, ())
+
+    def log(self, _namespace: str, name: str, container: str) -> str:
+        """Give the lines that its probe was asked to write."""
+        self._call(f"log of {name}/{container}")
+        words = next(
+            entry["args"] for entry in self.manifests[name]["spec"]["containers"] if entry["name"] == container
+        )
+        lines = int(words[words.index("--lines") + 1]) if "--lines" in words else 0
+        return "".join(f"migrator-probe line {number:06}\n" for number in range(1, lines + 1))
+
+    def kubernetes_service(self) -> tuple[str, int] | None:
+        """Give a service."""
+        return ("10.96.0.1", 443)
+
+    def kubernetes_endpoints(self) -> tuple[tuple[str, int], ...]:
+        """Give what is behind it."""
+        return (("10.77.0.1", 6443),)

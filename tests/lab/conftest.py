@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import cluster, controlplane, guests, network, waiting, workloads
+from lab import cluster, controlplane, guests, network, qemu, waiting, workloads
 from lab.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,12 +32,14 @@ class Lab:
     def __init__(self, settings: Settings) -> None:
         """Use the running lab."""
         self.settings = settings
+        self._fresh = False
         self.inventory = cluster.inventory(settings)
 
     def migrator(
         self, *words: str | Path, python: str = sys.executable, cwd: Path = ROOT
     ) -> subprocess.CompletedProcess[str]:
         """Run the command as an operator would, where the guests can be reached."""
+        self._fresh = self._fresh and "apply" not in words
         environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
         return subprocess.run(
             network.inside(self.settings, [python, "-m", "migrator", *words]),
@@ -82,6 +85,22 @@ class Lab:
     def restore(self) -> None:
         """Put the base state back."""
         cluster.restore(self.settings)
+        self._fresh = True
+
+    def fresh(self) -> None:
+        """Put the base state back, unless that was done last and nothing was migrated since."""
+        if not self._fresh:
+            self.restore()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have the cluster's guests stand still meanwhile, and the processors to oneself; the base state afterwards."""
+        for node in self.settings.nodes:
+            qemu.monitor(self.settings, node, "stop")
+        try:
+            yield
+        finally:
+            self.restore()
 
     def on_docker(self) -> None:
         """Return with every node Ready on Docker and taking pods; put the base state back only where it is not so."""

@@ -34,7 +34,8 @@ def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fres
     )
     files = fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum")
     inventory = tmp_path / "inventory.yml"
-    inventory.write_text(fresh_lab.inventory.read_text().replace("  vars:", "  vars:\n    migrator_ready_timeout: 60"))
+    settings = "  vars:\n    migrator_ready_timeout: 60\n    migrator_proof: none"
+    inventory.write_text(fresh_lab.inventory.read_text().replace("  vars:", settings))
 
     done = fresh_lab.migrator("apply", "--node", NODE, "--yes", inventory)
 

@@ -24,9 +24,10 @@ def test_the_containerd_scenario(lab: Lab) -> None:
         "ANSIBLE_SSH_COMMON_ARGS": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
     }
 
-    done = subprocess.run(
-        network.inside(lab.settings, [tools / "molecule", "test", "-s", "containerd"]),
-        cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-    )  # fmt: skip
+    with lab.paused():
+        done = subprocess.run(
+            network.inside(lab.settings, [tools / "molecule", "test", "-s", "containerd"]),
+            cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        )  # fmt: skip
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]

@@ -56,10 +56,19 @@ def cgroup_driver(facts: NodeFacts) -> str:
 
     Raises `ValueError` when the configuration file is not YAML.
     """
+    return option(facts, "--cgroup-driver", "cgroupDriver") or versions.DEFAULT_CGROUP_DRIVER
+
+
+def option(facts: NodeFacts, flag: str, key: str) -> str:
+    """Give what the kubelet was told by a flag, else by a key of its configuration; "" for neither.
+
+    Raises `ValueError` when the configuration file is not YAML.
+    """
     found = _observed(facts)
     path = found.get("--config") or facts.kubelet.config
     config = kubelet_config.read(facts.file(path).content, path=path)
-    return found.get("--cgroup-driver") or str(config.get("cgroupDriver") or versions.DEFAULT_CGROUP_DRIVER)
+    told = config.get(key)
+    return found.get(flag) or ("" if told is None else str(told).lower() if isinstance(told, bool) else str(told))
 
 
 def pause_image(facts: NodeFacts) -> str:

@@ -1,0 +1,111 @@
+"""Requests to one API server by path, and what its refusals mean. The only module that imports the official client.
+
+Answers are read as plain JSON: the client's own models are those of its release and refuse objects of API servers
+that are much older.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import urllib3
+from kubernetes.client import ApiClient
+
+from migrator.errors import ClusterError, NotFoundError, RefusedError
+
+Answer = dict[str, Any]
+_SECONDS = 30
+_PAGE = 500
+_REFUSALS = frozenset({400, 403, 422})
+
+
+class Api:
+    """One API server, as one user. Every method raises `ClusterError`."""
+
+    def __init__(self, client: ApiClient, *, name: str) -> None:
+        self._client = client
+        self.name = name
+        # One try each: the callers that wait ask again, and the others should say soon that nobody answers.
+        client.configuration.retries = urllib3.Retry(total=1, backoff_factor=0.2)
+
+    def get(self, path: str, **query: str) -> Answer:
+        """Read an object. Raises `NotFoundError` when there is none."""
+        status, answer = self.send("GET", path, query=query)
+        self.check(status, answer, f"read {path}")
+        return answer
+
+    def text(self, path: str, **query: str) -> str:
+        """Read what is no JSON."""
+        status, data = self._exchange("GET", path, query, None)
+        if status >= 400:
+            self.check(status, _parsed(data), f"read {path}")
+        return data.decode(errors="replace")
+
+    def list(self, path: str, **query: str) -> Iterator[Answer]:
+        """Give the items of a list, page by page: the API server of a large cluster is spared one huge answer."""
+        more = {"limit": str(_PAGE)}
+        while more:
+            answer = self.get(path, **query, **more)
+            yield from answer["items"]
+            mark = (answer.get("metadata") or {}).get("continue")
+            more = {"limit": str(_PAGE), "continue": mark} if mark else {}
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, Answer]:
+        """Make a request; give the HTTP status and the answer, whatever they are."""
+        status, data = self._exchange(method, path, query or {}, body)
+        return status, _parsed(data)
+
+    def check(self, status: int, answer: Mapping[str, Any], what: str, advice: str = "") -> None:
+        """Raise what an answer's status means, unless it means success; `advice` says what to do about a refusal."""
+        if status < 400:
+            return
+        message = str(answer.get("message", ""))[:400]
+        told = f"{message}; {advice}" if advice else message
+        if status == 401:
+            raise RefusedError(f"the API server does not know the user of {self.name} (401): use a valid kubeconfig")
+        if status == 403 and not advice:
+            raise RefusedError(f"the user of {self.name} may not {what}: {told}")
+        if status == 404:
+            raise NotFoundError(f"cannot {what}: {told}")
+        kind = RefusedError if status in _REFUSALS else ClusterError
+        raise kind(f"cannot {what}: the API server answered {status}: {told}")
+
+    def _exchange(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> tuple[int, bytes]:
+        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json, */*", "Content-Type": content},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*request, _request_timeout=_SECONDS)
+            return response.status, response.read()  # type: ignore[no-untyped-call]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterError(f"the API server of {self.name} does not answer: {_reason(error)}") from error
+
+
+def _parsed(data: bytes) -> Answer:
+    try:
+        answer: Answer = json.loads(data)
+    except ValueError:
+        return {"message": data.decode(errors="replace")[:200]}
+    return answer
+
+
+def _reason(error: BaseException) -> str:
+    cause = getattr(error, "reason", None) or error
+    return str(cause).rpartition(">: ")[2]

@@ -1,0 +1,90 @@
+"""What the steps that prove something do: before the switch, beside what serves, and after. Each gives a sentence."""
+
+from __future__ import annotations
+
+from migrator.engine.run import Run
+from migrator.errors import StepFailedError
+from migrator.hosts import Line
+from migrator.model.proof import Circumstances, Evidence, Outcome, Verdict
+from migrator.probe import verdict
+from migrator.proving import live
+from migrator.proving.session import Bench
+
+BASELINE, REHEARSED, PROVED = "baseline", "rehearsed", "proved"
+
+
+def baseline(run: Run) -> str:
+    """See how containers are on the old runtime; what is another way afterwards must have been announced."""
+    known = _known(run)
+    with run.hosts.line(run.plan.host) as line:
+        evidence = run.sessions.live(_bench(run, "baseline", line), run.cluster, known)
+    found = _kept(run, BASELINE, evidence)
+    if evidence.problems:
+        raise StepFailedError("; ".join(evidence.problems))
+    failed = ", ".join(entry.id for entry in found.failed)
+    return f"{_counted(found)} on {known.runtime}" + (f"; not right before the migration: {failed}" if failed else "")
+
+
+def rehearse(run: Run) -> str:
+    """Prove the planned configuration while the node serves."""
+    with run.hosts.line(run.plan.host) as line:
+        evidence = run.sessions.rehearsal(
+            _bench(run, "rehearse", line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
+        )
+    found = _kept(run, REHEARSED, evidence)
+    if not found.good:
+        raise StepFailedError("the planned configuration does not hold:" + _told(found))
+    return f"{_counted(found)} in an instance of its own, which is gone again"
+
+
+def prove(run: Run) -> str:
+    """Prove the node on its new runtime with pods of its kubelet, against what was before."""
+    with run.hosts.line(run.plan.host) as line:
+        evidence = run.sessions.live(_bench(run, "verify", line), run.cluster, _planned(run))
+    found = _kept(run, PROVED, evidence)
+    wrong_before = {entry.id for entry in verdict.judge(run.seen[BASELINE]).failed} if BASELINE in run.seen else set()
+    new = [entry for entry in found.failed if entry.id not in wrong_before]
+    if new or found.unannounced or found.problems:
+        raise StepFailedError("containers are not what they must be:" + _told(found))
+    return _counted(found)
+
+
+def _planned(run: Run) -> Circumstances:
+    """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan."""
+    scheme, _, version = run.plan.target.partition("://")
+    return _known(run).model_copy(
+        update={"runtime": scheme, "runtime_version": version, "socket": run.plan.endpoint.removeprefix("unix://")}
+    )
+
+
+def _known(run: Run) -> Circumstances:
+    if run.plan.circumstances is None:
+        raise StepFailedError(f"{run.plan.node}: the plan does not say what must hold on this node; make a new plan")
+    return run.plan.circumstances
+
+
+def _bench(run: Run, step: str, line: Line) -> Bench:
+    return Bench(line=line, clock=run.clock, tell=lambda message: run.progress(step, message))
+
+
+def _kept(run: Run, name: str, evidence: Evidence) -> Verdict:
+    run.seen[name] = evidence
+    return verdict.judge(evidence, run.seen.get(BASELINE) if name == PROVED else None)
+
+
+def _counted(found: Verdict) -> str:
+    counts = {outcome: sum(entry.outcome is outcome for entry in found.checks) for outcome in Outcome}
+    unknown = f", {counts[Outcome.UNKNOWN]} unknown" if counts[Outcome.UNKNOWN] else ""
+    return f"{counts[Outcome.PASSED]} checks passed{unknown}"
+
+
+def _told(found: Verdict) -> str:
+    lines = [*found.problems]
+    lines += [f"{entry.id}: expected {entry.expected}, found {entry.found}" for entry in found.failed]
+    lines += [f"{entry.what}: was {entry.before}, is {entry.after}" for entry in found.unannounced]
+    more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
+    return "".join(f"\n  {line}" for line in [*lines[:_MOST], *more])
+
+
+_MOST = 12
+"""Lines that a message repeats; the evidence holds all."""

@@ -1,0 +1,100 @@
+"""Prove nodes one after the other, and when that is asked for reboot each and prove it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from migrator.errors import ClusterError, CriError, LineError, StepFailedError
+from migrator.inventory import Host
+from migrator.model.facts import NodeFacts
+from migrator.model.objects import Node
+from migrator.model.proof import Evidence, Outcome
+from migrator.model.verification import NodeProof, Verification
+from migrator.planning.checks import machine
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate.destination import Destination
+from migrator.probe import rebooted
+from migrator.proving.node import Proof
+
+_PROBLEMS = (ClusterError, CriError, LineError, StepFailedError)
+"""What keeps one node from being proved, and not the others."""
+_NO_DRAFT = Draft(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)))
+"""Nothing is planned here; whether a host is a Node does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to each node, and who is told."""
+
+    prove: Callable[[Host, Evidence | None], Proof]
+    """Run a session and judge it against a baseline. Raises `ClusterError`, `CriError`, `LineError` or
+    `StepFailedError` when nothing can be said of the node."""
+    reboot: Callable[[Host], None] | None = None
+    """Reboot a node and wait until it is Ready; None when that is not asked for. Raises likewise."""
+    keep: Callable[[Evidence], None] = lambda _: None
+    """Called with what each session saw, as soon as it is over."""
+    show: Callable[[NodeProof], None] = lambda _: None
+    """Called with each node when it is done."""
+    tell: Callable[[Host, str], None] = lambda _host, _said: None
+    """Say something about a node while it is in work."""
+
+
+def verify(chosen: Sequence[Host], work: Work, *, baseline: Evidence | None = None) -> Verification:
+    """Prove the nodes; one that cannot be proved does not keep the others from it.
+
+    A node that is not good is not rebooted. After one that did not come through its reboot nothing more is done:
+    the others may be alike.
+    """
+    found: list[NodeProof] = []
+    lost = ""
+    for host in chosen:
+        if lost:
+            problem = f"left alone, because {lost} did not come through its reboot as it was"
+            entry = _known(host).model_copy(update={"problem": problem})
+        else:
+            entry = _verify(host, work, baseline)
+            lost = entry.node if entry.reboot is not None and not entry.good else ""
+        found.append(entry)
+        work.show(entry)
+    return Verification(nodes=tuple(found))
+
+
+def same_machine(host: Host, facts: NodeFacts, node: Node) -> None:
+    """Raise `StepFailedError` when a host is not its Node: one machine would be judged, or rebooted, for another."""
+    now = Situation(host=host.name, target=host.target, facts=facts, node=node)
+    for finding in machine.right_machine(now, _NO_DRAFT):
+        raise StepFailedError(f"{finding.evidence}: correct ansible_host or migrator_node_name")
+
+
+def _known(host: Host) -> NodeProof:
+    return NodeProof(host=host.name, node=host.node)
+
+
+def _verify(host: Host, work: Work, baseline: Evidence | None) -> NodeProof:
+    try:
+        proof = work.prove(host, baseline)
+    except _PROBLEMS as error:
+        return _known(host).model_copy(update={"problem": str(error)})
+    work.keep(proof.evidence)
+    proved = _known(host).model_copy(update={"verdicts": (proof.verdict,)})
+    if work.reboot is None:
+        return proved
+    if not proved.good:
+        return proved.model_copy(update={"problem": "not rebooted: it is not what a node must be as it is"})
+    passed = sum(check.outcome is Outcome.PASSED for check in proof.verdict.checks)
+    work.tell(host, f"proved as it is, {passed} checks passed; reboots now")
+    return _again(host, work, work.reboot, proof.evidence)
+
+
+def _again(host: Host, work: Work, reboot: Callable[[Host], None], before: Evidence) -> NodeProof:
+    """Reboot a node, and prove it with what it was before as the baseline."""
+    try:
+        reboot(host)
+        work.tell(host, "came back and is Ready")
+        proof = work.prove(host, before)
+    except _PROBLEMS as error:
+        return _known(host).model_copy(update={"problem": f"after its reboot: {error}", "reboot": ()})
+    work.keep(proof.evidence)
+    changes = rebooted.changes(before.host, proof.evidence.host)
+    return _known(host).model_copy(update={"verdicts": (proof.verdict,), "reboot": changes})

@@ -1,0 +1,61 @@
+"""What is right on a node, from the facts of an inspection."""
+
+from __future__ import annotations
+
+from migrator.model.facts import NodeFacts
+from migrator.model.proof import Circumstances, Via
+from migrator.planning.translate import kubelet
+from migrator.planning.translate.runtimes import RUNTIMES
+
+_LOW_LEVEL = ("runc", "crun")
+_DOCKERSHIM = "/var/run/dockershim.sock"
+
+
+def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
+    """Say what holds for pods of a node's kubelet. `runtime` is what the Node reports, as "containerd://1.6.20".
+
+    Raises `ValueError` when the kubelet's configuration is not YAML.
+    """
+    name, _, version = runtime.partition("://")
+    limit = kubelet.option(facts, "--pod-max-pids", "podPidsLimit") or "-1"
+    default = kubelet.option(facts, "--seccomp-default", "seccompDefault")
+    low_level, low_level_version = _low_level(facts, name)
+    return Circumstances(
+        node=node,
+        via=Via.KUBELET,
+        runtime=name,
+        runtime_version=version,
+        socket=_socket(facts, name),
+        low_level=low_level,
+        low_level_version=low_level_version,
+        kubelet_version=facts.kubelet.version,
+        cgroup=facts.host.cgroup,
+        cgroup_driver=kubelet.cgroup_driver(facts),
+        cgroup_root=kubelet.option(facts, "--cgroup-root", "cgroupRoot").strip("/"),
+        pods_limit=max(0, int(limit)) if limit.lstrip("-").isdigit() else 0,
+        architecture=facts.host.architecture,
+        security_modules=facts.host.security_modules,
+        seccomp_default="RuntimeDefault" if default == "true" else "",
+        cni=facts.cni.config,
+    )
+
+
+def _socket(facts: NodeFacts, runtime: str) -> str:
+    """Give the path that the kubelet was told, else the one that it takes by itself (kubelet 1.20.2, 1.24)."""
+    told = kubelet.option(facts, "--container-runtime-endpoint", "containerRuntimeEndpoint")
+    if told:
+        return told.removeprefix("unix://")
+    if runtime == "docker":
+        return _DOCKERSHIM
+    own = RUNTIMES.get(runtime.replace("-", ""))
+    return own.endpoint.removeprefix("unix://") if own else ""
+
+
+def _low_level(facts: NodeFacts, runtime: str) -> tuple[str, str]:
+    """Name the low-level runtime that containers get by default, with its version; "" for what is not known."""
+    wanted = facts.docker.default_runtime if runtime == "docker" and facts.docker else "runc"
+    found = {path.rpartition("/")[2]: version for path, version in facts.low_level.items()}
+    for name in (wanted, *_LOW_LEVEL):
+        if name in found:
+            return name, found[name]
+    return "", ""

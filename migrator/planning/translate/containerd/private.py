@@ -1,0 +1,60 @@
+"""A configuration of containerd made fit for a second instance beside the node's own, otherwise as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, MutableMapping
+from typing import Any
+
+import tomlkit
+
+from migrator.planning.translate.containerd import dialects
+from migrator.planning.translate.containerd import read as containerd_read
+
+ROOT, STATE, FILES = "@ROOT@", "@STATE@", "@FILES@"
+"""Stand for folders that only the node knows, until the instance is started there."""
+
+_SHARED = ("ttrpc", "debug", "metrics", "proxy_plugins", "oom_score")
+"""What would take an address, or a rank among the node's services, that belongs to the node's own instance."""
+_NRI = "io.containerd.nri.v1.nri"
+_CRI = {1: "cri", 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.grpc.v1.cri", 4: "io.containerd.grpc.v1.cri"}
+
+
+def private(text: str, files: Collection[str] = ()) -> str:
+    """Give the text with its own root, state and socket, and with `files` (paths that it names) read from `FILES`.
+
+    Its plugins, handlers, registries and network stay. Raises `ValueError` when it is not TOML.
+    """
+    number = containerd_read.version(containerd_read.load(text))  # says what is wrong where it is not TOML
+    document = tomlkit.parse(text)
+    for name in _SHARED:
+        document.pop(name, None)
+    document["root"], document["state"] = ROOT, STATE
+    grpc = document.setdefault("grpc", tomlkit.table())
+    for name in ("uid", "gid", "tcp_address"):
+        grpc.pop(name, None)
+    grpc["address"] = f"{STATE}/containerd.sock"
+    plugins: MutableMapping[str, Any] = document.setdefault("plugins", tomlkit.table(is_super_table=True))
+    plugins.setdefault(_NRI, tomlkit.table())["disable"] = True
+    cri = plugins.get(_CRI[number], {})
+    if "stream_server_port" in cri:
+        cri["stream_server_port"] = "0"  # any that is free
+    return _moved(tomlkit.dumps(document), files)
+
+
+def pause_image(text: str) -> str:
+    """Give the sandbox image that a configuration names; "" for containerd's default."""
+    document = containerd_read.load(text)
+    number = containerd_read.version(document)
+    found = (containerd_read.find(document, path) for path in dialects.candidates("pause_image", number))
+    return next((str(value) for value in found if value), "")
+
+
+def staged(path: str) -> str:
+    """Name a file of the plan within `FILES`."""
+    return path.strip("/").replace("/", "_")
+
+
+def _moved(text: str, files: Collection[str]) -> str:
+    for path in sorted(files, key=len, reverse=True):
+        text = text.replace(f'"{path}"', f'"{FILES}/{staged(path)}"')
+    return text

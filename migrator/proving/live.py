@@ -1,0 +1,152 @@
+"""Prove a node that serves: real pods through its kubelet, looked at over its own CRI socket and from the host."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from migrator.cluster import Cluster
+from migrator.cri import Runtime
+from migrator.errors import ClusterError, MigratorError
+from migrator.model.proof import Circumstances, Evidence, Leg, Seen
+from migrator.proving import namespace, pods, session
+from migrator.proving.interview import Address, Around
+from migrator.proving.pods import Started
+from migrator.proving.session import Bench, Store
+from migrator.proving.trace import trace
+
+_START_SECONDS = 300.0
+_REMOVE_SECONDS = 180.0
+_NAME = "kubernetes.default.svc"
+"""Known to every cluster's DNS, by the search list that the kubelet writes."""
+_TICKS = 100.0
+"""Ticks in a second of /proc/PID/stat: USER_HZ, the same on both architectures (proc(5))."""
+
+
+def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = True) -> Evidence:
+    """Run a session of pods on the node and remove all of it; wait for their `logs` to go too, or not.
+
+    Raises `LineError`, `CriError` or `ClusterError` when it cannot even begin: the host or its runtime cannot be
+    reached, another session is at work on the node, the API server refuses our pods.
+    """
+    identity = session.new_id()
+    began = bench.clock.now()
+    bench.line.ask("lock", session=identity, who="migrator")
+    runtime = bench.connect(bench.line.socket(known.socket))
+    problems: list[str] = []
+    try:
+        with session.bundled_image(bench, Store(known.runtime, known.socket), problems) as reference:
+            evidence = _Pods(bench, cluster, known, identity, runtime, problems).run(reference, logs=logs)
+    except BaseException:
+        session.told(bench, problems)
+        raise
+    finally:
+        runtime.close()
+    seconds = bench.clock.now() - began
+    return evidence.model_copy(update={"problems": (*evidence.problems, *problems), "seconds": seconds})
+
+
+def around(cluster: Cluster, *, cluster_dns: bool = True) -> Around:
+    """Say what lies around the probe's pods; what the API server does not tell is left out."""
+    try:
+        service = cluster.kubernetes_service()
+        endpoints = cluster.kubernetes_endpoints()
+    except ClusterError:
+        return Around(name=_NAME if cluster_dns else "")
+    return Around(
+        service=Address(*service) if service else None,
+        egress=Address(*endpoints[0]) if endpoints else None,
+        name=_NAME if cluster_dns else "",
+    )
+
+
+class _Pods:
+    """The pods of one session."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        cluster: Cluster,
+        known: Circumstances,
+        identity: str,
+        runtime: Runtime,
+        problems: list[str],
+    ) -> None:
+        self._bench = bench
+        self._cluster = cluster
+        self._known = known
+        self._session = identity
+        self._runtime = runtime
+        self._problems = problems
+        """Of the removal."""
+
+    def run(self, reference: str, *, logs: bool) -> Evidence:
+        """Start them, interview them, and remove them whatever came of that."""
+        try:
+            node = self._cluster.node(self._known.node)
+            self._bench.tell("starts probe pods")
+            started = pods.start(
+                self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS
+            )
+            for note in started.notes:
+                self._bench.tell(note)
+            self._bench.tell("asks them what they are, and has them act")
+            evidence = session.gather(
+                self._bench, self._known, self._session, self._runtime, started.seen,
+                image=reference, around=around(self._cluster), log=partial(self._log, started.namespace),
+            )  # fmt: skip
+            legs = self._trace(started, evidence)
+            ends = session.interfaces(self._bench, evidence.containers)
+        finally:
+            self._bench.tell("removes them, and looks for what is left")
+            session.guarded(self._problems, "the probe pods could not be removed", self._remove)
+        evidence = session.leftovers(self._bench, evidence, ends, [started.namespace], logs=logs)
+        return evidence.model_copy(update={"trace": legs, "problems": (*started.problems, *evidence.problems)})
+
+    def _remove(self) -> None:
+        """Delete the pods, then their sandboxes: the kubelet would do that too, up to a minute later."""
+        removed = namespace.remove(self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS)
+        self._problems.extend(removed.left)
+        if removed.note:
+            self._bench.tell(removed.note)
+        mine = {"io.kubernetes.pod.namespace": namespace.name(self._session)}
+        for sandbox in self._runtime.sandboxes(mine):
+            self._runtime.stop_sandbox(sandbox.id)
+            self._runtime.remove_sandbox(sandbox.id)
+
+    def _log(self, space: str, entry: Seen) -> str:
+        try:
+            return self._cluster.log(space, entry.pod_name, entry.asked.name)
+        except ClusterError:
+            return ""
+
+    def _trace(self, started: Started, evidence: Evidence) -> tuple[Leg, ...]:
+        """Follow the first pod's first container through all five."""
+        one = evidence.container("one")
+        pod = started.pods.get("a")
+        if one is None or pod is None:
+            return ()
+        request = started.requests["a"]
+        try:
+            hello = self._bench.line.ask("hello")
+            asked = float(hello["now"]) - (self._bench.clock.now() - request.at)
+            return trace(
+                pod,
+                self._cluster.events(pod.namespace, pod.name),
+                self._runtime.sandbox(one.sandbox),
+                self._runtime.container(one.id),
+                _started(evidence, one),
+                asked=asked,
+                answered=request.seconds,
+            )
+        except MigratorError:
+            return ()
+
+
+def _started(evidence: Evidence, entry: Seen) -> float:
+    """Say when the main process began, in seconds since the epoch by the node's clock; 0 when that is not known."""
+    booted = re.search(r"^btime (\d+)$", evidence.host.raw.files.get("/proc/stat", ""), re.MULTILINE)
+    fields = (entry.outside.files.get("stat", "") if entry.outside else "").rpartition(") ")[2].split()
+    if booted is None or len(fields) < 20:
+        return 0.0
+    return int(booted[1]) + int(fields[19]) / _TICKS

@@ -1,0 +1,131 @@
+"""The namespace that a session's pods live in, and those that earlier sessions left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from migrator.cluster import Cluster
+from migrator.cri import OWNER_LABEL
+from migrator.errors import ClusterError, NotFoundError
+from migrator.model.clock import Clock
+from migrator.model.probe_objects import Namespace
+from migrator.proving import manifest
+
+NODE = "io.migrator.node"
+"""Annotation of the namespace: which node its session is about. No label, because a node's name may be too long."""
+_LEVELS = ("enforce", "audit", "warn")
+_OVER_SECONDS = 3600.0
+_POLL_SECONDS = 1.0
+
+
+def name(session: str) -> str:
+    """Give the name of a session's namespace."""
+    return f"migrator-probe-{session}"
+
+
+def make(cluster: Cluster, session: str, node: str) -> Namespace:
+    """Make the session's namespace, open for a privileged pod. Raises `ClusterError`."""
+    labels = {
+        **manifest.MANAGED,
+        OWNER_LABEL: session,
+        **{f"pod-security.kubernetes.io/{level}": "privileged" for level in _LEVELS},
+    }
+    return cluster.create_namespace(name(session), labels, {NODE: node})
+
+
+def sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
+    """Ask for the end of what earlier sessions left, never waiting for it; give a sentence about each.
+
+    To be called by whoever holds the node's lock. Raises `ClusterError`.
+    """
+    node = own.annotations.get(NODE, "")
+    told = []
+    for other in cluster.namespaces(manifest.MANAGED):
+        if other.name == own.name or other.terminating or OWNER_LABEL not in other.labels:
+            continue
+        # A namespace does not tell whether its session still runs, perhaps on another machine. But a session holds
+        # the lock of its node as long as it has pods, and we hold that of ours: what names our node is over. About
+        # other nodes age decides; no session takes an hour. The API server set both times, so no clock is compared
+        # with another one's.
+        if node and other.annotations.get(NODE) == node:
+            reason = f"of an earlier session on {node}"
+        elif own.created - other.created > _OVER_SECONDS:
+            reason = f"of a session that began {(own.created - other.created) / 3600:.0f} h ago"
+        else:
+            continue
+        cluster.delete_namespace(other.name)
+        told.append(f"namespace {other.name} {reason} is being deleted")
+    return tuple(told)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What came of a removal."""
+
+    left: tuple[str, ...] = ()
+    """Sentences about pods that are still there: the node did not do its part."""
+    note: str = ""
+    """Why the namespace is still there, when it is: that is up to the control plane, and says nothing of the node."""
+
+
+def remove(cluster: Cluster, clock: Clock, session: str, *, seconds: float) -> Removed:
+    """Delete a session's pods, wait until they are gone, then delete its namespace and wait for that too.
+
+    All within `seconds`. What was never made is gone. An API server that stumbles is asked again.
+    """
+    deadline = clock.now() + seconds
+    held = dict.fromkeys(manifest.NAMES.values(), "")
+
+    def pods_gone() -> bool:
+        for pod in tuple(held):
+            held[pod] = _pod_held(cluster, name(session), pod)
+            if not held[pod]:
+                del held[pod]
+        return not held
+
+    _until(clock, deadline, pods_gone)
+    left = tuple(f"pod {name(session)}/{pod} is still there: {why}" for pod, why in held.items())
+
+    note = ""
+
+    def namespace_gone() -> bool:
+        nonlocal note
+        note = _held(cluster, session, "its pods are still there" if left else "")
+        return not note
+
+    _until(clock, deadline, namespace_gone)
+    return Removed(left, note)
+
+
+def _until(clock: Clock, deadline: float, done: Callable[[], bool]) -> None:
+    """Poll, at least once, and not after the deadline."""
+    while not done() and clock.now() < deadline:
+        clock.sleep(_POLL_SECONDS)
+
+
+def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
+    """Ask for a pod's end unless that was done; give why it is still there, "" when it is gone."""
+    try:
+        found = cluster.probe_pod(namespace, pod)
+        if not found.terminating:
+            cluster.delete_pod(namespace, pod, manifest.GRACE_SECONDS)
+    except NotFoundError:
+        return ""
+    except ClusterError as error:
+        return str(error)
+    return f"the kubelet of {found.node} has not reported its end"
+
+
+def _held(cluster: Cluster, session: str, reason: str) -> str:
+    """Likewise of the namespace, by `reason` when the controller gives none."""
+    try:
+        # Deleted first: a user who may not list namespaces should still be rid of this one.
+        cluster.delete_namespace(name(session))
+        found = next(iter(cluster.namespaces({OWNER_LABEL: session})), None)
+    except ClusterError as error:
+        return f"whether namespace {name(session)} is gone is not known: {error}"
+    if found is None:
+        return ""
+    why = "; ".join(found.held_by) or reason or "the controller manager does that: does it run?"
+    return f"namespace {found.name} is still being deleted: {why}"

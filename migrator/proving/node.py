@@ -1,0 +1,36 @@
+"""Prove one node of the inventory, whoever set it up: what `migrator verify` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrator.cluster import Cluster
+from migrator.errors import StepFailedError
+from migrator.hosts import Line
+from migrator.model.clock import Clock
+from migrator.model.facts import NodeFacts
+from migrator.model.proof import Evidence, Verdict
+from migrator.planning.circumstances import circumstances
+from migrator.probe.verdict import judge
+from migrator.proving import live
+from migrator.proving.session import Bench, Tell
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a session saw on a node, and what that is worth."""
+
+    evidence: Evidence
+    verdict: Verdict
+
+
+def prove(
+    line: Line, cluster: Cluster, clock: Clock, facts: NodeFacts, node: str, *, tell: Tell, baseline: Evidence | None
+) -> Proof:
+    """Run a session of pods on a node. Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError`."""
+    try:
+        known = circumstances(facts, node, cluster.node(node).runtime)
+    except ValueError as error:
+        raise StepFailedError(f"{node}: what must hold there is not known: {error}") from error
+    evidence = live.prove(Bench(line, clock, tell), cluster, known)
+    return Proof(evidence, judge(evidence, baseline))

@@ -1,0 +1,192 @@
+"""Run the probe's containers as pods, through API server and kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.cluster import Cluster
+from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.model.clock import Clock
+from migrator.model.objects import Node
+from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
+from migrator.model.proof import Asked, Seen
+from migrator.probe.pods import ASKED
+from migrator.proving import manifest, namespace, obstacles
+from migrator.proving.obstacles import Obstacle
+
+_POLL_SECONDS = 1.0
+_TRIES = 3
+_PATIENCE_SECONDS = 60.0
+"""Before this, repeated failures count for nothing: the network's own pods may be coming up after a switch."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """When a pod was asked for, by the clock that was given."""
+
+    at: float
+    seconds: float
+    """Until the API server had said yes."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What came of the pods."""
+
+    namespace: str
+    pods: Mapping[str, ProbePod]
+    """As last seen, by `Asked.pod`."""
+    requests: Mapping[str, Request]
+    """Likewise by `Asked.pod`."""
+    seen: tuple[Seen, ...]
+    """The containers that run, and with their `problem` those that kubelet or runtime could not start."""
+    problems: tuple[str, ...] = ()
+    """Why there is nothing to see of the others: for no fault of the runtime."""
+    notes: tuple[str, ...] = ()
+    """What else was done or could not be."""
+
+
+def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: str, *, seconds: float) -> Started:
+    """Make the session's namespace and pods, and wait until each container runs or is known not to.
+
+    Returns within about `seconds`. Raises `ClusterError` when namespace or pods could not be made; whoever calls
+    this calls `namespace.remove` afterwards, whatever came of it.
+    """
+    deadline = clock.now() + seconds
+    own = namespace.make(cluster, session, node.name)
+    notes = _sweep(cluster, own)
+    requests = {
+        letter: _create(cluster, clock, entry, deadline)
+        for letter, entry in manifest.pods(own.name, node, reference).items()
+    }
+    watch = _Watch(cluster, clock, own.name, deadline, seconds)
+    while watch.coming and watch.look():
+        clock.sleep(_POLL_SECONDS)
+    return Started(
+        namespace=own.name,
+        pods=watch.pods,
+        requests=requests,
+        seen=tuple(entry for asked in ASKED for entry in _seen(asked, watch)),
+        problems=_problems(watch, node.name),
+        notes=notes,
+    )
+
+
+def _sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
+    try:
+        return namespace.sweep(cluster, own)
+    except ClusterError as error:
+        return (f"what earlier sessions left in the cluster could not be deleted: {error}",)
+
+
+def _create(cluster: Cluster, clock: Clock, entry: Mapping[str, Any], deadline: float) -> Request:
+    """Make a pod, asking again while its namespace is too new or the API server stumbles. Raises `ClusterError`."""
+    name = f"{entry['metadata']['namespace']}/{entry['metadata']['name']}"
+    while True:
+        began = clock.now()
+        lacking = ClusterError(
+            f"cannot create pod {name}: its namespace has no service account yet; the controller manager makes it: "
+            "does it run?"
+        )
+        try:
+            if cluster.create_pod(entry):
+                return Request(at=began, seconds=clock.now() - began)
+        except RefusedError:
+            raise
+        except ClusterError as error:
+            lacking = error
+        if clock.now() >= deadline:
+            raise lacking
+        clock.sleep(_POLL_SECONDS)
+
+
+class _Watch:
+    """What is known of the pods while they come."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, space: str, deadline: float, seconds: float) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._namespace = space
+        self._deadline = deadline
+        self._seconds = seconds
+        self._begun = clock.now()
+        self.coming = {entry.name: entry for entry in ASKED}
+        self.pods: dict[str, ProbePod] = {}
+        self.obstacles: dict[str, Obstacle] = {}
+        """By `Asked.name`."""
+
+    def look(self) -> bool:
+        """Look at the pods that are still coming; tell whether to look again."""
+        late = self._clock.now() >= self._deadline
+        for letter in dict.fromkeys(asked.pod for asked in self.coming.values()):
+            mine = [asked.name for asked in self.coming.values() if asked.pod == letter]
+            try:
+                found = self._look_at(letter, mine, late=late)
+            except NotFoundError:
+                found = dict.fromkeys(mine, Obstacle("somebody deleted it: verify again", node=False))
+            except ClusterError as error:
+                over = late or isinstance(error, RefusedError)
+                found = dict.fromkeys(mine, Obstacle(str(error), node=False)) if over else {}
+            for name, obstacle in found.items():
+                del self.coming[name]
+                if obstacle:
+                    self.obstacles[name] = obstacle
+        return bool(self.coming)
+
+    def _look_at(self, letter: str, names: list[str], *, late: bool) -> dict[str, Obstacle | None]:
+        """Give the containers whose fate is decided, those that run with None."""
+        pod = self._cluster.probe_pod(self._namespace, manifest.NAMES[letter])
+        self.pods[letter] = pod
+        whole = obstacles.of_pod(pod)
+        decided: dict[str, Obstacle | None] = {}
+        for name in names:
+            status = pod.status(name)
+            obstacle = whole or obstacles.of_container(status)
+            if obstacle or (status.state == "running" and (pod.address or late)):
+                decided[name] = obstacle
+        undecided = [name for name in names if name not in decided]
+        if undecided and (late or self._clock.now() - self._begun >= _PATIENCE_SECONDS):
+            events = self._events(pod)
+            obstacle = obstacles.of_events(events, tries=_TRIES)
+            if obstacle:
+                decided |= dict.fromkeys(undecided, obstacle)
+            elif late:
+                decided |= {name: obstacles.of_time(pod, name, events, self._seconds) for name in undecided}
+        return decided
+
+    def _events(self, pod: ProbePod) -> tuple[PodEvent, ...]:
+        """Give what was noted about a pod; nothing when that cannot be read: its status says something too."""
+        try:
+            return self._cluster.events(pod.namespace, pod.name)
+        except ClusterError:
+            return ()
+
+
+def _seen(asked: Asked, watch: _Watch) -> list[Seen]:
+    """Give what is to be seen of a container: nothing when it does not run for no fault of the node."""
+    obstacle = watch.obstacles.get(asked.name)
+    pod = watch.pods.get(asked.pod)
+    if pod is None or (obstacle and not obstacle.node):
+        return []
+    return [
+        Seen(
+            asked=asked,
+            pod_uid=pod.uid,
+            pod_name=pod.name,
+            pod_address=pod.address,
+            id="" if obstacle else pod.status(asked.name).id,
+            problem=obstacle.words if obstacle else "",
+        )
+    ]
+
+
+def _problems(watch: _Watch, node: str) -> tuple[str, ...]:
+    """Tell each reason once for each pod."""
+    told = {
+        asked.pod: watch.obstacles[asked.name].words
+        for asked in ASKED
+        if asked.name in watch.obstacles and not watch.obstacles[asked.name].node
+    }
+    return tuple(f"{node}: pod {manifest.NAMES[letter]} did not start: {words}" for letter, words in told.items())

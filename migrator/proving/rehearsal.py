@@ -1,0 +1,144 @@
+"""Rehearse a migration while the node still serves: the planned configuration in an instance of its own, probed, gone.
+
+The instance has its own data, state, socket and cgroup parent. It shares what it must prove: the programs, the CNI
+configuration and plugins, the kernel. Nothing that serves is restarted or asked to change.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import PurePosixPath
+
+from migrator.errors import LineError, StepFailedError
+from migrator.model.plan import NodePlan
+from migrator.model.proof import Circumstances, Evidence, Seen, Via
+from migrator.planning.translate import containerd
+from migrator.planning.translate.containerd import private
+from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.proving import over_cri, session
+from migrator.proving.interview import Around
+from migrator.proving.session import Bench, Store
+
+_START_SECONDS = 240.0
+_PROCESSES = 64
+"""Less than the probe tries to start, so that the limit shows."""
+
+
+def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around) -> Evidence:
+    """Run the probe in a private instance with the plan's configuration, and remove all of it.
+
+    `known` is what will hold for pods of the node's kubelet after the migration. Raises `LineError`, `CriError` or
+    `StepFailedError` when the instance does not even start: the message is what its runtime said.
+    """
+    identity = session.new_id()
+    began = bench.clock.now()
+    bench.line.ask("lock", session=identity, who="a rehearsal")
+    for older in bench.line.ask("sessions"):
+        bench.tell(f"removes what the rehearsal {older['session']} left")
+        for what in bench.line.ask("stop_runtime", session=older["session"])["left"]:
+            bench.tell(f"{what} would not go")
+    bench.tell("starts a private instance")
+    text = _config(plan)
+    own = [file for file in plan.files if not file.copies]
+    problems: list[str] = []
+    try:
+        started = bench.line.ask(
+            "start_runtime", deadline=_START_SECONDS, session=identity, runtime="containerd", program="containerd",
+            config=_encoded(private.private(text, [file.path for file in own])),
+            files={private.staged(file.path): _encoded(file.content) for file in own},
+            root=str(PurePosixPath(plan.root or RUNTIMES["containerd"].root).parent),
+        )  # fmt: skip
+        if pause := private.pause_image(text):
+            bench.line.ask("carry_image", reference=pause, socket=started["socket"])
+        evidence = _with_instance(bench, known, identity, started["socket"], around, problems)
+    except BaseException:
+        _end(bench, identity, problems)
+        session.told(bench, problems)
+        raise
+    _end(bench, identity, problems)
+    seconds = bench.clock.now() - began
+    return evidence.model_copy(update={"problems": (*evidence.problems, *problems), "seconds": seconds})
+
+
+def _with_instance(
+    bench: Bench, known: Circumstances, identity: str, socket: str, around: Around, problems: list[str]
+) -> Evidence:
+    logs = f"{PurePosixPath(socket).parent}/logs"
+    runtime = bench.connect(bench.line.socket(socket))
+    try:
+        with session.bundled_image(bench, Store("containerd", socket), problems) as reference:
+            try:
+                bench.tell("starts probe containers in it")
+                seen = over_cri.start(runtime, identity, reference, driver=known.cgroup_driver, logs=logs)
+                limited = _limit(bench, seen)
+                here = known.model_copy(
+                    update={
+                        "via": Via.CRI,
+                        "cgroup_root": over_cri.Parents(identity, known.cgroup_driver).root,
+                        "pods_limit": limited,
+                        "seccomp_default": "",  # a kubelet's doing
+                    }
+                )
+                bench.tell("asks them what they are, and has them act")
+                evidence = session.gather(
+                    bench,
+                    here,
+                    identity,
+                    runtime,
+                    seen,
+                    image=reference,
+                    around=around,
+                    log=lambda entry: _log(bench, entry, logs),
+                )
+                ends = session.interfaces(bench, evidence.containers)
+            finally:
+                bench.tell("removes them, and looks for what is left")
+                session.guarded(
+                    problems,
+                    "probes could not be removed",
+                    lambda: problems.extend(over_cri.stop(runtime, identity)),
+                )
+        # What bears the session's name is the instance's own; it goes with it, and whatever stays is told then.
+        evidence = session.leftovers(bench, evidence, ends)
+    finally:
+        runtime.close()
+    return evidence
+
+
+def _config(plan: NodePlan) -> str:
+    """Give the configuration that the runtime will have."""
+    for file in plan.files:
+        if file.path == containerd.CONFIG:
+            return file.content
+    raise StepFailedError(f"{plan.node}: the plan writes no {containerd.CONFIG}: there is nothing to rehearse")
+
+
+def _limit(bench: Bench, seen: tuple[Seen, ...]) -> int:
+    """Limit the processes of the first pod, as a kubelet's podPidsLimit would; 0 where that cannot be done."""
+    one = next((entry for entry in seen if entry.asked.name == "one" and entry.id), None)
+    if one is None:
+        return 0
+    pid = bench.line.ask("pids", ids=[one.id])[one.id]
+    try:
+        bench.line.ask("limit_processes", pid=pid, most=_PROCESSES)
+    except LineError:
+        return 0
+    return _PROCESSES
+
+
+def _log(bench: Bench, entry: Seen, logs: str) -> str:
+    return str(bench.line.ask("log", path=over_cri.log_path(entry, logs), bytes=65536))
+
+
+def _end(bench: Bench, identity: str, problems: list[str]) -> None:
+    """Remove the instance, whatever it is in the middle of."""
+
+    def stop() -> None:
+        left = bench.line.ask("stop_runtime", session=identity)["left"]
+        problems.extend(f"the rehearsal left behind: {what}" for what in left)
+
+    session.guarded(problems, "the rehearsal could not be removed", stop)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

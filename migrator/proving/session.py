@@ -1,0 +1,171 @@
+"""One session on one node: probes are started, asked, and removed, whatever happens in between."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.cri import Runtime, client
+from migrator.errors import CriError, LineError, MigratorError
+from migrator.hosts import Line
+from migrator.model.clock import Clock
+from migrator.model.proof import Circumstances, Evidence, HostView, Left, RuntimeView, Seen
+from migrator.probe.image import archive as bundled
+from migrator.probe.leftovers import excused
+from migrator.proving.interview import Around, Interview
+from migrator.proving.over_cri import identities
+
+_REMOVAL_SECONDS = 180.0
+"""The kubelet collects logs and sandboxes of deleted pods once a minute (kubelet 1.20.2, ContainerGCPeriod)."""
+_EVERY = 2.0
+_IMPORT_SECONDS = 330.0
+
+_LINK = re.compile(r"/sys/class/net/(?!lo/)[^/]+/iflink")
+
+Connect = Callable[[str], Runtime]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a session works with."""
+
+    line: Line
+    clock: Clock
+    tell: Tell
+    connect: Connect = client.connect
+
+
+def new_id() -> str:
+    """Name a session, in eight characters that every name in it can hold."""
+    return secrets.token_hex(4)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The image store that a probe's image goes into."""
+
+    runtime: str
+    """"containerd", "docker" or "cri-o"."""
+    socket: str
+
+
+@contextmanager
+def bundled_image(bench: Bench, store: Store, problems: list[str]) -> Iterator[str]:
+    """Have the probe's image in a store; give its name. It goes again, also one that an earlier session left.
+
+    Raises `LineError` when it cannot be brought there; that it does not go again is one of the `problems`.
+    """
+    machine = str(bench.line.ask("hello")["machine"])
+    archive = bundled(machine)
+    words: dict[str, Any] = {"runtime": store.runtime, "socket": store.socket, "reference": archive.reference}
+    data = base64.b64encode(archive.data).decode()
+    try:
+        bench.line.ask("import_image", deadline=_IMPORT_SECONDS, archive=data, sha256=archive.sha256, **words)
+        yield archive.reference
+    finally:
+        guarded(problems, "the probe's image could not be removed", lambda: bench.line.ask("remove_image", **words))
+
+
+def gather(
+    bench: Bench,
+    known: Circumstances,
+    session: str,
+    runtime: Runtime,
+    seen: Sequence[Seen],
+    *,
+    image: str,
+    around: Around,
+    log: Callable[[Seen], str],
+) -> Evidence:
+    """Interview probes that run. A runtime or connection that ends in the middle leaves evidence with a problem."""
+    host = HostView.model_validate(bench.line.ask("host", free=[]))
+    known = known.model_copy(update={"memory": _memory(host)})
+    evidence = Evidence(taken_at=time.time(), circumstances=known, host=host, runtime=_runtime(runtime))
+    interview = Interview(session, runtime, bench.line, seen, log)
+    problems: tuple[str, ...] = ()
+    try:
+        interview.run(around, image)
+    except (CriError, LineError) as error:
+        problems = (f"the session broke off: {error}",)
+    found = interview.seen
+    return evidence.model_copy(
+        update={
+            "containers": tuple(found.get(entry.asked.name, entry) for entry in seen),
+            "acts": interview.done,
+            "problems": problems,
+        }
+    )
+
+
+def leftovers(
+    bench: Bench, evidence: Evidence, interfaces: Sequence[str], words: Sequence[str] = (), *, logs: bool = True
+) -> Evidence:
+    """Wait until nothing is left of removed probes, their `logs` or not, and give the evidence with what still is.
+
+    For three minutes at most, and only for what others than we must remove.
+    """
+    names = identities(evidence.containers)
+    named: dict[str, Any] = {**names, "interfaces": list(interfaces), "words": list(words)}
+    deadline = bench.clock.now() + _REMOVAL_SECONDS
+    while True:
+        found = (Left.model_validate(entry) for entry in bench.line.ask("left", **named))
+        counted = tuple(
+            entry for entry in found if not excused(entry, evidence.circumstances) and (logs or entry.kind != "log")
+        )
+        if not counted or bench.clock.now() >= deadline:
+            return evidence.model_copy(update={"left": counted, "waited": logs})
+        bench.clock.sleep(_EVERY)
+
+
+def interfaces(bench: Bench, seen: Sequence[Seen]) -> tuple[str, ...]:
+    """Name the host's ends of the containers' network interfaces."""
+    views = [entry.inside for entry in seen if entry.inside]
+    texts = {text.strip() for view in views for path, text in view.files.items() if _LINK.fullmatch(path)}
+    indexes = {int(text) for text in texts if text.isdigit()}
+    names = (str(bench.line.ask("interface", index=index)) for index in sorted(indexes))
+    return tuple(name for name in names if name)
+
+
+def guarded(problems: list[str], what: str, act: Callable[[], Any]) -> None:
+    """Do something that must not hide an earlier failure: its own becomes a problem."""
+    try:
+        act()
+    except MigratorError as error:
+        problems.append(f"{what}: {error}")
+
+
+def told(bench: Bench, problems: Sequence[str]) -> None:
+    """Tell at once what no evidence will: another failure goes to whoever asked."""
+    for problem in problems:
+        bench.tell(problem)
+
+
+def _runtime(runtime: Runtime) -> RuntimeView:
+    version = runtime.version
+    try:
+        status = runtime.status()
+    except CriError as error:
+        return RuntimeView(name=version.name, version=version.version, api=version.api, problem=str(error))
+    return RuntimeView(
+        name=version.name,
+        version=version.version,
+        api=version.api,
+        conditions=dict(status.conditions),
+        cgroup_driver=status.cgroup_driver,
+    )
+
+
+def _memory(host: HostView) -> int:
+    """Read the node's memory in bytes; 0 when it is not known."""
+    fields: Mapping[str, str] = dict(
+        line.split(":", 1) for line in host.raw.files.get("/proc/meminfo", "").splitlines() if ":" in line
+    )
+    words = fields.get("MemTotal", "").split()
+    return int(words[0]) * 1024 if words and words[0].isdigit() else 0

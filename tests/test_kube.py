@@ -1,0 +1,341 @@
+"""The door to the cluster against an HTTP server that answers as API servers do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from migrator.cluster import kube, refusals
+from migrator.cluster.kube import KubeCluster
+from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.model.probe_objects import ContainerStatus, PodEvent
+
+SPACE = "migrator-probe-5e551011"
+PODS = f"/api/v1/namespaces/{SPACE}/pods"
+MANIFEST = {"metadata": {"namespace": SPACE, "name": "probe-a"}, "spec": {}}
+TIME = "2026-01-01T00:00:00Z"
+EPOCH = 1_767_225_600.0
+
+
+class Served:
+    """The answers of the API server by method and path, and the requests that came."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.requests: list[tuple[str, dict[str, list[str]], Any]] = []
+
+    def answer(self, request: str, status: int, body: Any) -> None:
+        """Answer a request, such as "GET /api", from now on; a text goes out as it is."""
+        self.answers[request] = (status, body)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ThreadingHTTPServer]:
+    """Listen on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            served: Served = self.server.served  # type: ignore[attr-defined]
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            key = f"{self.command} {parts.path}"
+            served.requests.append((key, parse_qs(parts.query), json.loads(body) if body else None))
+            status, answer = served.answers.get(key, (404, {"reason": "NotFound", "message": f"no {parts.path}"}))
+            data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_DELETE = do_PATCH = _serve  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield listening
+        listening.shutdown()
+
+
+@pytest.fixture
+def api(server: ThreadingHTTPServer) -> Served:
+    """Start anew for each test."""
+    server.served = Served()  # type: ignore[attr-defined]
+    return server.served  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speak to loopback directly, wherever this runs."""
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def kubeconfig(folder: Path, port: int) -> str:
+    """Write a kubeconfig for a server on loopback."""
+    content = {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "c", "user": {"token": "t"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+@pytest.fixture
+def cluster(api: Served, server: ThreadingHTTPServer, tmp_path: Path) -> KubeCluster:
+    """Open the door to it."""
+    assert not api.requests
+    return kube.connect(kubeconfig(tmp_path, server.server_port))
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    """Give a Pod as the API has it."""
+    meta = {"namespace": SPACE, "name": "probe-a", "uid": "u", "creationTimestamp": TIME}
+    return {"metadata": meta, "spec": {"nodeName": "worker-1"}, "status": status}
+
+
+def test_a_pod_is_made(api: Served, cluster: KubeCluster) -> None:
+    """The manifest goes out as it is."""
+    api.answer(f"POST {PODS}", 201, pod())
+
+    assert cluster.create_pod(MANIFEST)
+    assert api.requests[-1][2] == MANIFEST
+
+
+NOT_YET = {
+    "no service account": (403, {"reason": "Forbidden", "message": f'pods "probe-a" is forbidden: error looking up service account {SPACE}/default: serviceaccount "default" not found'}),
+    "another API server made the namespace": (404, {"reason": "NotFound", "message": f'namespaces "{SPACE}" not found'}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "answer"), NOT_YET.values(), ids=NOT_YET)
+def test_a_namespace_may_be_too_new(status: int, answer: dict[str, str], api: Served, cluster: KubeCluster) -> None:
+    """That is no error, but a reason to ask again."""
+    api.answer(f"POST {PODS}", status, answer)
+
+    assert not cluster.create_pod(MANIFEST)
+
+
+def test_what_an_unheard_answer_made_counts_as_made(api: Served, cluster: KubeCluster) -> None:
+    """A pod or namespace of the name that exists is ours."""
+    exists = {"reason": "AlreadyExists", "message": "already exists"}
+    api.answer(f"POST {PODS}", 409, exists)
+    api.answer("POST /api/v1/namespaces", 409, exists)
+    api.answer(f"GET /api/v1/namespaces/{SPACE}", 200, {"metadata": {"name": SPACE, "creationTimestamp": TIME}})
+
+    assert cluster.create_pod(MANIFEST)
+    assert cluster.create_namespace(SPACE, {}, {}).created == EPOCH
+
+
+REFUSALS = {
+    "PodSecurity": (403, 'pods "probe-c" is forbidden: violates PodSecurity "restricted:latest": privileged', "keep pod-security.kubernetes.io/enforce: privileged"),
+    "PodSecurityPolicy": (403, 'pods "probe-c" is forbidden: PodSecurityPolicy: unable to admit pod: [spec.containers[0].securityContext.privileged: Invalid value: true]', "verb use on a PodSecurityPolicy"),
+    "PodSecurityPolicy before 1.19": (403, 'pods "probe-c" is forbidden: unable to validate against any pod security policy: []', "verb use on a PodSecurityPolicy"),
+    "no PodSecurityPolicy at all": (403, 'pods "probe-a" is forbidden: PodSecurityPolicy: no providers available to validate pod request', "verb use on a PodSecurityPolicy"),
+    "OpenShift": (403, 'pods "probe-c" is forbidden: unable to validate against any security context constraint: []', "SecurityContextConstraints privileged"),
+    "webhook": (403, 'admission webhook "pods.policy.example" denied the request: no privileged containers', "(migrator-probe-*) from pods.policy.example"),
+    "webhook with 400": (400, 'admission webhook "pods.policy.example" denied the request without explanation', "from pods.policy.example"),
+    "policy": (422, "pods \"probe-c\" is forbidden: ValidatingAdmissionPolicy 'no-root' with binding 'b' denied request: no", "from no-root"),
+    "image policy": (403, 'pods "probe-c" is forbidden: image policy webhook backend denied one or more images: unsigned', "images of migrator.invalid"),
+    "quota": (403, 'pods "probe-c" is forbidden: exceeded quota: q, requested: pods=1', "no ResourceQuota"),
+    "limit range": (403, 'pods "probe-c" is forbidden: minimum memory usage per Container is 100Mi, but request is 16Mi', "LimitRange"),
+    "no right": (403, 'pods is forbidden: User "u" cannot create resource "pods" in API group "" in the namespace "n"', "give that user the right to create pods"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "message", "advice"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_says_what_is_needed(
+    status: int, message: str, advice: str, api: Served, cluster: KubeCluster
+) -> None:
+    """The API server's words come with what to do, once and for all."""
+    api.answer(f"POST {PODS}", status, {"reason": "Forbidden", "message": message})
+
+    with pytest.raises(RefusedError) as raised:
+        cluster.create_pod(MANIFEST)
+
+    assert message in str(raised.value)
+    assert advice in str(raised.value)
+    assert f"create pod {SPACE}/probe-a" in str(raised.value)
+
+
+def test_a_webhook_that_does_not_answer_is_no_refusal(api: Served, cluster: KubeCluster) -> None:
+    """It may answer later; the message says what to do if not."""
+    message = 'Internal error occurred: failed calling webhook "v.example": connection refused'
+    api.answer(f"POST {PODS}", 500, {"message": message})
+
+    with pytest.raises(
+        ClusterError, match="mend the service behind that webhook, or exempt .* from v.example"
+    ) as raised:
+        cluster.create_pod(MANIFEST)
+
+    assert not isinstance(raised.value, RefusedError)
+
+
+def test_unknown_words_get_no_advice() -> None:
+    """Nothing is guessed."""
+    assert refusals.advice("the moon is full") == ""
+
+
+def test_the_namespace_of_a_user_without_rights_is_refused(api: Served, cluster: KubeCluster) -> None:
+    """The right is named."""
+    message = (
+        'namespaces is forbidden: User "u" cannot create resource "namespaces" in API group "" at the cluster scope'
+    )
+    api.answer("POST /api/v1/namespaces", 403, {"reason": "Forbidden", "message": message})
+
+    with pytest.raises(RefusedError, match="give that user the right to create namespaces"):
+        cluster.create_namespace(SPACE, {}, {})
+
+
+def test_deleting_is_asking_for_absence(api: Served, cluster: KubeCluster) -> None:
+    """What is gone or going is no error; the grace goes along; a refusal is one."""
+    api.answer(f"DELETE {PODS}/probe-a", 200, {})
+    api.answer(f"DELETE /api/v1/namespaces/{SPACE}", 409, {"reason": "Conflict"})
+
+    cluster.delete_pod(SPACE, "probe-a", 5)
+    cluster.delete_pod(SPACE, "probe-b", 5)
+    cluster.delete_namespace(SPACE)
+    cluster.delete_namespace("other")
+
+    assert api.requests[0][2]["gracePeriodSeconds"] == 5
+    api.answer(f"DELETE /api/v1/namespaces/{SPACE}", 403, {"message": 'User "u" cannot delete resource "namespaces"'})
+    with pytest.raises(RefusedError, match="right to delete namespaces"):
+        cluster.delete_namespace(SPACE)
+
+
+def test_namespaces_are_listed_by_labels(api: Served, cluster: KubeCluster) -> None:
+    """Labels select; a namespace that is ending says what holds it."""
+    condition = {
+        "type": "NamespaceDeletionDiscoveryFailure",
+        "status": "True",
+        "message": "metrics.k8s.io is unavailable",
+    }
+    done = {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "all deleted"}
+    meta = {"name": SPACE, "labels": {"a": "b"}, "creationTimestamp": TIME, "deletionTimestamp": TIME}
+    api.answer(
+        "GET /api/v1/namespaces", 200, {"items": [{"metadata": meta, "status": {"conditions": [condition, done]}}]}
+    )
+
+    (found,) = cluster.namespaces({"a": "b", "c.example/d": "e"})
+
+    assert api.requests[-1][1]["labelSelector"] == ["a=b,c.example/d=e"]
+    assert (found.labels, found.created, found.terminating) == ({"a": "b"}, EPOCH, True)
+    assert found.held_by == ("metrics.k8s.io is unavailable",)
+
+
+def test_a_pods_progress(api: Served, cluster: KubeCluster) -> None:
+    """States of containers are read with their reasons and ids; a pod that nobody has seen yet has none."""
+    statuses = [
+        {"name": "one", "containerID": "containerd://abc", "state": {"running": {"startedAt": TIME}}},
+        {"name": "two", "state": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}}},
+        {"name": "three", "containerID": "docker://d", "state": {"terminated": {"exitCode": 128, "reason": "StartError", "startedAt": None}}},
+        {"name": "four"},
+    ]  # fmt: skip
+    api.answer(
+        f"GET {PODS}/probe-a", 200, pod(phase="Running", podIP="10.0.0.7", startTime=TIME, containerStatuses=statuses)
+    )
+    api.answer(f"GET {PODS}/probe-b", 200, pod())
+
+    found = cluster.probe_pod(SPACE, "probe-a")
+    bare = cluster.probe_pod(SPACE, "probe-b")
+
+    assert (found.phase, found.address, found.node, found.created, found.started) == (
+        "Running",
+        "10.0.0.7",
+        "worker-1",
+        EPOCH,
+        EPOCH,
+    )
+    assert found.statuses == (
+        ContainerStatus(name="one", id="abc", state="running", started_at=EPOCH),
+        ContainerStatus(name="two", state="waiting", reason="ErrImageNeverPull", message="not present"),
+        ContainerStatus(name="three", id="d", state="terminated", reason="StartError", exit_code=128),
+        ContainerStatus(name="four"),
+    )
+    assert (bare.phase, bare.started, bare.status("one").state) == ("", 0.0, "")
+    with pytest.raises(NotFoundError):
+        cluster.probe_pod(SPACE, "probe-z")
+
+
+def test_events_come_in_order(api: Served, cluster: KubeCluster) -> None:
+    """Both kinds of reporters are read, the oldest first, of this pod alone."""
+    newer = {
+        "metadata": {},
+        "type": "Warning",
+        "reason": "Failed",
+        "message": "m",
+        "eventTime": "2026-01-01T00:00:02.500000Z",
+        "firstTimestamp": None,
+        "series": {"count": 4},
+    }
+    older = {
+        "metadata": {},
+        "type": "Normal",
+        "reason": "Pulled",
+        "message": "here",
+        "firstTimestamp": TIME,
+        "eventTime": None,
+        "count": 2,
+    }
+    api.answer(f"GET /api/v1/namespaces/{SPACE}/events", 200, {"items": [newer, older]})
+
+    assert cluster.events(SPACE, "probe-a") == (
+        PodEvent(type="Normal", reason="Pulled", message="here", time=EPOCH, count=2),
+        PodEvent(type="Warning", reason="Failed", message="m", time=EPOCH + 2.5, count=4),
+    )
+    assert api.requests[-1][1]["fieldSelector"] == ["involvedObject.kind=Pod,involvedObject.name=probe-a"]
+
+
+@pytest.mark.parametrize("text", ["line 000001\nline 000002\n", "123", '{"a": 1}', ""])
+def test_a_log_is_text(text: str, api: Served, cluster: KubeCluster) -> None:
+    """Also one that looks like JSON."""
+    api.answer(f"GET {PODS}/probe-a/log", 200, text)
+
+    assert cluster.log(SPACE, "probe-a", "one") == text
+    assert api.requests[-1][1]["container"] == ["one"]
+
+
+def test_a_log_that_cannot_be_had(api: Served, cluster: KubeCluster) -> None:
+    """The API server's reason is told."""
+    api.answer(f"GET {PODS}/probe-a/log", 500, {"message": "dial tcp 10.0.0.1:10250: connection refused"})
+
+    with pytest.raises(ClusterError, match="10250: connection refused"):
+        cluster.log(SPACE, "probe-a", "one")
+
+
+def test_the_service_of_the_api(api: Served, cluster: KubeCluster) -> None:
+    """Its address, and who is behind it; None and nobody where there is none."""
+    assert (cluster.kubernetes_service(), cluster.kubernetes_endpoints()) == (None, ())
+    base = "GET /api/v1/namespaces/default"
+    api.answer(f"{base}/services/kubernetes", 200, {"spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}})
+    subset = {"addresses": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}], "ports": [{"port": 6443}]}
+    api.answer(f"{base}/endpoints/kubernetes", 200, {"subsets": [subset]})
+
+    assert cluster.kubernetes_service() == ("10.96.0.1", 443)
+    assert cluster.kubernetes_endpoints() == (("10.0.0.1", 6443), ("10.0.0.2", 6443))
+
+
+def test_a_user_that_is_not_known(api: Served, cluster: KubeCluster) -> None:
+    """A kubeconfig that expired is named."""
+    api.answer("GET /api/v1/namespaces", 401, {"message": "Unauthorized"})
+
+    with pytest.raises(RefusedError, match=r"does not know the user of .*kubeconfig"):
+        cluster.namespaces({})
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """The kubeconfig and the cause are named."""
+    with pytest.raises(ClusterError, match=r"the API server of .*kubeconfig does not answer: .*refused"):
+        kube.connect(kubeconfig(tmp_path, 9)).namespaces({})
