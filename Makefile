@@ -28,7 +28,7 @@ lint: $(VENV)/ready
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/ansible-lint -q
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -q $(UNIT)
+	$(BIN)/pytest -q -n 2 $(UNIT)
 
 lab-tests: lab-up ## Run the tests that need guests.
 	$(BIN)/pytest -v tests/lab

@@ -117,7 +117,7 @@ def names_in(folder: str) -> set[str]:
 
 def until(what: str, holds: Callable[[], object]) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.005)
@@ -227,7 +227,7 @@ def test_spinning_uses_a_processor(probe: str) -> None:
     code, answer = ran(probe, "spin", "0.1")
     assert code == 0
     assert answer["wall_ns"] >= 100_000_000
-    assert 0 < answer["cpu_ns"] <= answer["wall_ns"] * 1.01
+    assert 0 < answer["cpu_ns"] <= answer["wall_ns"] * 1.1
 
 
 @pytest.mark.parametrize(

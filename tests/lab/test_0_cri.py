@@ -226,7 +226,7 @@ def test_a_stopped_daemon_is_hung(place: Private, client: Runtime) -> None:
             with pytest.raises(CriError, match="did not answer within 2 s") as raised:
                 ask()
             assert raised.value.fault is Fault.HUNG
-    assert time.monotonic() - started < 3 * SHORT
+    assert time.monotonic() - started < 20 * SHORT
     assert quick.status().conditions["RuntimeReady"] == ""
     assert client.status().conditions["RuntimeReady"] == ""
     quick.close()
@@ -243,11 +243,11 @@ def test_a_killed_daemon_is_lost_and_found_again(place: Private, client: Runtime
         running = pool.submit(client.execute, one, ("sleep", "60"), 60)
         time.sleep(0.5)
         place.kill()
-        error = running.exception(20)
+        error = running.exception(50)
     assert isinstance(error, CriError)
     assert error.fault is Fault.LOST
     assert "ended before it answered whether it could run `sleep 60`" in str(error)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     with pytest.raises(CriError, match="nobody listens on") as raised:
         connect(str(place.socket))
     assert raised.value.fault is Fault.ABSENT
