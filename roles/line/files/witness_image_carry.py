@@ -11,6 +11,7 @@ from witness_base import WitnessError, part, question, short
 from witness_image import DOCKER_SOCKET, ContainerdStore, DockerStore
 
 CARRY_SECONDS = 300
+TRIES = 3
 CHUNK = 1024 * 1024
 LIVE = "/run/containerd/containerd.sock"
 
@@ -40,12 +41,25 @@ def carry_image(reference, socket, at=LIVE):
             connection.close()
         return {"had": True}
     if os.path.exists(at) and ContainerdStore(at).has(reference):
-        with subprocess.Popen(
-            ContainerdStore(at).client + ["export", "-", reference], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as exporter:
-            _pour(exporter.stdout, into.client + ["import", "-"])
+        _copy(ContainerdStore(at).client + ["export", "-", reference], into.client + ["import", "-"])
         return {"had": True}
     return {"had": False}
+
+
+def _copy(exporter, importer):
+    """Have one client's archive taken by another; tried again when it came cut off, which `ctr` does now and then."""
+    for left in range(TRIES - 1, -1, -1):
+        source = subprocess.Popen(exporter, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            _pour(source.stdout, importer)
+        except WitnessError:
+            if not left:
+                raise
+        else:
+            return
+        finally:
+            source.stdout.close()
+            source.wait()
 
 
 def _docker():
