@@ -92,11 +92,15 @@ class Archive:
         shell.run(["apt-get", *self._options, "-q", "source", package], cwd=into)
         return next(path for path in into.iterdir() if path.is_dir())
 
-    def unpack(self, packages: list[str], *, into: Path) -> None:
-        """Download binary packages and unpack them below `into`, without installing anything."""
+    def unpack(self, packages: list[str], *, into: Path, closure: bool = False) -> None:
+        """Download binary packages, with all that they depend on or without, and unpack them below `into`.
+
+        Nothing is installed.
+        """
         into.mkdir(parents=True, exist_ok=True)
+        fetch = self.closure if closure else self.download
         with tempfile.TemporaryDirectory(dir=self._root) as folder:
-            for deb in self.download(packages, into=Path(folder)):
+            for deb in fetch(packages, into=Path(folder)):
                 shell.run(["dpkg-deb", "-x", deb, into])
 
     def download(self, packages: list[str], *, into: Path) -> list[Path]:

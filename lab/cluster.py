@@ -18,6 +18,7 @@ from lab import (
     acceleration,
     controlplane,
     docker_settings,
+    emulator,
     guest_image,
     guests,
     host,
@@ -71,6 +72,7 @@ def up(settings: Settings) -> None:
         with _timed(settings, "artefacts"):
             programs = kubernetes.programs(settings)
             image = guest_image.guest_image(settings)
+            emulator.program(settings)
             tools.tools(settings)
             services.package_repository(settings)
             images.layouts(settings)
@@ -89,13 +91,13 @@ def key(settings: Settings, image: Path) -> str:
     return key_of(
         {
             "image": image.name,
-            "machine": " ".join(acceleration.options(settings, image)),
+            "machine": " ".join([emulator.program(settings).parent.name, *acceleration.options(settings, image)]),
             "size": f"{settings.workers} x {settings.memory_mib} MiB, {settings.cpus} cpus",
             "workloads": "".join(workloads.manifests()),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
             "control plane": controlplane.kubeadm_config(Path()),
             "nodes": docker_settings.described(settings),
-            "recipe": "3",
+            "recipe": "4",
         }
     )
 

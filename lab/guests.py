@@ -98,7 +98,7 @@ def add_docker_only_things(settings: Settings, node: Node) -> None:
         settings, node,
         f"docker pull -q {images.BUSYBOX}\n"
         f"docker run -d --name foreign --restart=always {images.BUSYBOX} -c 'trap \"exit 0\" TERM; "
-        "while true; do sleep 1; done'\n",
+        "sleep 1000000 & wait'\n",
     )  # fmt: skip
     if node.number == 1:
         script(
@@ -147,7 +147,7 @@ spec:
   containers:
   - name: {STATIC_POD}
     image: {images.BUSYBOX}
-    args: ["-c", "trap 'exit 0' TERM; while true; do sleep 1; done"]
+    args: ["-c", "trap 'exit 0' TERM; sleep 1000000 & wait"]
     resources: {{requests: {{cpu: 10m, memory: 8Mi}}, limits: {{memory: 32Mi}}}}"""
 
 

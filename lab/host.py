@@ -20,7 +20,6 @@ class Need:
 
 
 NEEDS = (
-    Need("qemu-system-x86_64", "qemu-system-x86", "runs the guests"),
     Need("qemu-img", "qemu-utils", "makes their disks"),
     Need("mmdebstrap", "mmdebstrap", "builds the guests' system"),
     Need("mkfs.ext4", "e2fsprogs", "writes it into a disk image"),

@@ -377,6 +377,33 @@ def test_a_pod_that_does_not_go_is_a_problem() -> None:
     assert node.runtime.pods == {}
 
 
+def test_what_ended_is_removed_while_the_rest_is_waited_for() -> None:
+    """A kubelet keeps a pod until its containers are removed: those of pods that ended are, and no running one is."""
+    node = ProbedNode(Via.KUBELET)
+    delete = node.cluster.delete_pod
+
+    def deleted(namespace: str, name: str, grace: int) -> None:
+        delete(namespace, name, grace)
+        node.cluster.stuck.add(f"{namespace}/{name}")
+        for container in list(node.runtime.running.values()):
+            if node.runtime.pods[container.sandbox].name == name != "probe-c":
+                node.runtime.stop_container(container.id, grace)
+
+    remove = node.runtime.remove_sandbox
+
+    def removed(identity: str) -> None:
+        node.cluster.stuck.discard(f"migrator-probe-{node.session}/{node.runtime.pods[identity].name}")
+        remove(identity)
+
+    node.cluster.delete_pod = deleted  # type: ignore[method-assign]
+    node.runtime.remove_sandbox = removed  # type: ignore[method-assign]
+
+    evidence = run(node)
+
+    assert [problem.split()[1].rpartition("/")[2] for problem in evidence.problems] == ["probe-c"]
+    assert node.runtime.pods == {}
+
+
 # --- pods
 
 

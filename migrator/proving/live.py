@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
 
 from migrator.cluster import Cluster
 from migrator.cri import Runtime
-from migrator.errors import ClusterError, MigratorError
+from migrator.errors import ClusterError, CriError, MigratorError
 from migrator.model.proof import Circumstances, Evidence, Leg, Seen
 from migrator.proving import namespace, pods, session
 from migrator.proving.interview import Address, Around
@@ -104,15 +106,35 @@ class _Pods:
         return evidence.model_copy(update={"trace": legs, "problems": (*started.problems, *evidence.problems)})
 
     def _remove(self) -> None:
-        """Delete the pods, then their sandboxes: the kubelet would do that too, up to a minute later."""
-        removed = namespace.remove(self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS)
+        """Delete the pods, and their sandboxes as soon as all in them has ended.
+
+        The kubelet would do that too, up to a minute later, and calls no pod gone before its containers are removed
+        (kubelet 1.20.2, pkg/kubelet/kubelet_pods.go, PodResourcesAreReclaimed).
+        """
+        removed = namespace.remove(
+            self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS, meanwhile=self._remove_ended
+        )
         self._problems.extend(removed.left)
         if removed.note:
             self._bench.tell(removed.note)
-        mine = {"io.kubernetes.pod.namespace": namespace.name(self._session)}
-        for sandbox in self._runtime.sandboxes(mine):
-            self._runtime.stop_sandbox(sandbox.id)
-            self._runtime.remove_sandbox(sandbox.id)
+        self._remove_sandboxes(busy=frozenset())
+
+    def _remove_ended(self) -> None:
+        # What does not go now is tried again, and told in the end.
+        with suppress(CriError):
+            containers = self._runtime.containers(self._mine)
+            self._remove_sandboxes(busy={entry.sandbox for entry in containers if entry.state == "running"})
+
+    def _remove_sandboxes(self, busy: Collection[str]) -> None:
+        for sandbox in self._runtime.sandboxes(self._mine):
+            if sandbox.id not in busy:
+                self._runtime.stop_sandbox(sandbox.id)
+                self._runtime.remove_sandbox(sandbox.id)
+
+    @property
+    def _mine(self) -> Mapping[str, str]:
+        """The label that a kubelet gives to all that it makes for our pods."""
+        return {"io.kubernetes.pod.namespace": namespace.name(self._session)}
 
     def _log(self, space: str, entry: Seen) -> str:
         try:

@@ -69,10 +69,13 @@ class Removed:
     """Why the namespace is still there, when it is: that is up to the control plane, and says nothing of the node."""
 
 
-def remove(cluster: Cluster, clock: Clock, session: str, *, seconds: float) -> Removed:
+def remove(
+    cluster: Cluster, clock: Clock, session: str, *, seconds: float, meanwhile: Callable[[], None] = lambda: None
+) -> Removed:
     """Delete a session's pods, wait until they are gone, then delete its namespace and wait for that too.
 
-    All within `seconds`. What was never made is gone. An API server that stumbles is asked again.
+    All within `seconds`. What was never made is gone. An API server that stumbles is asked again. `meanwhile` is
+    called whenever pods that were asked to end are still there.
     """
     deadline = clock.now() + seconds
     held = dict.fromkeys(manifest.NAMES.values(), "")
@@ -82,6 +85,8 @@ def remove(cluster: Cluster, clock: Clock, session: str, *, seconds: float) -> R
             held[pod] = _pod_held(cluster, name(session), pod)
             if not held[pod]:
                 del held[pod]
+        if held:
+            meanwhile()
         return not held
 
     _until(clock, deadline, pods_gone)

@@ -96,7 +96,8 @@ class ProbedNode:
         sandbox = self.runtime.run_sandbox(spec)
         statuses = []
         for entry in self.cluster.manifests[pod.name]["spec"]["containers"]:
-            made = self.runtime.create_container(sandbox, spec, ContainerSpec(name=entry["name"], image=entry["image"]))
+            asked = ContainerSpec(name=entry["name"], image=entry["image"], labels=spec.labels)
+            made = self.runtime.create_container(sandbox, spec, asked)
             self.runtime.start_container(made)
             statuses.append(ContainerStatus(name=entry["name"], id=made, state="running", started_at=CREATED + 2))
         address = self.runtime.sandbox(sandbox).address

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from lab import cluster, network
+from lab import cluster, network, qemu
 from tests.lab.conftest import Lab
 
 
@@ -18,7 +18,7 @@ def named(lab: Lab, *names: str) -> list[int]:
 
 def test_up_works_after_a_crash(lab: Lab) -> None:
     """With a guest and etcd killed, `up` brings the base state back."""
-    victims = [named(lab, "qemu-system-x86")[0], *named(lab, "etcd")]
+    victims = [*named(lab, qemu.process_name(lab.settings.nodes[0])), *named(lab, "etcd")]
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
 
