@@ -68,6 +68,10 @@ class LineError(MigratorError):
     exit_code = 13
 
 
+class NoImageError(LineError):
+    """The image store of a host's runtime did not take the probe's image; the message has its reason."""
+
+
 class Fault(StrEnum):
     """What is the matter when a runtime does not do what it was asked over CRI."""
 

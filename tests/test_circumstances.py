@@ -39,6 +39,7 @@ def test_a_healthy_node() -> None:
         "architecture": "x86_64",
         "security_modules": ("apparmor",),
         "cni": "10-lab.conflist",
+        "elsewhere": ("docker: k8s_web",),
     }
 
 
@@ -97,6 +98,9 @@ OPTIONS: dict[str, tuple[NodeFacts, str, object]] = {
     "profile by flag": (told("--seccomp-default=true"), "seccomp_default", "RuntimeDefault"),
     "profile in the configuration": (told(config="seccompDefault: true\n"), "seccomp_default", "RuntimeDefault"),
     "no profile": (told(config="seccompDefault: false\n"), "seccomp_default", ""),
+    "quotas": (told(), "cpu_quota", True),
+    "no quotas by flag": (told("--cpu-cfs-quota=false"), "cpu_quota", False),
+    "no quotas in the configuration": (told(config="cpuCFSQuota: false\n"), "cpu_quota", False),
     "root by flag": (told("--cgroup-root=/kube/"), "cgroup_root", "kube"),
     "root in the configuration": (told(config="cgroupRoot: /a/b\n"), "cgroup_root", "a/b"),
     "the whole tree": (told(config="cgroupRoot: /\n"), "cgroup_root", ""),
@@ -107,6 +111,24 @@ OPTIONS: dict[str, tuple[NodeFacts, str, object]] = {
 def test_what_the_kubelet_is_told_counts(known: NodeFacts, field: str, value: object) -> None:
     """A flag counts before the configuration, and nothing said is the kubelet's own default."""
     assert getattr(circumstances(known, "n", CONTAINERD), field) == value
+
+
+# facts, runtime, containers that it does not run
+ELSEWHERE: dict[str, tuple[NodeFacts, str, tuple[str, ...]]] = {
+    "Docker's, where the kubelet uses Docker": (facts(), DOCKER, ()),
+    "Docker's, where it uses another": (facts(), CRIO, ("docker: k8s_web",)),
+    "containerd's, where it uses Docker": (facts(containerd=values.containerd(containers=3)), DOCKER, ("containerd: 3 containers",)),
+    "containerd's, where it uses that": (facts(docker=None, containerd=values.containerd(containers=3)), CONTAINERD, ()),
+    "none": (facts(docker=None), CRIO, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("known", "runtime", "names"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_containers_that_the_kubelet_does_not_see_are_named(
+    known: NodeFacts, runtime: str, names: tuple[str, ...]
+) -> None:
+    """Those of Kubernetes, that run in another runtime than the kubelet's."""
+    assert circumstances(known, "n", runtime).elsewhere == names
 
 
 def test_a_configuration_that_is_not_yaml_is_told() -> None:

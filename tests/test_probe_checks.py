@@ -215,6 +215,7 @@ FAILS: dict[str, Case] = {
     "cpu-controller": Case(on_host(HEALTHY, raw={"cgroup": {"cgroup.controllers": "memory pids"}}), "memory pids"),
     "pids-controller": Case(on_host(V1, raw={"files": {"/proc/cgroups": "#subsys\ncpu 1 1 1\n"}}), "not in this kernel"),
     "apparmor-on": Case(knowing(HEALTHY, security_modules=()), "off", baseline=HEALTHY),
+    "other-runtime": Case(knowing(HEALTHY, elsewhere=("docker: k8s_web_web-1",)), "k8s_web_web-1"),
     "kubelet-service": Case(on_host(HEALTHY, services={"kubelet": "active/disabled"}), "disabled"),
     "runtime-service": Case(on_host(HEALTHY, services={"containerd": "inactive/enabled"}), "inactive"),
     **{f"left-{kind}": Case(left(kind), f"a {kind} of ours") for kind in checks.cleanup.KINDS},
@@ -375,6 +376,20 @@ def test_a_runtime_must_speak_what_the_kubelet_speaks(
     evidence = saying(knowing(good(runtime), kubelet_version=kubelet, runtime_version=version), api=api)
 
     assert one(Case(evidence), "cri-version").outcome is outcome
+
+
+def test_a_kubelet_may_enforce_no_quota() -> None:
+    """With cpuCFSQuota off there is none, nothing is held back, and one that is there all the same is wrong."""
+    free = knowing(HEALTHY, cpu_quota=False)
+    for name in ("one", "two", "peer", "mounter"):
+        free = spoilt(free, name, outside={"cgroup": {"cpu.max": "max 100000"}, "parent": {"cpu.max": "max 100000"}})
+
+    found = by_id(judge(free).checks)
+
+    for identity in ("cpu-quota", "pod-cpu-quota"):
+        assert {entry.outcome for entry in found[identity]} == {Outcome.PASSED}
+    assert "cpu-enforced" not in found
+    assert "cpu-quota" in {rule_id(entry) for entry in judge(knowing(HEALTHY, cpu_quota=False)).failed}
 
 
 @pytest.mark.parametrize("driver", ["systemd", "cgroupfs"])

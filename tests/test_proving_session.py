@@ -95,12 +95,24 @@ def test_an_image_that_an_earlier_session_left_goes_too(via: Via) -> None:
     assert len(node.asked("remove_image")) == 1
 
 
-@BOTH
-@pytest.mark.parametrize("problem", ["the archive is damaged", "the store's filesystem is full"])
+BROUGHT: dict[str, Any] = {
+    "the archive is damaged": LineError("worker-1: the archive is damaged"),
+    "the store's filesystem is full": {"had": False, "refused": "the store's filesystem is full"},
+}
+
+
+@pytest.mark.parametrize(
+    ("via", "problem"),
+    [
+        (Via.CRI, "the archive is damaged"),
+        (Via.KUBELET, "the archive is damaged"),
+        (Via.CRI, "the store's filesystem is full"),
+    ],
+)
 def test_an_image_that_cannot_be_brought_ends_it(via: Via, problem: str) -> None:
     """The host's words reach the caller, no container was started, and nothing stays."""
     node = ProbedNode(via)
-    node.line.answers["import_image"] = LineError(f"worker-1: {problem}")
+    node.line.answers["import_image"] = BROUGHT[problem]
     node.line.answers["remove_image"] = {"had": False}
 
     with pytest.raises(LineError, match=problem):
@@ -109,6 +121,45 @@ def test_an_image_that_cannot_be_brought_ends_it(via: Via, problem: str) -> None
     assert [call.split()[0] for call in node.runtime.calls] == ["connect"]
     assert (node.cluster.calls, node.runtime.closed) == ([], True)
     assert len(node.asked("stop_runtime")) == int(via is Via.CRI)
+
+
+def test_a_store_that_takes_no_image_is_found() -> None:
+    """On a node that serves that is its own fault: one check says so, and no pod was started."""
+    node = ProbedNode(Via.KUBELET)
+    node.line.answers["import_image"] = BROUGHT["the store's filesystem is full"]
+
+    evidence = run(node)
+
+    found = judge(evidence)
+    assert [(entry.id, entry.found.partition(": ")[2]) for entry in found.failed if entry.id == "has-image"] == [
+        ("has-image", "the store's filesystem is full")
+    ]
+    assert (found.good, len(evidence.problems), node.cluster.calls, node.runtime.closed) == (False, 1, [], True)
+    assert len(node.asked("remove_image")) == 1
+
+
+def test_a_runtime_that_cannot_be_asked_is_found() -> None:
+    """Likewise: its words are what a check found, and nothing else is accused."""
+    node = ProbedNode(Via.KUBELET)
+    node.runtime.fail("connect", "its CRI plugin is disabled", Fault.DISABLED)
+
+    evidence = run(node)
+
+    assert [(entry.id, entry.found) for entry in judge(evidence).failed] == [
+        ("runtime-answers", "its CRI plugin is disabled")
+    ]
+    assert evidence.problems == ("no pod could be started: its CRI plugin is disabled",)
+    assert (node.cluster.calls, node.asked("import_image")) == ([], [])
+
+
+def test_forwarding_that_a_pod_turned_on_was_off() -> None:
+    """What the host did before the first pod counts: the bridge plugin mends it with each pod, and nobody else does."""
+    node = ProbedNode(Via.KUBELET)
+    node.line.answers["resting"] = {"net/ipv4/ip_forward": "0"}
+
+    assert [(entry.id, entry.found) for entry in judge(run(node)).failed] == [
+        ("ip-forward", "0 before the probe's pods, 1 with them")
+    ]
 
 
 @BOTH

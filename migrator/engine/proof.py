@@ -50,10 +50,15 @@ def prove(run: Run) -> str:
 
 
 def _planned(run: Run) -> Circumstances:
-    """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan."""
+    """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan and nothing in the old."""
     scheme, _, version = run.plan.target.partition("://")
     return _known(run).model_copy(
-        update={"runtime": scheme, "runtime_version": version, "socket": run.plan.endpoint.removeprefix("unix://")}
+        update={
+            "runtime": scheme,
+            "runtime_version": version,
+            "socket": run.plan.endpoint.removeprefix("unix://"),
+            "elsewhere": (),  # the switch saw to that before it started the kubelet
+        }
     )
 
 

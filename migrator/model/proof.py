@@ -67,6 +67,8 @@ class Circumstances(Value):
     """What stands before kubepods (`cgroupRoot`); "" for none. Over CRI: the parent that we chose."""
     pods_limit: int = 0
     """Processes that a pod may have (`podPidsLimit`); 0 for no limit."""
+    cpu_quota: bool = True
+    """Whether limits of CPU time are enforced (`cpuCFSQuota`)."""
     architecture: str = ""
     security_modules: tuple[str, ...] = ()
     open_files: str = ""
@@ -79,6 +81,9 @@ class Circumstances(Value):
     """Name of the network configuration that counts."""
     network_expected: bool = True
     """Whether pods of this session have a pod network."""
+    elsewhere: tuple[str, ...] | None = None
+    """Containers of Kubernetes in a runtime that the kubelet does not use, for example "docker: k8s_web_web-1_…"; None
+    when nobody looked."""
 
 
 class Asked(Value):
@@ -206,6 +211,8 @@ class Evidence(Value):
     taken_at: float = 0.0
     """Seconds since the epoch, by this machine's clock."""
     circumstances: Circumstances
+    resting: Mapping[str, str] = {}
+    """Settings of the host before the session's first pod, which may mend them, by their path below /proc/sys."""
     host: HostView = HostView()
     runtime: RuntimeView = RuntimeView()
     containers: tuple[Seen, ...] = ()

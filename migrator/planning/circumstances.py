@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from migrator.model.facts import NodeFacts
 from migrator.model.proof import Circumstances, Via
 from migrator.planning.translate import kubelet
@@ -19,6 +21,7 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
     name, _, version = runtime.partition("://")
     limit = kubelet.option(facts, "--pod-max-pids", "podPidsLimit") or "-1"
     default = kubelet.option(facts, "--seccomp-default", "seccompDefault")
+    quota = kubelet.option(facts, "--cpu-cfs-quota", "cpuCFSQuota")
     low_level, low_level_version = _low_level(facts, name)
     return Circumstances(
         node=node,
@@ -33,11 +36,21 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
         cgroup_driver=kubelet.cgroup_driver(facts),
         cgroup_root=kubelet.option(facts, "--cgroup-root", "cgroupRoot").strip("/"),
         pods_limit=max(0, int(limit)) if limit.lstrip("-").isdigit() else 0,
+        cpu_quota=quota != "false",
         architecture=facts.host.architecture,
         security_modules=facts.host.security_modules,
         seccomp_default="RuntimeDefault" if default == "true" else "",
         cni=facts.cni.config,
+        elsewhere=tuple(_elsewhere(facts, name)),
     )
+
+
+def _elsewhere(facts: NodeFacts, runtime: str) -> Iterator[str]:
+    """Name containers that the kubelet neither sees nor ends, because it uses another runtime now."""
+    if runtime != "docker" and facts.docker:
+        yield from (f"docker: {entry.name}" for entry in facts.docker.containers if entry.pod_uid and entry.running)
+    if runtime != "containerd" and facts.containerd.containers:
+        yield f"containerd: {facts.containerd.containers} containers"
 
 
 def _socket(facts: NodeFacts, runtime: str) -> str:

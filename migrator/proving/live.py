@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from migrator.cluster import Cluster
 from migrator.cri import Runtime
-from migrator.errors import ClusterError, CriError, MigratorError
-from migrator.model.proof import Circumstances, Evidence, Leg, Seen
+from migrator.errors import ClusterError, CriError, MigratorError, NoImageError
+from migrator.model.proof import Act, Circumstances, Evidence, Leg, RuntimeView, Seen
 from migrator.proving import namespace, pods, session
 from migrator.proving.interview import Address, Around
 from migrator.proving.pods import Started
@@ -28,24 +28,39 @@ _TICKS = 100.0
 def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = True) -> Evidence:
     """Run a session of pods on the node and remove all of it; wait for their `logs` to go too, or not.
 
-    Raises `LineError`, `CriError` or `ClusterError` when it cannot even begin: the host or its runtime cannot be
-    reached, another session is at work on the node, the API server refuses our pods.
+    A runtime that does not answer, or has no room for the probe's image, is evidence too, with a problem: no pod is
+    started then. Raises `LineError` or `ClusterError` when there is nothing to see: the host cannot be reached,
+    another session is at work on the node, the API server refuses our pods. `CriError` when the runtime ends while
+    remains are removed.
     """
     identity = session.new_id()
     began = bench.clock.now()
     bench.line.ask("lock", session=identity, who="migrator")
-    runtime = bench.connect(bench.line.socket(known.socket))
     problems: list[str] = []
     try:
-        with session.bundled_image(bench, Store(known.runtime, known.socket), problems) as reference:
-            evidence = _Pods(bench, cluster, known, identity, runtime, problems).run(reference, logs=logs)
+        evidence = _session(bench, cluster, known, identity, problems, logs=logs)
     except BaseException:
         session.told(bench, problems)
         raise
-    finally:
-        runtime.close()
     seconds = bench.clock.now() - began
     return evidence.model_copy(update={"problems": (*evidence.problems, *problems), "seconds": seconds})
+
+
+def _session(
+    bench: Bench, cluster: Cluster, known: Circumstances, identity: str, problems: list[str], *, logs: bool
+) -> Evidence:
+    try:
+        runtime = bench.connect(bench.line.socket(known.socket))
+    except CriError as error:
+        return session.unstarted(bench, known, RuntimeView(problem=str(error)), str(error))
+    with closing(runtime), ExitStack() as store:
+        image = session.bundled_image(bench, Store(known.runtime, known.socket), problems)
+        try:
+            reference = store.enter_context(image)
+        except NoImageError as error:
+            refused = Act(name="image", facts={"refused": str(error)})
+            return session.unstarted(bench, known, session.described(runtime), str(error), refused)
+        return _Pods(bench, cluster, known, identity, runtime, problems).run(reference, logs=logs)
 
 
 def around(cluster: Cluster, *, cluster_dns: bool = True) -> Around:
@@ -86,6 +101,7 @@ class _Pods:
         """Start them, interview them, and remove them whatever came of that."""
         try:
             node = self._cluster.node(self._known.node)
+            resting = session.resting(self._bench)
             self._bench.tell("starts probe pods")
             started = pods.start(
                 self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS
@@ -103,7 +119,8 @@ class _Pods:
             self._bench.tell("removes them, and looks for what is left")
             session.guarded(self._problems, "the probe pods could not be removed", self._remove)
         evidence = session.leftovers(self._bench, evidence, ends, [started.namespace], logs=logs)
-        return evidence.model_copy(update={"trace": legs, "problems": (*started.problems, *evidence.problems)})
+        problems = (*started.problems, *evidence.problems)
+        return evidence.model_copy(update={"resting": resting, "trace": legs, "problems": problems})
 
     def _remove(self) -> None:
         """Delete the pods, and their sandboxes as soon as all in them has ended.

@@ -68,6 +68,7 @@ def _with_instance(
     try:
         with session.bundled_image(bench, Store("containerd", socket), problems) as reference:
             try:
+                resting = session.resting(bench)
                 bench.tell("starts probe containers in it")
                 seen = over_cri.start(runtime, identity, reference, driver=known.cgroup_driver, logs=logs)
                 limited = _limit(bench, seen)
@@ -76,7 +77,8 @@ def _with_instance(
                         "via": Via.CRI,
                         "cgroup_root": over_cri.Parents(identity, known.cgroup_driver).root,
                         "pods_limit": limited,
-                        "seccomp_default": "",  # a kubelet's doing
+                        "seccomp_default": "",  # a kubelet's doing, as is that it enforces no quota
+                        "cpu_quota": True,
                     }
                 )
                 bench.tell("asks them what they are, and has them act")
@@ -99,7 +101,7 @@ def _with_instance(
                     lambda: problems.extend(over_cri.stop(runtime, identity)),
                 )
         # What bears the session's name is the instance's own; it goes with it, and whatever stays is told then.
-        evidence = session.leftovers(bench, evidence, ends)
+        evidence = session.leftovers(bench, evidence, ends).model_copy(update={"resting": resting})
     finally:
         runtime.close()
     return evidence

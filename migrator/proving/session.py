@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrator.cri import Runtime, client
-from migrator.errors import CriError, LineError, MigratorError
+from migrator.errors import CriError, LineError, MigratorError, NoImageError
 from migrator.hosts import Line
 from migrator.model.clock import Clock
-from migrator.model.proof import Circumstances, Evidence, HostView, Left, RuntimeView, Seen
+from migrator.model.proof import Act, Circumstances, Evidence, HostView, Left, RuntimeView, Seen
 from migrator.probe.image import archive as bundled
 from migrator.probe.leftovers import excused
 from migrator.proving.interview import Around, Interview
@@ -60,14 +60,17 @@ class Store:
 def bundled_image(bench: Bench, store: Store, problems: list[str]) -> Iterator[str]:
     """Have the probe's image in a store; give its name. It goes again, also one that an earlier session left.
 
-    Raises `LineError` when it cannot be brought there; that it does not go again is one of the `problems`.
+    Raises `NoImageError` when the store refuses it, `LineError` when it cannot even be brought there; that it does not
+    go again is one of the `problems`.
     """
     machine = str(bench.line.ask("hello")["machine"])
     archive = bundled(machine)
     words: dict[str, Any] = {"runtime": store.runtime, "socket": store.socket, "reference": archive.reference}
     data = base64.b64encode(archive.data).decode()
     try:
-        bench.line.ask("import_image", deadline=_IMPORT_SECONDS, archive=data, sha256=archive.sha256, **words)
+        brought = bench.line.ask("import_image", deadline=_IMPORT_SECONDS, archive=data, sha256=archive.sha256, **words)
+        if refused := brought.get("refused"):
+            raise NoImageError(f"the runtime does not take the probe's image: {refused}")
         yield archive.reference
     finally:
         guarded(problems, "the probe's image could not be removed", lambda: bench.line.ask("remove_image", **words))
@@ -87,7 +90,7 @@ def gather(
     """Interview probes that run. A runtime or connection that ends in the middle leaves evidence with a problem."""
     host = HostView.model_validate(bench.line.ask("host", free=[]))
     known = known.model_copy(update={"memory": _memory(host)})
-    evidence = Evidence(taken_at=time.time(), circumstances=known, host=host, runtime=_runtime(runtime))
+    evidence = Evidence(taken_at=time.time(), circumstances=known, host=host, runtime=described(runtime))
     interview = Interview(session, runtime, bench.line, seen, log)
     problems: tuple[str, ...] = ()
     try:
@@ -147,7 +150,22 @@ def told(bench: Bench, problems: Sequence[str]) -> None:
         bench.tell(problem)
 
 
-def _runtime(runtime: Runtime) -> RuntimeView:
+def unstarted(bench: Bench, known: Circumstances, runtime: RuntimeView, problem: str, *acts: Act) -> Evidence:
+    """Give the evidence of a session that could start nothing, by its node's fault. Raises `LineError`."""
+    host = HostView.model_validate(bench.line.ask("host", free=[]))
+    return Evidence(
+        taken_at=time.time(), circumstances=known, host=host, runtime=runtime, acts=acts,
+        problems=(f"no pod could be started: {problem}",),
+    )  # fmt: skip
+
+
+def resting(bench: Bench) -> Mapping[str, str]:
+    """Give the host's settings before a pod is started that may change them."""
+    return {str(name): str(value) for name, value in bench.line.ask("resting").items()}
+
+
+def described(runtime: Runtime) -> RuntimeView:
+    """Say what the runtime says of itself."""
     version = runtime.version
     try:
         status = runtime.status()

@@ -53,6 +53,7 @@ class ProbedNode:
             {
                 "hello": {"machine": "x86_64", "now": CREATED + 1},
                 "lock": {},
+                "resting": {"net/ipv4/ip_forward": "1"},
                 "sessions": [],
                 "start_runtime": {"socket": PRIVATE, "unit": ""},
                 "stop_runtime": {"left": []},

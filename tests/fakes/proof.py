@@ -46,7 +46,8 @@ def good(
             "node": NODE, "via": via, "runtime": runtime, "runtime_version": VERSIONS[runtime], "low_level": "runc",
             "low_level_version": "1.1.5", "kubelet_version": "1.20.2", "cgroup": cgroup, "cgroup_driver": driver,
             "cgroup_root": _root(driver) if via is Via.CRI else "", "pods_limit": 64, "architecture": "x86_64",
-            "security_modules": ("capability", "apparmor"), "open_files": "1024:524288", "memory": MEMORY, **known,
+            "security_modules": ("capability", "apparmor"), "open_files": "1024:524288", "memory": MEMORY,
+            "elsewhere": () if via is Via.KUBELET else None, **known,
         }
     )  # fmt: skip
     containers = tuple(_seen(entry, circumstances, asked, page, (uids or {}).get(entry.pod)) for entry in asked)
@@ -108,7 +109,8 @@ def blind(evidence: Evidence) -> Evidence:
         Seen(asked=entry.asked, id=entry.id, pod_uid=entry.pod_uid, pod_name=entry.pod_name)
         for entry in evidence.containers
     )
-    return Evidence(circumstances=evidence.circumstances, containers=containers)
+    known = evidence.circumstances.model_copy(update={"elsewhere": None})
+    return Evidence(circumstances=known, containers=containers)
 
 
 def status(evidence: Evidence, name: str, **fields: str) -> str:

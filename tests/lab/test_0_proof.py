@@ -561,7 +561,7 @@ BROKEN_OFF: Mapping[str, tuple[Sabotage, str]] = {
     ),
     "image store full": (
         Sabotage("trixie", data="small", on_node=small, meddling={"import_image": fill, "stop_runtime": empty}),
-        "import_image: .*the store's filesystem is full",
+        "does not take the probe's image: .*the store's filesystem is full",
     ),
     "image archive damaged": (
         Sabotage("bookworm", meddling={"import_image": damage}), "import_image: the archive is damaged: its SHA-256"

@@ -136,6 +136,7 @@ OF_SESSION: Mapping[str, SceneCheck] = {
     "cpu-controller": host.controller("cpu"),
     "pids-controller": host.controller("pids"),
     "apparmor-on": host.security_module,
+    "other-runtime": host.other_runtime,
     "kubelet-service": host.kubelet,
     "runtime-service": host.runtime,
     **{f"left-{kind}": cleanup.nothing(kind) for kind in cleanup.KINDS},

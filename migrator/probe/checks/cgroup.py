@@ -80,14 +80,14 @@ def swap(scene: Scene, subject: Subject) -> Result | None:
     return same("0", amount(found))
 
 
-def cpu_quota(_: Scene, subject: Subject) -> Result:
+def cpu_quota(scene: Scene, subject: Subject) -> Result:
     """Compare the share of CPU time."""
     found, period = subject.limits.quota, subject.limits.period
-    return _cpu_quota(subject.asked.cpu_limit, need(found, "CPU quota of the container"), period)
+    return _cpu_quota(scene, subject.asked.cpu_limit, need(found, "CPU quota of the container"), period)
 
 
-def _cpu_quota(limit: int, found: int, period: int | None) -> Result:
-    if not limit:
+def _cpu_quota(scene: Scene, limit: int, found: int, period: int | None) -> Result:
+    if not limit or not scene.circumstances.cpu_quota:
         return same("no limit", amount(found))
     wanted = amounts.quota(limit)
     period = need(period, "CPU period")
@@ -147,7 +147,7 @@ def pod_cpu_quota(scene: Scene, subject: Subject) -> Result | None:
         return None
     parent = subject.outside.parent
     limit = amounts.pod_cpu_limit(_together(scene, subject))
-    return _cpu_quota(limit, need(parent.quota, "CPU quota of the pod"), parent.period)
+    return _cpu_quota(scene, limit, need(parent.quota, "CPU quota of the pod"), parent.period)
 
 
 def pod_cpu_weight(scene: Scene, subject: Subject) -> Result | None:

@@ -12,8 +12,10 @@ _CONTROLLERS_FILE = "cgroup.controllers"
 
 
 def forwarding(scene: Scene) -> Result:
-    """Packets of pods are passed on."""
-    return same("1", need(scene.host.sysctl("net/ipv4/ip_forward"), "net.ipv4.ip_forward"))
+    """Packets of pods are passed on, and were before the probe: the bridge plugin turns that on for each new pod."""
+    name = "net/ipv4/ip_forward"
+    before, found = scene.evidence.resting.get(name, "1"), need(scene.host.sysctl(name), "net.ipv4.ip_forward")
+    return same("1", found if before == "1" else f"{before} before the probe's pods, {found} with them")
 
 
 def forward_policy(scene: Scene) -> Result:
@@ -85,6 +87,14 @@ def security_module(scene: Scene) -> Result:
     if scene.baseline and "apparmor" in scene.baseline.circumstances.security_modules:
         return holds(good=False, expected="on, as before", found="off")
     return unknown("as before", "the node does not use AppArmor")
+
+
+def other_runtime(scene: Scene) -> Result | None:
+    """Containers that the kubelet does not see go on for ever, and hold what the same ones need that it starts."""
+    if not scene.by_kubelet:
+        return None
+    found = need(scene.circumstances.elsewhere, "containers of other runtimes")
+    return holds(not found, "none", ", ".join(found) or "none")
 
 
 def kubelet(scene: Scene) -> Result:

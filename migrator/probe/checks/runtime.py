@@ -73,5 +73,6 @@ def lists(scene: Scene) -> Result:
 
 def image(scene: Scene) -> Result:
     """It has the image that was brought to it."""
-    identity = str(scene.act("image").facts.get("id", ""))
-    return holds(bool(identity), "the probe's image", identity or "not among its images")
+    facts = scene.act("image").facts
+    identity, refused = str(facts.get("id", "")), str(facts.get("refused", ""))
+    return holds(bool(identity), "the probe's image", identity or refused or "not among its images")

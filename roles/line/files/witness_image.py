@@ -19,9 +19,16 @@ NEEDED = 32 * 1024 * 1024
 IMPORT_SECONDS = 300
 
 
+class RefusedError(WitnessError):
+    """A store cannot or will not."""
+
+
 @question
 def import_image(runtime, socket, archive, sha256, reference):
-    """Bring an archive (in base64) into a runtime's store, unless the store has that reference; say whether it had."""
+    """Bring an archive (in base64) into a runtime's store, unless the store has that reference; say whether it had.
+
+    What the store itself refuses is an answer too, with the reason as `refused`.
+    """
     store = _store(runtime, socket)
     try:
         data = base64.b64decode(archive, validate=True)
@@ -30,12 +37,14 @@ def import_image(runtime, socket, archive, sha256, reference):
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise WitnessError(f"the archive is damaged: its SHA-256 is {found}, not {sha256}")
-    if store.has(reference):
-        return {"had": True}
-    store.load(data, reference)
-    if not store.has(reference):
-        raise WitnessError(f"{runtime} took the archive, but has no image {reference} now")
-    return {"had": False}
+    try:
+        if store.has(reference):
+            return {"had": True}
+        store.load(data, reference)
+        lost = "" if store.has(reference) else f"{runtime} took the archive, but has no image {reference} now"
+    except RefusedError as error:
+        lost = str(error)
+    return {"had": False, "refused": lost} if lost else {"had": False}
 
 
 @question
@@ -72,8 +81,8 @@ def _refused(what, message):
     """Give the problem that a client's message tells of."""
     text = short(message)
     if re.search(r"no space left|disk quota exceeded", text, re.IGNORECASE):
-        return WitnessError(f"{what}: the store's filesystem is full; free some space there ({text})")
-    return WitnessError(f"{what}: {text}")
+        return RefusedError(f"{what}: the store's filesystem is full; free some space there ({text})")
+    return RefusedError(f"{what}: {text}")
 
 
 class ContainerdStore:

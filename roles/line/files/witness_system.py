@@ -54,6 +54,8 @@ MODULES = (
     "vxlan",
     "ip_vs",
 )
+RESTING = ("net/ipv4/ip_forward",)
+"""What starting a pod may set (containernetworking/plugins, plugins/main/bridge: isGateway)."""
 SERVICES = ("kubelet", "containerd", "docker", "crio")
 
 
@@ -78,6 +80,13 @@ def host(free=(), at=""):
         "free": {path: room for path, room in ((path, _room(path, at)) for path in free) if room is not None},
         "page_size": os.sysconf("SC_PAGE_SIZE"),
     }
+
+
+@question
+def resting(at=""):
+    """Give the settings of the kernel that starting a pod may change, by their path below /proc/sys."""
+    found = {name: read(f"/proc/sys/{name}", at) for name in RESTING}
+    return {name: text.strip() for name, text in found.items() if text is not None}
 
 
 def modules(at=""):
