@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 LAB := $(BIN)/python -m lab
-UNIT := --ignore=tests/lab
+UNIT := --ignore=tests/lab --ignore=tests/field
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests lock proto probe lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests field lock proto probe lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +32,9 @@ unit: $(VENV)/ready
 
 lab-tests: lab-up ## Run the tests that need guests.
 	$(BIN)/pytest -v tests/lab
+
+field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, critest (before a release).
+	$(BIN)/pytest -v -s tests/field
 
 lab-up: host $(VENV)/ready ## Start the lab's cluster.
 	$(LAB) up

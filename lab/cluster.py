@@ -214,6 +214,15 @@ def restore(settings: Settings, tag: str = BASE) -> None:
         _settle(settings)
 
 
+def boot(settings: Settings, node: Node, words: str) -> None:
+    """Cut a guest's power and boot it with more words for its kernel; return when it answers. `restore` undoes that."""
+    with _alone(settings), _timed(settings, f"boot with {words}"):
+        require_up(settings)
+        qemu.cut_power(settings, node)
+        qemu.start(settings, node, guest_image.guest_image(settings), words=words)
+        _right_clock(settings, node)
+
+
 def _etcd_copy(settings: Settings, tag: str) -> Path:
     return settings.state / "snapshots" / tag / "etcd.db"
 

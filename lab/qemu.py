@@ -49,8 +49,8 @@ def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "") 
         shell.run(["qemu-img", "create", "-q", "-f", "qcow2", second, data])
 
 
-def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None = None, cgroup: str = "v2") -> None:
-    """Start the guest, from a snapshot of its running state when one is named, with this version of cgroups."""
+def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None = None, words: str = "") -> None:
+    """Start the guest, from a snapshot of its running state when one is named, with more words for its kernel."""
     settings.sockets.mkdir(parents=True, exist_ok=True)
     command = [
         emulator.program(settings), *acceleration.options(settings, image),
@@ -58,7 +58,7 @@ def start(settings: Settings, node: Node, image: Path, *, snapshot: str | None =
         "-uuid", str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{node.name}.{settings.name}")),
         "-m", str(settings.memory_mib), "-smp", str(settings.cpus),
         "-kernel", image / "vmlinuz", "-initrd", image / "initrd.img",
-        "-append", _kernel_arguments(node, cgroup),
+        "-append", _kernel_arguments(node, words),
         *_drives(settings, node),
         "-netdev", f"tap,id=net0,ifname={node.tap},script=no,downscript=no",
         "-device", f"virtio-net-pci,netdev=net0,mac={node.mac},romfile=",  # it boots from no network
@@ -88,9 +88,9 @@ def _drives(settings: Settings, node: Node) -> list[str]:
     ]
 
 
-def _kernel_arguments(node: Node, cgroup: str) -> str:
-    first = "systemd.unified_cgroup_hierarchy=0 " if cgroup == "v1" else ""
-    return first + (
+def _kernel_arguments(node: Node, words: str) -> str:
+    return (
+        f"{words} "
         "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=5 apparmor=1 security=apparmor "
         # What only costs time here: the emulated clocks are one clock, and nobody attacks.
         "tsc=reliable mitigations=off "
@@ -154,6 +154,12 @@ def quit_guest(settings: Settings, node: Node) -> None:
     """End the guest as a power cut would."""
     with contextlib.suppress(LabError):  # QEMU may be gone before it answers
         monitor(settings, node, "quit")
+
+
+def cut_power(settings: Settings, node: Node) -> None:
+    """End the guest so, and return when it is gone."""
+    quit_guest(settings, node)
+    waiting.until(lambda: not running(settings, node), f"QEMU of {node.name} is gone", seconds=30)
 
 
 def remove_sockets(settings: Settings) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lab import cluster, guest_image, guests, qemu, waiting
+from lab import cluster, guest_image, guests, qemu
 from lab.settings import SPARE, Settings
 
-CGROUPS = ("v2", "v1")
+CGROUPS = {"v2": "", "v1": "systemd.unified_cgroup_hierarchy=0"}
+"""What the kernel is told for each version of cgroups (systemd(1))."""
 
 
 def up(settings: Settings, cgroup: str = "v2") -> None:
@@ -22,7 +23,7 @@ def up(settings: Settings, cgroup: str = "v2") -> None:
     else:
         if not any(mark.exists() for mark in marks.values()):
             qemu.create_disk(settings, SPARE, image)
-        qemu.start(settings, SPARE, image, cgroup=cgroup)
+        qemu.start(settings, SPARE, image, words=CGROUPS[cgroup])
     guests.await_boot(settings, SPARE)
     guests.set_clock(settings, SPARE)
     guests.script(settings, SPARE, "until docker version >/dev/null 2>&1; do sleep 1; done\n")
@@ -33,7 +34,5 @@ def up(settings: Settings, cgroup: str = "v2") -> None:
 
 def down(settings: Settings) -> None:
     """End it; its freshly booted state is kept."""
-    if not qemu.running(settings, SPARE):
-        return
-    qemu.quit_guest(settings, SPARE)
-    waiting.until(lambda: not qemu.running(settings, SPARE), "the spare guest ends", seconds=30)
+    if qemu.running(settings, SPARE):
+        qemu.cut_power(settings, SPARE)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
     from migrator.engine.run import Event
     from migrator.model.plan import NodePlan, Plan
+
+
+class Until(StrEnum):
+    """How far nodes are migrated."""
+
+    STAGE = "stage"
+    END = "end"
 
 
 class WallClock:
@@ -44,6 +52,9 @@ def command(
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    until: Annotated[
+        Until, typer.Option("--until", help="`stage` does what can be done while nodes serve, and stops there.")
+    ] = Until.END,
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Migrate nodes, one after the other: show the plan, ask, and do it."""
@@ -67,11 +78,11 @@ def command(
     refuse(plan)
     todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
-        _ask(todo, yes=yes)
+        _ask(todo, until, yes=yes)
     for number, entry in enumerate(todo):
         # The first was looked at just now; the others' pods may have moved while their neighbours were drained.
         current = _look_again(doors, entry) if number else entry
-        _apply_one(doors, current, _teller(as_json=as_json))
+        _apply_one(doors, current, until, _teller(as_json=as_json))
     if as_json:
         print(json.dumps({"applied": [entry.node for entry in todo], "plan": _plain(plan)}))
     return 0
@@ -87,20 +98,27 @@ def _plain(plan: Plan) -> object:
     return plan.model_dump(mode="json")
 
 
-def _ask(todo: list[NodePlan], *, yes: bool) -> None:
+def _ask(todo: list[NodePlan], until: Until, *, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was changed: without a terminal to ask on, --yes is needed")
     names = ", ".join(entry.node for entry in todo)
-    print(f"Migrate {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
+    print(
+        f"{'Stage' if until is Until.STAGE else 'Migrate'} {names}? Only 'yes' will do: ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
     if sys.stdin.readline().strip() != "yes":
         raise UsageError("nothing was changed")
 
 
-def _apply_one(doors: Doors, plan: NodePlan, tell: Callable[[Event], None]) -> None:
+def _apply_one(doors: Doors, plan: NodePlan, until: Until, tell: Callable[[Event], None]) -> None:
     from migrator.engine.apply import apply
     from migrator.engine.run import Run
+    from migrator.engine.steps import STEPS
+    from migrator.model.plan import Phase
 
     host = next(entry for entry in doors.chosen if entry.name == plan.host)
     apply(
@@ -113,9 +131,14 @@ def _apply_one(doors: Doors, plan: NodePlan, tell: Callable[[Event], None]) -> N
             clock=WallClock(),
             allow=doors.allow | frozenset(host.target.allow),
             tell=tell,
-        )
+        ),
+        [step for step in STEPS if until is Until.END or step.phase is Phase.STAGE],
     )
-    print(f"{plan.node} is migrated: {plan.source} → {doors.cluster.node(plan.node).runtime}", file=sys.stderr)
+    now = doors.cluster.node(plan.node).runtime
+    if until is Until.STAGE:
+        print(f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here", file=sys.stderr)
+    else:
+        print(f"{plan.node} is migrated: {plan.source} → {now}", file=sys.stderr)
 
 
 def _teller(*, as_json: bool) -> Callable[[Event], None]:

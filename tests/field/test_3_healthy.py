@@ -1,0 +1,41 @@
+"""No healthy node is accused: the same nodes again and again, on Docker and on containerd.
+
+With what the other files here prove of healthy nodes, more than twenty sessions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.field.sessions import WORKERS, healthy, migrate
+from tests.lab.conftest import Lab
+
+TIMES = 2
+"""For each node on each runtime."""
+
+
+@pytest.fixture(scope="module")
+def migrated(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Give the lab on containerd."""
+    for node in WORKERS:
+        migrate(fresh_lab, node, tmp_path_factory.mktemp("inventory"))
+    return fresh_lab
+
+
+@pytest.mark.parametrize("time", range(TIMES))
+@pytest.mark.parametrize("node", WORKERS)
+def test_on_docker(fresh_lab: Lab, node: str, time: int) -> None:
+    """Every check that can be judged passes."""
+    del time
+    healthy(fresh_lab, node)
+
+
+@pytest.mark.parametrize("time", range(TIMES))
+@pytest.mark.parametrize("node", WORKERS)
+def test_on_containerd(migrated: Lab, node: str, time: int, tmp_path: Path) -> None:
+    """Likewise, and nothing changes from one session to the next."""
+    del time
+    healthy(migrated, node, "--save", tmp_path)
+    healthy(migrated, node, "--baseline", tmp_path / f"{node}.json")

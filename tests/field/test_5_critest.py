@@ -1,0 +1,99 @@
+"""Kubernetes' own checks of a runtime (critest, of cri-tools) come to the same on a migrated node as on a new one.
+
+They need the program: MIGRATOR_CRITEST names a static one, of a release that speaks CRI v1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from lab import guests, images, network, spare
+from lab.settings import GATEWAY, SPARE, Node
+from tests.field.sessions import migrate
+from tests.lab.conftest import Lab
+
+CRITEST = os.environ.get("MIGRATOR_CRITEST", "")
+NODE = "worker-2"
+PORT = 8099
+FOLDER = "/run/critest"
+# A proof that the network of a new node is no other than the lab's: its conflist is the one of a worker.
+NEW = f"""
+mkdir -p /etc/containerd
+containerd config default | sed -e 's#sandbox_image = .*#sandbox_image = "{images.PAUSE}"#' -e 's#bin_dir = .*#bin_dir = "/usr/lib/cni"#' \\
+  > /etc/containerd/config.toml
+systemctl restart containerd
+"""
+RUN = f"""
+mkdir -p {FOLDER}
+curl -sSf -o {FOLDER}/critest http://{GATEWAY}:{PORT}/critest
+chmod 755 {FOLDER}/critest
+printf 'defaultTestContainerImage: {images.BUSYBOX}\\nwebServerTestImage: {images.BUSYBOX}\\n' > {FOLDER}/images.yml
+cd {FOLDER}
+./critest -runtime-endpoint unix:///run/containerd/containerd.sock -test-images-file images.yml -ginkgo.no-color \\
+  -ginkgo.seed 1 -ginkgo.junit-report report.xml > log 2>&1 || true
+cat report.xml
+rm -r {FOLDER}
+"""
+
+pytestmark = pytest.mark.skipif(not CRITEST, reason="MIGRATOR_CRITEST names no critest program")
+
+
+@pytest.fixture(scope="module")
+def served(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have guests fetch the program."""
+    folder = tmp_path_factory.mktemp("program")
+    shutil.copy2(CRITEST, folder / "critest")
+    server = network.start(
+        lab.settings,
+        ["python3", "-m", "http.server", "--bind", GATEWAY, "--directory", folder, str(PORT)],
+        log=folder / "log",
+    )
+    yield
+    server.kill()
+    server.wait()
+
+
+def outcomes(lab: Lab, node: Node) -> dict[str, str]:
+    """Run all of it on a guest, and give what each check came to."""
+    report = guests.script(lab.settings, node, RUN, seconds=5400)
+    found = {}
+    for case in ET.fromstring(report[report.index("<?xml") :]).iter("testcase"):  # noqa: S314 - our own guest's
+        kinds = {entry.tag for entry in case}
+        word = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        found[case.get("name", "")] = word
+    print(f"{node.name}: {dict(Counter(found.values()))}")
+    return found
+
+
+def test_a_migrated_node_passes_what_a_new_one_does(fresh_lab: Lab, served: None, tmp_path: Path) -> None:
+    """Every single check has the same outcome; those that need an image from the internet fail on both."""
+    del served
+    lab = fresh_lab
+    spare.up(lab.settings)
+    try:
+        conflist = lab.on(NODE, "cat /etc/cni/net.d/10-lab.conflist")
+        guests.script(
+            lab.settings,
+            SPARE,
+            f"mkdir -p /etc/cni/net.d\ncat > /etc/cni/net.d/10-lab.conflist <<'EOF'\n{conflist}\nEOF\n{NEW}",
+        )
+        new = outcomes(lab, SPARE)
+    finally:
+        spare.down(lab.settings)
+    migrate(lab, NODE, tmp_path)
+    lab.on(NODE, "systemctl stop kubelet")  # it would end every sandbox that it does not know
+    try:
+        migrated = outcomes(lab, lab.settings.node(NODE))
+    finally:
+        lab.on(NODE, "systemctl start kubelet")
+
+    print("\n".join(sorted(f"{word}: {name}" for name, word in new.items() if word == "failed")))
+    assert Counter(new.values())["passed"] > 40
+    assert {name: word for name, word in migrated.items() if new.get(name) != word} == {}
