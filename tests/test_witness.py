@@ -131,6 +131,7 @@ def test_shared_memory_goes_with_the_witness(witness: Witness, tmp_path: Path, h
 
     assert Path(root + made["file"]).exists()
     assert key in segments()
+    assert key in witness.ask("segments")
     assert "File exists" in witness.problem("shared_memory", key=key, size=8192, at=root)
     if how == "asked":
         witness.ask("shared_memory_end")

@@ -80,6 +80,7 @@ class Interview:
         """Look at them, then have them act: what ends a container comes last."""
         self._find()
         self._apart()
+        self._reached()
         self._alone(around)
         self._managed(image)
 
@@ -121,7 +122,7 @@ class Interview:
         views = {name: entry.inside for name, entry in self._seen.items() if entry.inside}
         segments = {name: _segments(view) for name, view in views.items()}
         on_host = self._asked("mounted", source=self._mark)
-        host_segments = _segments(RawView.model_validate(self._asked("view", pid=1) or {}))
+        host_segments = self._asked("segments")
         self._add(
             "mount", "mounter", mounted[1], seen_on_host=on_host if isinstance(on_host, int) else -1,
             # As the source of a mount: on cgroup v1 the session's name is in the paths of the cgroups that are mounted.
@@ -129,7 +130,8 @@ class Interview:
         )  # fmt: skip
         self._add(
             "ipc-pod", "one", made[1], seen_by_two=shm in segments.get("two", ()),
-            seen_by_peer=shm in segments.get("peer", ()), seen_by_host=shm in host_segments,
+            seen_by_peer=shm in segments.get("peer", ()),
+            **({} if host_segments is None else {"seen_by_host": shm in host_segments}),
         )  # fmt: skip
         self._add("port", "peer", told["peer"][1])
         if len(told["peer"]) > 2:
@@ -144,6 +146,11 @@ class Interview:
             shared = views["one"].lists.get("/dev/shm", ())  # noqa: S108 - the container's
             self._add("shm-file", "one", (0, {}, ""), seen=file in shared)
         self._asked("shared_memory_end")
+
+    def _reached(self) -> None:
+        """Have the host connect to pods, while all of them surely listen."""
+        self._from_host("host-to-pod", "one")
+        self._from_host("node-to-peer", "peer")
 
     def _alone(self, around: Around) -> None:
         """Everything that "one" can do by itself, with its cgroup's counters before and after."""
@@ -175,9 +182,7 @@ class Interview:
             self._add(name, "one", answer, **extra, **(facts if name in _COUNTED else {}))
 
     def _managed(self, image: str) -> None:
-        """Have the runtime and the host do with them what they do with every pod."""
-        self._from_host("host-to-pod", "one")
-        self._from_host("node-to-peer", "peer")
+        """Have the runtime do with them what it does with every pod."""
         try:
             self._add("image", "", (0, {}, ""), id=self._runtime.image(image), imported=True)
         except CriError as error:

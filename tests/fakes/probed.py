@@ -65,6 +65,7 @@ class ProbedNode:
                 "view": self.view,
                 "mounted": 0,
                 "shared_memory": self.shared_memory,
+                "segments": lambda: sorted(self.segments.get("", ())),
                 "shared_memory_end": {},
                 "counters": self.counters,
                 "connect": self.connect,
@@ -135,9 +136,13 @@ class ProbedNode:
         return {"throttled": 29, "oom_kills": 1} if self._counted > 1 else {"throttled": 0, "oom_kills": 0}
 
     def connect(self, address: str, port: int, seconds: int = 0) -> dict[str, Any]:  # noqa: ARG002 - any
-        """Reach whatever has the address."""
-        name = next((pod.name for pod in self.runtime.pods.values() if pod.address == address), "")
-        return {"connected": True, "said": name, "error": ""}
+        """Reach whatever has the address, while something runs there that listens."""
+        listening = {entry.sandbox for entry in self.runtime.running.values()
+                     if entry.state == "running" and entry.name in {"one", "peer"}}  # fmt: skip
+        pods = [pod for pod in self.runtime.pods.values() if pod.address == address and pod.id in listening]
+        if not pods:
+            return {"connected": False, "said": "", "error": "ECONNREFUSED"}
+        return {"connected": True, "said": pods[0].name, "error": ""}
 
     # The probe.
 
@@ -192,7 +197,8 @@ class ProbedNode:
         assert view is not None
         pod = next((entry.sandbox for entry in self.runtime.running.values() if entry.name == name), "")
         keys = "".join(f"{key:>10} 3 600\n" for key in sorted(self.segments.get(pod, ())))
-        text = view.model_copy(update={"files": {**view.files, "/proc/sysvipc/shm": _SEGMENTS + keys}})
+        own = {"/proc/sysvipc/shm": _SEGMENTS + keys} if name else {}
+        text = view.model_copy(update={"files": {**view.files, **own}})
         document = text.model_dump_json()
         for container in self.runtime.running.values():
             known, sandbox = self._template(container.name), self.runtime.pods[container.sandbox]

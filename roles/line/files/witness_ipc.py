@@ -5,7 +5,7 @@ import ctypes
 import os
 import re
 
-from witness_base import ENDINGS, WitnessError, names, part, question
+from witness_base import ENDINGS, WitnessError, names, part, question, read
 
 _CREATE_NEW = 0o3000
 """IPC_CREAT | IPC_EXCL of sys/ipc.h."""
@@ -55,6 +55,13 @@ def shared_memory_end():
     while _made:
         _made.pop()()
     return {}
+
+
+@question
+def segments():
+    """List the keys of the System V segments in the host's own IPC namespace, which is ours."""
+    rows = (line.split() for line in (read("/proc/sysvipc/shm") or "").splitlines()[1:])
+    return [int(row[0]) for row in rows if row]
 
 
 ENDINGS.append(shared_memory_end)

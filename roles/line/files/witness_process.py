@@ -9,6 +9,7 @@ from witness_base import WitnessError, link, mounts, names, numbers, part, quest
 from witness_cgroup import above, contents, folders
 
 FILES = (
+    "stat",
     "status",
     "limits",
     "mountinfo",

@@ -30,6 +30,7 @@ SYSCTLS = (
     "user/max_user_namespaces",
 )
 OTHERS = (
+    "/proc/stat",
     "/proc/cgroups",
     "/proc/filesystems",
     "/proc/meminfo",
@@ -70,6 +71,9 @@ def host(free=(), at=""):
         text = read(path, at)
         if text is not None:
             raw["files"][path] = text
+    # The rest of it has a number for each interrupt of each processor.
+    started = re.search(r"^btime \d+$", raw["files"].get("/proc/stat", ""), re.MULTILINE)
+    raw["files"]["/proc/stat"] = started.group() + "\n" if started else ""
     raw["lists"]["/sys/class/net"] = names("/sys/class/net", at)
     return {
         "raw": raw,
