@@ -16,7 +16,7 @@ from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
 from migrator.errors import MigratorError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
-from migrator.model.objects import CRI_SOCKET
+from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.proof import Evidence, Via
 from migrator.model.target import Target
 from migrator.planning import plan
@@ -34,9 +34,9 @@ AGENT = pod("agent", owner="DaemonSet/agent")
 class World:
     """A node whose kubelet moves when the switch is played, with everything that is told about it."""
 
-    def __init__(self, **update: object) -> None:
-        """Start on Docker with one pod that leaves and one that stays."""
-        now = situation(pods=(pod("web"), AGENT), **update)
+    def __init__(self, more: tuple[Pod, ...] = (), **update: object) -> None:
+        """Start on Docker with one pod that leaves and one that stays, and perhaps more."""
+        now = situation(pods=(pod("web"), AGENT, *more), **update)
         self.cluster = FakeCluster([now.node], list(now.pods))
         self.hosts = FakeHosts(
             {
@@ -76,15 +76,16 @@ class World:
 
     def switch(self, _: Mapping[str, Any]) -> HostResult:
         """Succeed: the kubelet reports containerd."""
-        self._report("containerd://1.6.20", "2026-01-01T01:00:00Z")
+        self.report("containerd://1.6.20", "2026-01-01T01:00:00Z")
         return switched("switched")
 
     def switch_back(self, _: Mapping[str, Any]) -> HostResult:
         """Go back: the kubelet reports Docker."""
-        self._report("docker://20.10.24", "2026-01-01T02:00:00Z")
+        self.report("docker://20.10.24", "2026-01-01T02:00:00Z")
         return switched("restored")
 
-    def _report(self, runtime: str, heartbeat: str) -> None:
+    def report(self, runtime: str, heartbeat: str) -> None:
+        """Have the kubelet report a runtime and its new containers."""
         scheme = runtime.partition("://")[0]
         self.cluster.change("worker-1", runtime=runtime, heartbeat=heartbeat, ready=True)
         self.cluster.pods["uid-agent"] = replace(AGENT, container_ids=(f"{scheme}://x",))
@@ -168,14 +169,52 @@ def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
 
     world.hosts.answers["switch new"] = half
 
-    with pytest.raises(StepFailedError, match="not running there yet: shop/agent"):
+    with pytest.raises(StepFailedError, match="not running there yet: shop/DaemonSet/agent"):
         apply(world.run)
+
+
+def test_what_was_not_ready_before_is_not_waited_for() -> None:
+    """A DaemonSet's pod that crashes anyway keeps no node on its old runtime; nor does one that another replaced."""
+    broken = pod("broken", owner="DaemonSet/broken", ready=False)
+    world = World(more=(broken,))
+    report = world.report
+
+    def replaced(runtime: str, heartbeat: str) -> None:
+        report(runtime, heartbeat)
+        world.cluster.pods["uid-agent"] = replace(world.cluster.pods["uid-agent"], name="agent-x7k2p")
+
+    world.report = replaced  # type: ignore[method-assign]
+
+    apply(world.run)
+
+    assert world.run.plan.staying == ("shop/DaemonSet/agent",)
+    assert world.node.runtime.startswith("containerd://")
+
+
+def test_pods_that_come_before_the_cordon_are_drained() -> None:
+    """A node that was empty when it was planned is drained too."""
+    world = World()
+    late = world.cluster.pods.pop("uid-web")
+    empty = plan.make(situation(pods=(AGENT,)), STEPS)
+    world.run = replace(world.run, plan=empty)
+    cordon = world.cluster.set_unschedulable
+
+    def cordoned(node: str, *, unschedulable: bool) -> None:
+        if unschedulable:
+            world.cluster.pods["uid-web"] = late
+        cordon(node, unschedulable=unschedulable)
+
+    world.cluster.set_unschedulable = cordoned  # type: ignore[method-assign]
+
+    apply(world.run)
+
+    assert "evict shop/web" in world.changes
 
 
 LATER = datetime(2026, 1, 1, 0, 30, tzinfo=UTC).timestamp()
 OLD_STATUS = {
     "an old heartbeat": ({"kubelet_started": LATER}, "its kubelet has not reported yet"),
-    "a container that is gone": ({"removed": ["a"]}, "not running there yet: shop/agent"),
+    "a container that is gone": ({"removed": ["a"]}, "not running there yet: shop/DaemonSet/agent"),
 }
 
 
@@ -242,6 +281,22 @@ def test_an_interruption_puts_the_node_back() -> None:
     assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
 
 
+def test_a_bug_puts_the_node_back_too() -> None:
+    """Whatever is raised in the window, the node goes back, and what was raised says where it is."""
+    world = World()
+
+    def broken(_: Mapping[str, Any]) -> HostResult:
+        raise KeyError("a bug")
+
+    world.hosts.answers["switch new"] = broken
+
+    with pytest.raises(KeyError) as caught:
+        apply(world.run)
+
+    assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
+    assert caught.value.__notes__ == ["The node was put back. worker-1 is Ready on docker://20.10.24, schedulable."]
+
+
 def test_a_failed_annotation_is_undone_too() -> None:
     """What failed late is undone in reverse order: annotation, switch, cordon."""
     world = World()
@@ -294,6 +349,20 @@ def test_a_rehearsal_that_fails_leaves_the_node_alone() -> None:
 
     assert world.changes == []
     assert world.hosts.names == ["stage"]
+
+
+def test_a_rehearsal_is_not_held_to_what_was_wrong_before() -> None:
+    """What failed on the old runtime too does not keep a node from its migration."""
+    world = World()
+    wrong = {"forward_policy": "DROP"}
+    closed = {"answer": {"connected": False, "error": "ETIMEDOUT"}, "exit_code": 1}
+    world.rehearsed = proof.acting(proof.on_host(world.rehearsed, **wrong), "pod-to-pod", **closed)
+    for name, seen in world.proved.items():
+        world.proved[name] = proof.acting(proof.on_host(seen, **wrong), "pod-to-pod", **closed)
+
+    apply(world.run)
+
+    assert world.node.runtime.startswith("containerd://")
 
 
 def test_containers_that_are_not_what_they_must_be_send_the_node_back() -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from migrator.cluster import Eviction
 from migrator.engine import draining
 from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS
-from migrator.errors import StepFailedError
+from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.objects import Budget, Pod
 from migrator.model.target import Target
 from migrator.planning import plan
@@ -49,6 +50,39 @@ def test_what_stays_is_left_alone() -> None:
     draining.drain(run)
 
     assert evictions(cluster) == ["shop/web"]
+
+
+def test_one_pods_trouble_holds_up_no_other() -> None:
+    """An eviction that fails is told by the pod's name, and the pods after it are asked to leave all the same."""
+    run, cluster, _ = world(pod("first"), pod("second"))
+    evict = cluster.evict
+
+    def failing(leaving: Pod) -> Eviction:
+        if leaving.name == "first":
+            raise ClusterError("a webhook does not answer")
+        return evict(leaving)
+
+    cluster.evict = failing  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match=r"shop/first \(a webhook does not answer\)$"):
+        draining.drain(run)
+
+    assert evictions(cluster) == ["shop/second"]
+
+
+def test_an_eviction_that_is_forbidden_ends_the_drain() -> None:
+    """Asking again changes nothing, so nobody waits for the deadline."""
+    run, cluster, _ = world(pod("web"))
+
+    def forbidden(_: Pod) -> Eviction:
+        raise RefusedError("no right to create pods/eviction")
+
+    cluster.evict = forbidden  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match="shop/web may not be evicted: no right to create pods/eviction"):
+        draining.drain(run)
+
+    assert run.clock.now() == 0
 
 
 def test_a_refused_eviction_is_asked_for_again() -> None:

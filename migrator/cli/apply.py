@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -142,9 +143,16 @@ def _apply_one(doors: Doors, plan: NodePlan, until: Until, tell: Callable[[Event
 
 
 def _teller(*, as_json: bool) -> Callable[[Event], None]:
-    """Give what shows events: lines for people, or a JSON object a line, both on stderr."""
+    """Give what shows events: lines for people, or a JSON object a line, both on stderr.
+
+    It never raises: a terminal that is gone must not end a migration in its middle.
+    """
 
     def show(event: Event) -> None:
+        with suppress(OSError):
+            write(event)
+
+    def write(event: Event) -> None:
         if as_json:
             print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
             return

@@ -55,8 +55,8 @@ def main() -> None:
         # A host's or a file's name may be part of it, and must not write to the terminal.
         print("\n".join(map(visible, f"migrator: {error}".split("\n"))), file=sys.stderr)
         code = error.exit_code
-    except KeyboardInterrupt:
-        print("migrator: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("\n".join(["migrator: interrupted", *getattr(error, "__notes__", ())]), file=sys.stderr)
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

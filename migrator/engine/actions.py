@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -137,11 +137,19 @@ def _lacking(run: Run, runtime: str, *, since: float = 0, removed: Collection[st
         return "it is not Ready"
     if since and _moment(node.heartbeat) < int(since):
         return "its kubelet has not reported yet"
-    present = {pod.full_name: pod for pod in run.cluster.pods_on(run.plan.node)}
-    lacking = [
-        name for name in run.plan.staying if name not in present or not _runs_on(present[name], runtime, removed)
-    ]
+    present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
+    for pod in run.cluster.pods_on(run.plan.node):
+        if pod.stays and not pod.finished and not pod.terminating and pod.lasting in present:
+            present[pod.lasting].append(pod)
+    lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]
     return f"not running there yet: {', '.join(lacking)}" if lacking else ""
+
+
+def _lacks(name: str, pods: Sequence[Pod], runtime: str, removed: Collection[str]) -> bool:
+    """Tell whether none of the pods runs there; a DaemonSet that has none on the node any more has left it."""
+    if not pods:
+        return "/DaemonSet/" not in name
+    return not any(_runs_on(pod, runtime, removed) for pod in pods)
 
 
 def _moment(heartbeat: str) -> float:

@@ -14,7 +14,8 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
     """Migrate the node as planned.
 
     Raises `StepFailedError`, or `StalePlanError` when the node changed since the plan, with the state that the node
-    is in now; an interruption by the user is treated like a failure and raised again after the node was put back.
+    is in now. Anything else that is raised, an interruption by the user too, is raised again after the node was put
+    back, with the state as a note.
     """
     needed = {planned.id: planned for planned in run.plan.steps if planned.needed}
     skipped = {planned.id: planned.reason for planned in run.plan.steps if not planned.needed}
@@ -26,12 +27,13 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
         begun.append(step)
         try:
             _act(run, step)
-        except (MigratorError, KeyboardInterrupt) as error:
-            if step.phase is Phase.AFTER:
-                raise StepFailedError(_after(run, step, error)) from error
-            state = _undo(run, begun)
-            if isinstance(error, KeyboardInterrupt):
+        except BaseException as error:
+            state = _after(run, step, error) if step.phase is Phase.AFTER else _undo(run, begun)
+            if not isinstance(error, MigratorError):  # an interruption, or a bug: the node is put back all the same
+                error.add_note(state)
                 raise
+            if step.phase is Phase.AFTER:
+                raise StepFailedError(state) from error
             kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
             raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
 

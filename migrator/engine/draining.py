@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from migrator.cluster import Eviction
 from migrator.engine.run import Run
-from migrator.errors import ClusterError, StepFailedError
+from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.objects import Pod
 
 _RETRY_SECONDS = 5.0
@@ -56,7 +56,13 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> N
     if pod.uid in asked or pod.terminating:
         asked.add(pod.uid)
         return
-    answer = run.cluster.evict(pod)
+    try:
+        answer = run.cluster.evict(pod)
+    except RefusedError as error:  # no right to evict, or a webhook that forbids it: asking again is no use
+        raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
+    except ClusterError as error:
+        refused[pod.full_name] = str(error)
+        return
     if answer is Eviction.REFUSED_NOW:
         holding = _budgets(run, pod)
         if pod.full_name not in refused:

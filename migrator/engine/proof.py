@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrator.engine.run import Run
 from migrator.errors import StepFailedError
 from migrator.hosts import Line
-from migrator.model.proof import Circumstances, Evidence, Outcome, Verdict
+from migrator.model.proof import Checked, Circumstances, Evidence, Outcome, Verdict
 from migrator.probe import verdict
 from migrator.proving import live
 from migrator.proving.session import Bench
@@ -32,7 +32,7 @@ def rehearse(run: Run) -> str:
             _bench(run, "rehearse", line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
         )
     found = _kept(run, REHEARSED, evidence)
-    if not found.good:
+    if _new(run, found) or found.problems or not found.passed:
         raise StepFailedError("the planned configuration does not hold:" + _told(found))
     return f"{_counted(found)} in an instance of its own, which is gone again"
 
@@ -42,11 +42,15 @@ def prove(run: Run) -> str:
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.live(_bench(run, "verify", line), run.cluster, _planned(run))
     found = _kept(run, PROVED, evidence)
-    wrong_before = {entry.id for entry in verdict.judge(run.seen[BASELINE]).failed} if BASELINE in run.seen else set()
-    new = [entry for entry in found.failed if entry.id not in wrong_before]
-    if new or found.unannounced or found.problems:
+    if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))
     return _counted(found)
+
+
+def _new(run: Run, found: Verdict) -> list[Checked]:
+    """Give what failed and had not in the baseline: what was wrong before is not held against the new runtime."""
+    before = {entry.id for entry in verdict.judge(run.seen[BASELINE]).failed} if BASELINE in run.seen else set()
+    return [entry for entry in found.failed if entry.id not in before]
 
 
 def _planned(run: Run) -> Circumstances:

@@ -92,6 +92,11 @@ class Pod:
         """Whether a drain leaves it on the node: DaemonSet pods and mirrors of static pods."""
         return self.mirror or self.owner.startswith("DaemonSet/")
 
+    @property
+    def lasting(self) -> str:
+        """What a pod that stays is called for longer than its own life: a DaemonSet's next one has another name."""
+        return self.full_name if self.mirror else f"{self.namespace}/{self.owner}"
+
 
 class Budget(Value):
     """A PodDisruptionBudget as its status has it."""

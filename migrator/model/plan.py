@@ -99,7 +99,7 @@ class NodePlan(Value):
     images: tuple[str, ...] = ()
     """Images to carry from Docker's store into the new runtime's."""
     staying: tuple[str, ...] = ()
-    """Pods that a drain leaves (DaemonSets', static ones), which must run again on the new runtime."""
+    """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
     socket_annotation: str | None = None
     """The present value of the Node's cri-socket annotation."""
     circumstances: Circumstances | None = None

@@ -293,6 +293,11 @@ class Verdict(Value):
         return tuple(entry for entry in self.checks if entry.outcome is Outcome.FAILED)
 
     @property
+    def passed(self) -> tuple[Checked, ...]:
+        """The checks that passed."""
+        return tuple(entry for entry in self.checks if entry.outcome is Outcome.PASSED)
+
+    @property
     def unannounced(self) -> tuple[Difference, ...]:
         """The differences that nobody announced."""
         return tuple(entry for entry in self.differences if not entry.announced)
@@ -300,5 +305,4 @@ class Verdict(Value):
     @property
     def good(self) -> bool:
         """Whether the node does what it must: nothing failed, something passed, nothing changed unannounced."""
-        passed = any(entry.outcome is Outcome.PASSED for entry in self.checks)
-        return passed and not self.failed and not self.unannounced and not self.problems
+        return bool(self.passed) and not (self.failed or self.unannounced or self.problems)

@@ -56,7 +56,7 @@ def drain(now: Situation, _: NodePlan) -> Decision:
         return done
     leaving = [pod for pod in now.leaving if not pod.finished]
     if not leaving:
-        return False, "no pod has to leave"
+        return True, "no pod has to leave now; those that come before the cordon do"
     return (
         True,
         f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay (DaemonSets', static, finished)",

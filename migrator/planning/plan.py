@@ -28,7 +28,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         endpoint=runtime.endpoint,
         installs=not runtime.installed(situation.facts),
         starts=not runtime.service(situation.facts).active,
-        staying=tuple(sorted(pod.full_name for pod in situation.alive if pod.stays)),
+        staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         circumstances=_circumstances(situation),
         cordoned_before=situation.node.unschedulable,
