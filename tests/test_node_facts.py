@@ -586,8 +586,8 @@ def test_the_network_is_what_counts(tmp_path: Path) -> None:
         "plugins": ["bridge", "host-local"],
         "folders": {"/opt/kubelet/bin": ["bridge"], "/opt/crio": ["x"], "/usr/lib/cni": ["loopback"]},
         "reservations": [
-            {"network": "lab", "address": "fd00::7", "container": "def"},
-            {"network": "lab", "address": "10.1.0.5", "container": "abc"},
+            {"network": "lab", "address": "fd00::7", "container": "def", "path": "/run/ipam/lab/fd00::7"},
+            {"network": "lab", "address": "10.1.0.5", "container": "abc", "path": "/var/lib/cni/networks/lab/10.1.0.5"},
         ],
     }
 

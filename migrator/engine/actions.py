@@ -61,8 +61,15 @@ def drain(run: Run) -> str:
 
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
+    stale = [{"path": entry.path, "container": entry.container} for entry in run.plan.stale_addresses]
     results = _play(
-        run, "switch", {**_transaction(run, "new"), "switch_files": _sealed([_file(file) for file in run.plan.files])}
+        run,
+        "switch",
+        {
+            **_transaction(run, "new"),
+            "switch_files": _sealed([_file(file) for file in run.plan.files]),
+            "switch_stale_addresses": _sealed(stale),
+        },
     )
     result = results.get(_SWITCH_TASK, {})
     match result.get("outcome"):
@@ -171,7 +178,12 @@ def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str,
 
 def _transaction(run: Run, state: str) -> dict[str, Any]:
     socket = run.plan.endpoint.removeprefix("unix://")
-    return {"switch_state": state, "switch_transaction": run.id, "switch_socket": socket}
+    return {
+        "switch_state": state,
+        "switch_transaction": run.id,
+        "switch_socket": socket,
+        "switch_plugins": _sealed(run.plan.cni_plugins),
+    }
 
 
 def _file(file: FileChange) -> dict[str, str]:

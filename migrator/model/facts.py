@@ -220,6 +220,8 @@ class Reservation(Value):
     address: str
     container: str
     """Id of the sandbox that it is kept for."""
+    path: str = ""
+    """Of the file that says so."""
 
 
 class CniFacts(Value):

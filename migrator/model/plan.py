@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-from migrator.model.facts import FileFact
+from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import KeyFate
 from migrator.model.proof import Circumstances
 from migrator.model.value import Value
@@ -98,6 +98,10 @@ class NodePlan(Value):
     """Where the new runtime will keep its data, when that is another folder than now."""
     images: tuple[str, ...] = ()
     """Images to carry from Docker's store into the new runtime's."""
+    cni_plugins: tuple[str, ...] = ()
+    """Folders of the network's plugins, for those that have to give back what removed containers had."""
+    stale_addresses: tuple[Reservation, ...] = ()
+    """Addresses kept for containers that are gone, which the switch releases."""
     staying: tuple[str, ...] = ()
     """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
     socket_annotation: str | None = None

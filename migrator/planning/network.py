@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.facts import NodeFacts
+from migrator.model.facts import NodeFacts, Reservation
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 
 
@@ -17,6 +17,14 @@ def plugin_folders(facts: NodeFacts) -> tuple[str, ...]:
         if set(facts.cni.plugins) <= set(facts.cni.folders.get(folder, ())):
             return (folder,)
     return ()
+
+
+def stale_addresses(facts: NodeFacts) -> tuple[Reservation, ...]:
+    """Give the addresses that are kept for containers which Docker does not have any more."""
+    if facts.docker is None:
+        return ()
+    ids = {entry.id for entry in facts.docker.containers}
+    return tuple(entry for entry in facts.cni.reservations if entry.container and entry.container not in ids)
 
 
 def config_folder(facts: NodeFacts) -> str:

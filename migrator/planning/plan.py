@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
 from migrator.model.proof import Circumstances
-from migrator.planning import checks, circumstances, drafting
+from migrator.planning import checks, circumstances, drafting, network
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
 from migrator.planning.translate.runtimes import RUNTIMES
@@ -28,6 +28,8 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         endpoint=runtime.endpoint,
         installs=not runtime.installed(situation.facts),
         starts=not runtime.service(situation.facts).active,
+        cni_plugins=network.plugin_folders(situation.facts),
+        stale_addresses=() if situation.migrated else network.stale_addresses(situation.facts),
         staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         circumstances=_circumstances(situation),

@@ -9,6 +9,7 @@ from migrator.model.plan import Finding
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed, named
 from migrator.planning.checks.reading import flags
+from migrator.planning.network import stale_addresses
 from migrator.planning.situation import Draft, Situation
 
 LOOPBACK = "loopback"
@@ -84,11 +85,7 @@ def forwarding(now: Situation, draft: Draft) -> Iterator[Finding]:
 
 def addresses(now: Situation, _: Draft) -> Iterator[Finding]:
     """Addresses of containers that are gone are never given out again."""
-    if now.facts.docker is None:
-        return
-    ids = {entry.id for entry in now.facts.docker.containers}
-    stale = [entry for entry in now.facts.cni.reservations if entry.container not in ids]
-    if stale:
+    if stale := stale_addresses(now.facts):
         yield found(
             "stale-addresses",
             f"kept for containers that are gone: {listed(f'{entry.address} ({entry.network})' for entry in stale)}",

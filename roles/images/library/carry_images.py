@@ -9,7 +9,7 @@ module: carry_images
 short_description: Copy images from Docker's store into containerd's
 description:
   - Streams each image out of Docker's API into C(ctr images import), in the namespace that CRI uses. An image that
-    is already there under the same name is left alone.
+    is already there under the same name is left alone, unless Docker has another one under that name by now.
 options:
   images:
     description: The images, each as repository:tag.
@@ -36,6 +36,7 @@ carried:
   returned: always
 """
 
+import http.client
 import json
 import os
 import shutil
@@ -45,10 +46,11 @@ import time
 import urllib.parse
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_node import CRI_NAMESPACE, NodeError, docker_open, run
+from ansible.module_utils.migrator_node import CRI_NAMESPACE, NodeError, docker, docker_open, environment, run
 
 CHUNK = 1024 * 1024
 START_SECONDS = 120
+EXPORT_SECONDS = 3600
 UNWANTED = [
     "io.containerd.grpc.v1.cri",
     "io.containerd.cri.v1.images",
@@ -69,8 +71,17 @@ def full_name(image):
 
 
 def carry(client, image):
-    """Stream one image over; return how many bytes went through."""
-    response = docker_open("GET", "/images/{}/get".format(urllib.parse.quote(image, safe="/:@")))
+    """Stream one image over; return how many bytes went through. Raise NodeError with the image's name."""
+    try:
+        return stream(client, image)
+    except (OSError, http.client.HTTPException) as error:
+        raise NodeError("{} could not be copied out of Docker: {}".format(image, error or type(error).__name__))
+
+
+def stream(client, image):
+    """Have Docker write the image into containerd's client."""
+    # Docker writes all layers to a folder of its own before it sends the first byte (moby image/tarexport).
+    response = docker_open("GET", image_path(image, "get"), timeout=EXPORT_SECONDS)
     if response.status != 200:
         raise NodeError("Docker does not give {}: {}".format(image, response.read().decode(errors="replace")[:300]))
     importer = subprocess.Popen(
@@ -78,6 +89,7 @@ def carry(client, image):
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env=environment(),
     )
     size = 0
     try:
@@ -113,7 +125,8 @@ class OwnContainerd:
         places = ["--root", self.root, "--state", os.path.join(self.folder, "state"), "--address", self.socket]
         log = open(os.path.join(self.folder, "log"), "w+")
         with log:
-            self.process = subprocess.Popen(["containerd", "--config", config] + places, stdout=log, stderr=log)
+            words = ["containerd", "--config", config] + places
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment())
         client = ["ctr", "--address", self.socket, "--namespace", CRI_NAMESPACE]
         deadline = time.time() + START_SECONDS
         while run(client + ["version"], timeout=30, check=False)[0] != 0:
@@ -132,12 +145,39 @@ class OwnContainerd:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def image_path(image, what):
+    """Give the path of Docker's API for an image."""
+    return "/images/{}/{}".format(urllib.parse.quote(image, safe="/:@"), what)
+
+
+def stored(client):
+    """Give the digest of each image that containerd's store has, by name."""
+    rows = [line.split() for line in run(client + ["images", "list"])[1].splitlines()[1:]]
+    return {row[0]: row[2] for row in rows if len(row) > 2}
+
+
+def same(client, digest, image):
+    """Tell whether what the store has under a digest is what Docker calls by this name now.
+
+    Docker's id of an image is the digest of its configuration (OCI image-spec, config.md, ImageID), which the
+    manifest names. Where that cannot be compared, as in a list of manifests, the name counts.
+    """
+    try:
+        manifest = json.loads(run(client + ["content", "get", digest], check=False)[1])
+        held = manifest["config"]["digest"]
+    except (ValueError, KeyError, TypeError):
+        return True
+    # With Docker's containerd image store its id is that of the manifest.
+    return (docker("GET", image_path(image, "json")) or {}).get("Id", held) in (held, digest)
+
+
 def carry_all(client, images, check_mode):
-    """Carry those that the store does not have yet; say which and how many bytes."""
-    present = set(run(client + ["images", "list", "--quiet"])[1].split())
+    """Carry those that the store does not have yet, or has as they were; say which and how many bytes."""
+    present = stored(client)
     carried = []
     for image in images:
-        if full_name(image) not in present:
+        digest = present.get(full_name(image))
+        if digest is None or not same(client, digest, image):
             carried.append({"image": image, "bytes": 0 if check_mode else carry(client, image)})
     return carried
 

@@ -85,9 +85,10 @@ def reservations(tree, roots):
         for network in tree.names(root):
             for name in tree.names(root + "/" + network):
                 if re.match(r"^[0-9a-f]*[.:][0-9a-f.:]+$", name) and len(found) < MOST_ROWS:
-                    lines = tree.text("{}/{}/{}".format(root, network, name)).splitlines()
+                    path = "{}/{}/{}".format(root, network, name)
+                    lines = tree.text(path).splitlines()
                     container = lines[0].strip() if lines else ""
-                    found.append({"network": network, "address": name, "container": container})
+                    found.append({"network": network, "address": name, "container": container, "path": path})
     return found
 
 

@@ -9,17 +9,8 @@ import subprocess
 import threading
 import time
 
-FOLDERS = (
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-    "/opt/bin",
-    "/snap/bin",
-)
-"""Where programs are looked for: sudo's own PATH often lacks the local ones."""
+from ansible.module_utils.migrator_node import FOLDERS
+
 SECONDS = 60
 """How long a program may take."""
 _VERSION = re.compile(r"(?<![\w.])v?(\d+\.\d+(?:\.\d+)?)")

@@ -10,12 +10,11 @@ import time
 
 from witness_base import WitnessError, link, mounts, names, numbers, part, question, read
 from witness_cgroup import hierarchies
+from witness_cni import reservations
 from witness_process import ids_in
 
 NETNS = ("/run/netns", "/run/docker/netns")
 LOGS = ("/var/log/pods", "/var/log/containers")
-IPAM = "/var/lib/cni/networks"
-CNI = "/etc/cni/net.d"
 STATE = (
     ("/run/containerd", 4),
     ("/run/crio", 3),
@@ -151,29 +150,15 @@ def _inode(text):
 
 
 def _addresses(marks, addresses, at):
-    """Find reservations of host-local IPAM: a file named by the address, its first line the sandbox's id.
+    """Find reservations of host-local IPAM.
 
-    (containernetworking/plugins, ipam/host-local/backend/disk/backend.go.) An address that another sandbox has by now
-    is not ours any more; a reservation that names nobody is nobody else's.
+    An address that another sandbox has by now is not ours any more; a reservation that names nobody is nobody else's.
     """
-    found = []
-    for root in ipam_folders(at):
-        for network in names(root, at):
-            for name in names(f"{root}/{network}", at):
-                path = f"{root}/{network}/{name}"
-                if not re.match(r"[0-9a-f]*[.:][0-9a-f.:]+$", name):
-                    continue
-                owner = ((read(path, at) or "").splitlines() or [""])[0].strip()
-                if marks.on(owner) or (name in addresses and not owner):
-                    found.append(("address", path))
-    return found
-
-
-def ipam_folders(at=""):
-    """Give where host-local keeps reservations: its usual folder, and what the network configurations name."""
-    texts = [read(f"{CNI}/{name}", at) or "" for name in names(CNI, at)]
-    told = re.findall(r'"dataDir"\s*:\s*"(/[^"]+)"', "\n".join(texts))
-    return sorted({IPAM, *(path.rstrip("/") for path in told)})
+    return [
+        ("address", path)
+        for path, owner in reservations(at)
+        if marks.on(owner) or (path.rpartition("/")[2] in addresses and not owner)
+    ]
 
 
 def _named(folder, depth, marks, at):

@@ -5,8 +5,7 @@ import re
 import socket
 
 from witness_base import names, part, read
-from witness_cni import PLUGINS, attachments, release
-from witness_remains import ipam_folders
+from witness_cni import PLUGINS, attachments, ipam_folders, release, reservations
 from witness_removal import detach, remove_empty, remove_tree
 
 PROFILE = "cri-containerd.apparmor.d"
@@ -105,14 +104,13 @@ def _remove_namespace(path):
 
 def _release_addresses(ids, known):
     """Remove reservations of ours, and what host-local keeps of a network that it did not know before."""
+    for path, owner in reservations():
+        if owner in ids:
+            os.unlink(path)
     stayed = []
     for root in ipam_folders():
         for network in names(root):
             folder = f"{root}/{network}"
-            for name in names(folder):
-                owner = ((read(f"{folder}/{name}") or "").splitlines() or [""])[0].strip()
-                if owner in ids:
-                    os.unlink(f"{folder}/{name}")
             if folder not in known and all(_IPAM_KEEPS.match(name) for name in names(folder)):
                 stayed += remove_tree(folder)
     return stayed

@@ -16,6 +16,17 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 POD_UID = "io.kubernetes.pod.uid"
 """Label of every container that dockershim or cri-dockerd made (dockershim/naming.go, 1.20.2)."""
 CRI_NAMESPACE = "k8s.io"
+FOLDERS = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/opt/bin",
+    "/snap/bin",
+)
+"""Where programs are looked for: sudo's own PATH often lacks the local ones."""
 
 
 class NodeError(Exception):
@@ -62,6 +73,11 @@ def docker_containers(kubernetes_only=False):
     return docker("GET", "/containers/json?" + urllib.parse.urlencode(query))
 
 
+def environment():
+    """Give the environment of programs: those of root's login, whatever PATH sudo has left."""
+    return dict(os.environ, PATH=":".join(FOLDERS + tuple(os.environ.get("PATH", "").split(":"))))
+
+
 def run(argv, timeout=120, check=True, data=None):
     """Run a command and return (exit code, standard output, standard error) as text."""
     try:
@@ -71,6 +87,7 @@ def run(argv, timeout=120, check=True, data=None):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
+            env=environment(),
         )
         out, err = done.communicate(data, timeout=timeout)
     except FileNotFoundError:

@@ -35,6 +35,18 @@ options:
     description: Path of the CRI socket that must answer before the kubelet starts.
     type: str
     default: /run/containerd/containerd.sock
+  plugins:
+    description: Folders of network plugins, before the usual ones.
+    type: list
+    elements: str
+    default: []
+  stale_addresses:
+    description:
+      - Reservations of host-local IPAM to release, each with the path of its file and the container that it is kept
+        for; one that is kept for another one by now stays.
+    type: list
+    elements: dict
+    default: []
   journals:
     description: Folder for the journals.
     type: str
@@ -71,79 +83,38 @@ kubelet_started:
   returned: when a switch was begun
 """
 
-import base64
 import fcntl
 import glob
-import grp
 import json
 import os
-import pwd
 import re
 import signal
+import threading
 import time
 
+from ansible.module_utils import migrator_cni
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_node import (
-    NodeError,
-    ctr,
-    docker,
-    docker_containers,
-    read_bytes,
-    run,
-    sha256,
-    sync_folder,
-    write_file,
-)
+from ansible.module_utils.migrator_files import Files, Journal
+from ansible.module_utils.migrator_node import NodeError, ctr, docker, docker_containers, read_bytes, run
 
 KUBELET = "kubelet.service"
 CONTAINERD = "containerd.service"
 DOCKER = "docker.service"
-IPAM = "/var/lib/cni/networks"
 POD_LOGS = "/var/log/pods"
 GRACE = "annotation.io.kubernetes.pod.terminationGracePeriod"
 START_SECONDS = 180
 LOCK_SECONDS = 900
 
 
-class Journal:
-    """What was done, a JSON line each, on disk before the action happens."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.path = os.path.join(folder, "journal.jsonl")
-
-    def write(self, action, **details):
-        """Add a line and make it durable."""
-        self.create()
-        with open(self.path, "a") as file:
-            file.write(json.dumps(dict(details, action=action, at=time.time())) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(self.folder)
-
-    def create(self):
-        """Make the folder, for root alone: what is saved in it may hold secrets."""
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-
-    def entries(self):
-        """Read it back; a last line that a power cut left incomplete did not happen."""
-        lines = (read_bytes(self.path) or b"").decode().splitlines()
-        found = []
-        for line in lines:
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                break
-        return found
-
-
 class Switch:
     """One switch of this node, forth and back."""
 
     def __init__(self, parameters):
-        self.files = [dict(entry, data=data_of(entry)) for entry in parameters["files"]]
-        self.socket = parameters["socket"]
         self.journal = Journal(os.path.join(parameters["journals"], parameters["transaction"]))
+        self.files = Files(self.journal, parameters["files"])
+        self.socket = parameters["socket"]
+        self.plugins = tuple(parameters["plugins"]) + migrator_cni.PLUGINS
+        self.stale_addresses = parameters["stale_addresses"]
         self.timings = []
 
     def traces(self):
@@ -170,7 +141,7 @@ class Switch:
         begun = {entry["action"] for entry in self.journal.entries()}
         self.timed("stop the kubelet", lambda: run(["systemctl", "stop", KUBELET]))
         if "start the kubelet" in begun:
-            self.timed("remove Kubernetes' containerd containers", remove_cri_containers)
+            self.timed("remove Kubernetes' containerd containers", lambda: remove_cri_containers(self.plugins))
         if "write files" in begun:
             self.timed("put files back", self.restore_files)
         if "enable containerd at boot" in begun:
@@ -194,18 +165,9 @@ class Switch:
 
     # The single actions.
 
-    def stale(self):
-        """Name the files that are neither what the plan replaces nor already what it writes."""
-        return [
-            entry["path"]
-            for entry in self.files
-            if sha256(entry["data"]) != entry["sha256"]
-            or sha256(read_bytes(entry["path"])) not in (entry["replaces"], entry["sha256"])
-        ]
-
     def finished(self):
         """Tell whether there is nothing to do."""
-        written = all(read_bytes(entry["path"]) == entry["data"] for entry in self.files)
+        written = self.files.written()
         try:
             return written and not docker_containers(kubernetes_only=True)
         except OSError:
@@ -223,7 +185,7 @@ class Switch:
             entry["Id"] for entry in containers if entry["Labels"].get("io.kubernetes.docker.type") == "podsandbox"
         ]
         self.journal.write("removed", containers=[entry["Id"] for entry in containers])
-        # Applications first and all at once, each with its pod's own grace period; their sandboxes last.
+        # Applications first; their sandboxes last.
         stop_containers([entry for entry in running if entry["Id"] not in sandboxes])
         stop_containers([entry for entry in running if entry["Id"] in sandboxes])
         for entry in containers:
@@ -233,63 +195,18 @@ class Switch:
             raise NodeError(
                 "Docker still has containers of Kubernetes: {}".format(", ".join(entry["Id"][:12] for entry in left))
             )
-        release_addresses(sandboxes)
+        release_network(sandboxes, self.plugins)
+        release_addresses([(entry["path"], entry["container"]) for entry in self.stale_addresses])
         remove_log_links(docker("GET", "/info")["DockerRootDir"])
 
     def write_files(self):
-        """Save what is there, then write the plan's bytes."""
-        for number, entry in enumerate(self.files):
-            self.make_folder(os.path.dirname(entry["path"]))
-            self.save(number, entry["path"])
-            write_file(
-                entry["path"],
-                entry["data"],
-                int(entry["mode"], 8),
-                pwd.getpwnam(entry["owner"]).pw_uid,
-                grp.getgrnam(entry["group"]).gr_gid,
-            )
+        """Write the plan's bytes, each file saved before."""
+        self.files.write()
         run(["systemctl", "daemon-reload"])
 
-    def make_folder(self, folder):
-        """Make a file's folder, and note each one made so that undoing removes it again."""
-        if os.path.isdir(folder):
-            return
-        self.make_folder(os.path.dirname(folder))
-        self.journal.write("made folder", path=folder)
-        os.mkdir(folder, 0o755)
-        sync_folder(os.path.dirname(folder))
-
-    def save(self, number, path):
-        """Keep a file, or that there was none, before it is replaced."""
-        data = read_bytes(path)
-        if data is None:
-            self.journal.write("saved", path=path, exists=False)
-            return
-        status = os.stat(path)
-        self.journal.create()
-        copy = os.path.join(self.journal.folder, "file-{}".format(number))
-        write_file(copy, data, 0o600)
-        self.journal.write(
-            "saved",
-            path=path,
-            exists=True,
-            copy=copy,
-            mode=status.st_mode & 0o7777,
-            uid=status.st_uid,
-            gid=status.st_gid,
-        )
-
     def restore_files(self):
-        """Put every saved file back, the last one first."""
-        for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "saved"]):
-            if entry["exists"]:
-                write_file(entry["path"], read_bytes(entry["copy"]), entry["mode"], entry["uid"], entry["gid"])
-            elif os.path.exists(entry["path"]):
-                os.unlink(entry["path"])
-                sync_folder(os.path.dirname(entry["path"]))
-        for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "made folder"]):
-            if os.path.isdir(entry["path"]) and not os.listdir(entry["path"]):
-                os.rmdir(entry["path"])
+        """Put them back."""
+        self.files.restore()
         run(["systemctl", "daemon-reload"])
 
     def start_containerd(self):
@@ -319,34 +236,47 @@ class Switch:
         run(["systemctl", "start", KUBELET], timeout=START_SECONDS)
 
 
-def data_of(entry):
-    """Give the bytes that a file shall have: the plan's, or those of the file on this node that it copies."""
-    if entry.get("copies"):
-        return read_bytes(entry["copies"])
-    # In base64, so that nothing on the way takes a file's text for a template.
-    return base64.b64decode(entry["content"])
-
-
 def stop_containers(containers):
-    """Ask all to end at once, then wait for each until its grace period is over, then kill."""
-    now = time.time()
-    for entry in containers:
-        docker("POST", "/containers/{}/kill?signal=SIGTERM".format(entry["Id"]), accept=(404, 409))
-    for entry in containers:
+    """Stop all at once, each by its own signal; one that does not end within its pod's grace period is killed."""
+    failures = []
+
+    def stop(entry):
         grace = entry["Labels"].get(GRACE, "30")
-        left = max(0, now + (int(grace) if grace.isdigit() else 30) - time.time())
-        docker("POST", "/containers/{}/stop?t={:.0f}".format(entry["Id"], left), timeout=left + 60, accept=(304, 404))
+        grace = int(grace) if grace.isdigit() else 30
+        try:
+            docker(
+                "POST",
+                "/containers/{}/stop?t={}".format(entry["Id"], grace),
+                timeout=grace + 60,
+                accept=(304, 404),
+            )
+        except (NodeError, OSError) as error:
+            failures.append("{}: {}".format(entry["Id"][:12], error))
+
+    threads = [threading.Thread(target=stop, args=(entry,)) for entry in containers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise NodeError("Docker does not stop {}".format("; ".join(failures)))
 
 
-def release_addresses(sandboxes):
-    """Free the addresses that host-local IPAM still keeps for removed sandboxes, and only those.
+def release_network(sandboxes, plugins):
+    """Give back what the network gave to removed sandboxes, and only to those.
 
-    A reservation is a file named by the address whose first line is the sandbox's id
-    (containernetworking/plugins, ipam/host-local/backend/disk/backend.go).
+    Their plugins are asked first, as the runtime would have done: host ports are rules that would go on sending
+    packets to an address which somebody else gets. What host-local still keeps then is released too.
     """
-    for path in glob.glob(IPAM + "/*/*"):
-        name = os.path.basename(path)
-        if re.match(r"^[0-9a-f.:]+$", name) and (read_bytes(path) or b"").split(b"\n")[0].strip().decode() in sandboxes:
+    for path in migrator_cni.attachments(set(sandboxes)):
+        migrator_cni.release(path, "", plugins)
+    release_addresses([(path, owner) for path, owner in migrator_cni.reservations() if owner in sandboxes])
+
+
+def release_addresses(reservations):
+    """Remove these reservations where they still are for these sandboxes."""
+    for path, sandbox in reservations:
+        if sandbox and migrator_cni.reserved_for(path) == sandbox:
             os.unlink(path)
 
 
@@ -369,7 +299,7 @@ def cri_plugin():
     return match.group(1) if code == 0 and match else "silent"
 
 
-def remove_cri_containers():
+def remove_cri_containers(plugins):
     """Remove what the kubelet started in containerd before the switch was undone, with what it held.
 
     containerd may be unable to answer by now; what runs in the pods' cgroups is ended all the same.
@@ -381,7 +311,7 @@ def remove_cri_containers():
     for container in containers:
         ctr(["tasks", "delete", "--force", container], check=False)
         ctr(["containers", "delete", container], check=False)
-    release_addresses(containers)
+    release_network(containers, plugins)
     for path in namespaces:
         run(["umount", path], check=False)
         if os.path.exists(path):
@@ -459,6 +389,8 @@ def main():
             "transaction": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "default": []},
             "socket": {"type": "str", "default": "/run/containerd/containerd.sock"},
+            "plugins": {"type": "list", "elements": "str", "default": []},
+            "stale_addresses": {"type": "list", "elements": "dict", "default": []},
             "journals": {"type": "str", "default": "/var/lib/migrator/transactions"},
         },
         supports_check_mode=True,
@@ -474,7 +406,10 @@ def main():
 
 def transact(module):
     """Switch or put back, and say how that ended."""
-    switch = Switch(module.params)
+    try:
+        switch = Switch(module.params)
+    except NodeError as error:
+        module.fail_json(msg=str(error))
     result = {"changed": True, "outcome": "", "cause": "", "actions": switch.timings}
     if module.params["state"] == "old":
         begun = switch.journal.entries()
@@ -487,7 +422,7 @@ def transact(module):
         if not module.check_mode:
             undo(switch, result, "restored")
         module.exit_json(**dict(result, **switch.traces()))
-    stale = switch.stale()
+    stale = switch.files.stale()
     if stale:
         module.exit_json(
             changed=False, outcome="stale", cause="changed since the plan: " + ", ".join(stale), actions=[]
