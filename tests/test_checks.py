@@ -22,7 +22,7 @@ from migrator.model.facts import (
     UnitFacts,
 )
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.objects import Budget, DaemonSet, Pod, RuntimeClass
+from migrator.model.objects import Budget, DaemonSet, Pod, Requirement, RuntimeClass
 from migrator.model.plan import FileChange, NodePlan, Severity
 from migrator.model.target import Target
 from migrator.planning import checks, needs
@@ -31,13 +31,15 @@ from migrator.planning.checks.rules import RULES, page
 from migrator.planning.fleet import Fleet, Room
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.settings import Handler, Proxy
+from migrator.planning.translate.settings import Endpoint, Handler, Proxy, Registry
 from tests.fakes import values
 from tests.fakes.values import CLOCK, GIB, PAUSE, draft, facts, fleet, image, node, pod, settings, situation
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "checks.md"
 WARN, BLOCK, INFORM = Severity.WARNS, Severity.BLOCKS, Severity.INFORMS
 CONFIG = "/etc/containerd/config.toml"
+DAEMON = "/etc/docker/daemon.json"
+HUB = "/etc/containerd/certs.d/docker.io/hosts.toml"
 NVIDIA = "/usr/bin/nvidia-container-runtime"
 V2 = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
 
@@ -163,6 +165,8 @@ CASES = {
     "a clock ahead": case("clock-skew", BLOCK, "heartbeats carry the host's clock", situation(facts=host(clock=CLOCK + 40)), says="40 s ahead"),
     "a clock behind": case("clock-skew", BLOCK, "heartbeats carry the host's clock", situation(facts=host(clock=CLOCK - 99)), says="99 s behind"),
     "a switch cut short": case("half-migrated", BLOCK, "each action is journaled first", on(transactions={"old": "done", "t7": "stop kubelet"}), says="t7"),
+    "a budget that wants all its pods": case("budget-never", BLOCK, "k/k pkg/controller/disruption: desiredHealthy is then expectedPods", situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("all", disruptions_allowed=0, never=True),))), says="wants every pod"),
+    "a budget whose selector is an expression": case("budget-exhausted", WARN, "apimachinery, LabelSelector", situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("some", match_labels={}, expressions=(Requirement(key="app", operator="In", values=("web", "x")), Requirement(key="gone", operator="DoesNotExist")), disruptions_allowed=0),))), says="shop/some"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
     "the kubelet left Docker": case("half-migrated", BLOCK, "k/k#61327", kubelet(arguments=flags("--container-runtime=remote", "--container-runtime-endpoint=unix:///run/containerd/containerd.sock")), says="k8s_web"),
     "migrated, Docker still runs": case("half-migrated", BLOCK, "k/k#61327", situation(node=node(runtime="containerd://1.6.20")), says="k8s_web"),
@@ -181,7 +185,7 @@ CASES = {
     "containerd 2, kubelet 1.20": case("cri-version", BLOCK, "containerd 2.0 dropped v1alpha2", containerd(version="2.1.0"), says="v1alpha2"),
     "containerd 1.5, kubelet 1.26": case("cri-version", BLOCK, "k/k#110618; containerd#7863", on(containerd=values.containerd(version="1.5.9"), kubelet=values.kubelet(version="1.26.0"))),
     "containerd 1.2": case("runtime-version", BLOCK, "dialect 2 came with 1.3", containerd(version="1.2.13")),
-    "no containerd": case("runtime-install", INFORM, "docker.io without containerd", containerd(version="", active=False)),
+    "no containerd": case("runtime-install", BLOCK, "docker.io without containerd", containerd(version="", active=False)),
     "to CRI-O": case("runtime-unsupported", BLOCK, "there is no switch to it", situation(target=CRIO)),
     "CRI-O of another minor": case("crio-minor", BLOCK, "CRI-O's minor is Kubernetes'", replace(on(crio=CrioFacts(version="1.24.6")), target=CRIO)),
     "kubelet 1.18 on cgroup v2": case("cgroup-v2-kubelet", BLOCK, "kind#2082", kubelet(version="1.18.0")),
@@ -227,11 +231,19 @@ CASES = {
     "another default": case("default-runtime", INFORM, "dockershim used Docker's default", docker(default_runtime="crun")),
     "a silent registry": case("insecure-registry-silent", WARN, "containerd hosts.go: scheme must be known", docker(insecure={"reg:5000": "", "ok:5000": "http"}), says="reg:5000"),
     "a registry of the user's": case("registries-kept", INFORM, "theirs is never replaced", kept=("reg:5000",)),
+    "a registry of the user's that lacks a mirror": case("registries-kept", BLOCK, "theirs is never replaced, and Docker's mirror would not be asked", on(files=values.files() | {HUB: values.file(HUB, 'server = "https://registry-1.docker.io"\n')}), kept=("docker.io",), settings=settings(registries=(Registry(name="docker.io", server=Endpoint(url="https://registry-1.docker.io"), mirrors=(Endpoint(url="https://mirror.corp"),)),)), says="does not name mirror.corp"),
+    "a proxy with a password in daemon.json": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", on(files=values.files() | {DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://me:sha256-abc@proxy:3128"}}')})),
+    "a proxy with a password and no scheme": case("proxy-credentials", BLOCK, "Go takes such a proxy for HTTP", docker(environment={"HTTP_PROXY": "me:sha256-abc@proxy:3128"})),
     "a proxy with a password": case("proxy-credentials", BLOCK, "plans carry no secrets", docker(environment={"HTTP_PROXY": "http://me:sha256-abc@proxy:3128"}), says="http://proxy:3128"),
-    "the same from daemon.json": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", settings=settings(proxy=Proxy(https="http://me:x@proxy:3128"))),
+    "the same, translated": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", settings=settings(proxy=Proxy(https="http://me:x@proxy:3128"))),
     "a credential helper": case("credential-helpers", WARN, "kubelet reads auths only", on(credentials=(Credential(path="/var/lib/kubelet/config.json", sha256="x", helpers=("ecr-login",)),)), says="ecr-login"),
     "root's login": case("docker-login", INFORM, "containerd reads no docker login", on(credentials=(Credential(path="/root/.docker/config.json", sha256="x", registries=("reg",)),))),
     # containerd
+    "another configuration": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--config", "/etc/site/c.toml")), says="reads /etc/site/c.toml"),
+    "another socket by option": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--address=/run/site/c.sock",)), says="listens at /run/site/c.sock"),
+    "another socket in its file": case("containerd-elsewhere", BLOCK, "containerd-config.toml(5)", on(files=values.files(containerd='version = 2\n[grpc]\naddress = "/run/site/c.sock"\n')), says="listens at /run/site/c.sock"),
+    "an import that turns CRI off": case("containerd-imports", BLOCK, "lists are appended: containerd-config.toml(5)", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/off.toml": values.file("/etc/containerd/conf.d/off.toml", 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')}), says="turns io.containerd.grpc.v1.cri off"),
+    "ports that an old containerd cannot open": case("low-ports", BLOCK, "containerd 1.6: enable_unprivileged_ports", containerd(version="1.4.13"), settings=settings(unprivileged_ports=True), destination=Destination(runtime="containerd", version=(1, 4), kubelet=(1, 20)), says="ports below 1024"),
     "passwords in its file": case("containerd-credentials", BLOCK, "plans carry no secrets", on(files=values.files() | {CONFIG: FileFact(path=CONFIG, exists=True, hidden=True)}), problems=(f"{CONFIG} holds credentials",)),
     "CRI is off": case("containerd-disabled-cri", INFORM, "containerd#8139: containerd.io's config.toml", on(files=values.files(containerd='disabled_plugins = ["cri"]\n'))),
     "CRI is off, it says": case("containerd-disabled-cri", INFORM, "containerd#8139", containerd(cri="disabled")),
@@ -399,6 +411,9 @@ QUIET = {
     "new enough": ("kubernetes-target-runtime", quiet(aiming("1.28"))),
     "a proxy without password": ("proxy-credentials", quiet(docker(environment={"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "::1,10.0.0.1"}))),
     "a unit that gets rewritten": ("kubelet-needs-docker", quiet(on(kubelet=values.kubelet(wants=("docker.service",)), files=values.files(kubelet_unit=WITH_LOG)), files=change(values.KUBELET_UNIT, "[Unit]\n"))),
+    "an old switch before one that ended": ("half-migrated", quiet(on(transactions={"20260101": "write files", "20260102": "done"}))),
+    "a budget for other pods": ("budget-exhausted", quiet(situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("none", match_labels={}, expressions=(Requirement(key="app", operator="NotIn", values=("web",)),), disruptions_allowed=0),))))),
+    "containerd with its usual configuration": ("containerd-elsewhere", quiet(containerd(arguments=("--config", "/etc/containerd/config.toml", "-a", "/run/containerd/containerd.sock", "--log-level", "debug")))),
     "no clock": ("clock-skew", quiet(situation(observed_at=0))),
     "Docker's other containers": ("half-migrated", quiet(situation(node=node(runtime="containerd://1.6.20"), facts=docker(containers=(beside("x"),)).facts))),
     "a migrated node's pods": ("local-storage", quiet(replace(pods("x", empty_dirs=("d",)), node=node(runtime="containerd://1.6.20")))),

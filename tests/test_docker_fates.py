@@ -339,13 +339,25 @@ def test_nothing_vanishes(known_options: dict[str, Any], others: dict[str, Any],
 
 def test_a_network_names_the_registries_that_it_is_carried_for() -> None:
     """A network is expanded to the addresses that images here are from, and says which."""
-    hosts = ("10.1.1.1:5000", "10.1.1.2", "192.168.0.1", "registry.example", "web", "10.1.1.1:5000/../x")
+    hosts = ("10.1.1.1:5000", "10.1.1.2", "192.168.0.1", "10.1.1.1:5000/../x")
     options = {"insecure-registries": ["10.0.0.0/8"]}
 
     assert fates(options, image_hosts=hosts)["insecure-registries.10.0.0.0/8"].reason.endswith(
         "10.1.1.1:5000, 10.1.1.2"
     )
     assert [entry.name for entry in settings(options, image_hosts=hosts).registries] == ["10.1.1.1:5000", "10.1.1.2"]
+
+
+def test_a_network_needs_the_names_of_registries_inside_it() -> None:
+    """Docker looks names up, so one that no entry names may be inside; with its own entry it is no question."""
+    hosts = ("10.1.1.1:5000", "registry.corp:5000")
+    network = {"insecure-registries": ["10.0.0.0/8"]}
+    both = {"insecure-registries": ["10.0.0.0/8", "registry.corp:5000"]}
+
+    found = fates(network, image_hosts=hosts)["insecure-registries.10.0.0.0/8"]
+
+    assert (found.fate, "registry.corp:5000" in found.reason) == (Fate.LOST, True)
+    assert fates(both, image_hosts=hosts)["insecure-registries.10.0.0.0/8"].fate is Fate.CARRIED
 
 
 def test_proxies_of_the_unit_are_entries_of_their_key() -> None:

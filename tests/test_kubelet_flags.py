@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from migrator.model.facts import CriDockerdFacts, FileFact, NodeFacts, UnitFacts
+from migrator.planning import versions
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.flags import Difference, Flag
@@ -60,10 +61,17 @@ def after(facts: NodeFacts, written: Mapping[str, str]) -> NodeFacts:
 
 def rewritten(facts: NodeFacts, settings: RuntimeSettings | None = None, endpoint: str = ENDPOINT) -> dict[str, str]:
     """Rewrite, and see that a second time nothing changes."""
-    settings = settings or values.settings()
+    settings = usual(facts, settings or values.settings())
     written = kubelet.rewrite(facts, settings, endpoint)
     assert kubelet.rewrite(after(facts, written), settings, endpoint) == {}
     return written
+
+
+def usual(facts: NodeFacts, settings: RuntimeSettings) -> RuntimeSettings:
+    """Keep the pause image that the kubelet takes by itself, where nobody asked for another."""
+    own = versions.pause_image(versions.parse(facts.kubelet.version))
+    kept = settings.pause_image == values.PAUSE and kubelet.pause_image(facts) == own
+    return settings.model_copy(update={"pause_image": own}) if kept else settings
 
 
 def kubeadm(version: str, arguments: str, config: str = "cgroupDriver: systemd\n", **files: str) -> NodeFacts:
@@ -367,7 +375,7 @@ def test_our_drop_in_counts_before_systemd_was_told() -> None:
     text = rewritten(facts)[DROP_IN]
     written = facts.model_copy(update={"files": {**facts.files, DROP_IN: values.file(DROP_IN, text)}})
 
-    assert kubelet.rewrite(written, values.settings(), ENDPOINT) == {}
+    assert kubelet.rewrite(written, usual(written, values.settings()), ENDPOINT) == {}
 
 
 def test_a_variable_that_nothing_sets_is_set() -> None:
@@ -567,6 +575,17 @@ def test_the_cgroup_driver_is_never_changed() -> None:
 
     assert "cgroupDriver: systemd" in written[CONFIG]
     assert "cgroup" not in written.get(kubelet.KUBEADM_ENV, "")
+
+
+KEPT = {"1.20.2": True, "1.34.0": True, "1.35.0": False}
+
+
+@pytest.mark.parametrize("version", KEPT)
+def test_another_pause_image_is_kept_from_collection(version: str) -> None:
+    """The kubelet spares the image that the flag names, and without the flag only its own default."""
+    written = rewritten(kubeadm(version, ""), values.settings(pause_image="corp/pause:9"))
+
+    assert ("--pod-infra-container-image=corp/pause:9" in "".join(written.values())) is KEPT[version]
 
 
 def test_the_pause_image() -> None:

@@ -50,6 +50,16 @@ ANNOUNCED: dict[str, tuple[Evidence, Evidence, str, str, str]] = {
     "the hostname's namespace": (DOCKER, CONTAINERD, "uts-of-pod", "one each", "shared"),
     "CRI-O's filter": (DOCKER, CRIO, "seccomp[a/one]", "0", "2"),
     "a privileged container's cgroup namespace": (DOCKER, CONTAINERD, "cgroup-namespace[c/mounter]", "its own", "the host's"),
+    "a setting that was given up": (
+        spoilt(DOCKER, outside={"files": {"status": status(DOCKER, "one", NoNewPrivs="1")}}),
+        knowing(CONTAINERD, given_up=("no-new-privileges",)), "no-new-privileges[a/one]", "set", "not set"),
+    "limits that the plan warned of": (
+        good("docker", open_files="5:6"), knowing(good(open_files="7:8"), open_files="", given_up=("default-ulimits",)),
+        "rlimit-open-files[a/one]", "5:6", "7:8"),
+    "another storage driver": (
+        spoilt(DOCKER, inside={"files": {"mountinfo": "1 0 0:9 / / rw - xfs /dev/mapper/docker-1 rw\n"}}),
+        spoilt(CONTAINERD, inside={"files": {"mountinfo": "1 0 0:9 / / rw - overlay overlay rw\n"}}),
+        "mount-/[a/one]", "xfs", "overlay"),
     "open files that the plan translated": (
         good("docker", open_files="1048576:1048576"), CONTAINERD, "rlimit-open-files[a/one]", "1048576:1048576", "1024:524288"),
     "an inheritable set that a fix emptied": (
@@ -137,6 +147,17 @@ def test_anything_else_is_unannounced(before: Evidence, now: Evidence, what: str
     assert not entry.announced
     assert not verdict.good
     assert entry in verdict.unannounced
+
+
+def test_what_selinux_draws_by_lot_is_no_difference() -> None:
+    """Each container has categories of its own; another type is another way."""
+
+    def labelled(level: str, kind: str = "container_t") -> Evidence:
+        label = f"system_u:system_r:{kind}:s0:{level}\n"
+        return spoilt(knowing(CONTAINERD, security_modules=("selinux",)), outside={"files": {"attr/current": label}})
+
+    assert found(labelled("c1,c2"), labelled("c3,c4")) == {}
+    assert found(labelled("c1,c2"), labelled("c1,c2", "spc_t"))["label[a/one]"].after == "system_u:system_r:spc_t"
 
 
 def test_what_a_kubelet_brings_is_no_difference_of_a_rehearsal() -> None:

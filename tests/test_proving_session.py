@@ -651,7 +651,7 @@ def test_nothing_to_rehearse_starts_nothing() -> None:
     """A plan without a configuration is refused with its node."""
     node = ProbedNode(Via.CRI)
 
-    with pytest.raises(StepFailedError, match="worker-1: the plan writes no /etc/containerd/config.toml"):
+    with pytest.raises(StepFailedError, match="worker-1: the plan has no /etc/containerd/config.toml"):
         run(node, NODE_PLAN.model_copy(update={"files": ()}))
 
     assert node.asked("start_runtime") == []

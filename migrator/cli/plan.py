@@ -36,6 +36,8 @@ def command(
 
     if facts is not None and out is not None:
         raise UsageError("--out needs a live plan: one from --facts cannot be applied")
+    if out is not None and out.suffix != ".json":
+        raise UsageError(f"--out {out}: a name that ends in .json is needed, by which `apply` knows a plan")
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:

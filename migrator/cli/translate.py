@@ -76,10 +76,13 @@ def _environment(path: Path | None) -> dict[str, str]:
         return {}
     found = {}
     for number, line in enumerate(_read(path).splitlines(), 1):
-        words = shlex.split(line, comments=True)
+        try:
+            words = shlex.split(line.strip().removeprefix("Environment="), comments=True)
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: {error}") from error
         for word in words:
             name, equals, value = word.partition("=")
             if not equals:
                 raise UsageError(f"{path}, line {number}: {word!r} is not NAME=value")
-            found[name.removeprefix("Environment=")] = value
+            found[name] = value
     return found

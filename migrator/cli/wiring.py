@@ -56,7 +56,14 @@ def check_allowed(allow: Collection[str]) -> frozenset[str]:
 
 def choose(path: Path, nodes: Sequence[str], limit: str = "") -> tuple[Host, ...]:
     """Read the inventory and give the hosts that are asked for. Raises `InventoryError`."""
-    return inventory.load(path, limit=limit).select(tuple(nodes))
+    chosen = inventory.load(path, limit=limit).select(tuple(nodes))
+    for host in chosen:
+        if unknown := sorted(set(host.target.allow) - checks.waivable_ids()):
+            raise InventoryError(
+                f"{path}: host {host.name}: migrator_allow has {unknown[0]!r}; no check of this id can be waived; "
+                f"these can: {', '.join(sorted(checks.waivable_ids()))}"
+            )
+    return chosen
 
 
 def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:

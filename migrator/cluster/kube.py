@@ -62,7 +62,7 @@ class KubeCluster(ProbeObjects):
 
     def budgets(self) -> tuple[Budget, ...]:
         version = self._policy_version()
-        return tuple(objects.budget(item) for item in self._api.list(f"/apis/{version}/poddisruptionbudgets"))
+        return tuple(objects.budget(item, version) for item in self._api.list(f"/apis/{version}/poddisruptionbudgets"))
 
     def _runtime_classes(self) -> tuple[RuntimeClass, ...]:
         """node.k8s.io/v1 from 1.20 on, v1beta1 from 1.14 on; a cluster without either has none."""

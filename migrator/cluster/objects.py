@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from migrator.model.objects import CRI_SOCKET, Budget, DaemonSet, Node, Pod, RuntimeClass
+from migrator.model.objects import CRI_SOCKET, OPERATORS, Budget, DaemonSet, Node, Pod, Requirement, RuntimeClass
 
 Item = Mapping[str, Any]
 _MIRROR = "kubernetes.io/config.mirror"
@@ -84,15 +84,29 @@ def pod(item: Item) -> Pod:
     )
 
 
-def budget(item: Item) -> Budget:
-    """Read a PodDisruptionBudget."""
-    selector = item["spec"].get("selector") or {}
+def budget(item: Item, version: str) -> Budget:
+    """Read a PodDisruptionBudget of this version of the API.
+
+    An empty selector selects every pod of the namespace in policy/v1, and none in v1beta1 (kubernetes 1.21 release
+    notes, #99290).
+    """
+    selector = item["spec"].get("selector")
+    status = item.get("status") or {}
+    labels = (selector or {}).get("matchLabels") or {}
+    expressions = tuple(
+        Requirement(key=entry["key"], operator=entry["operator"], values=tuple(entry.get("values") or ()))
+        for entry in (selector or {}).get("matchExpressions") or []
+    )
+    some = bool(labels or expressions) or (selector is not None and version == "policy/v1")
+    expected = int(status.get("expectedPods", 0))
     return Budget(
         namespace=item["metadata"]["namespace"],
         name=item["metadata"]["name"],
-        match_labels=selector.get("matchLabels") or {},
-        disruptions_allowed=int((item.get("status") or {}).get("disruptionsAllowed", 0)),
-        simple=bool(selector.get("matchLabels")) and not selector.get("matchExpressions"),
+        match_labels=labels,
+        expressions=expressions,
+        disruptions_allowed=int(status.get("disruptionsAllowed", 0)),
+        never=0 < expected <= int(status.get("desiredHealthy", 0)),
+        simple=some and all(entry.operator in OPERATORS for entry in expressions),
     )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from migrator.engine.run import Run
 from migrator.errors import StepFailedError
 from migrator.hosts import Line
+from migrator.model.fate import Fate
+from migrator.model.plan import NodePlan
 from migrator.model.proof import Checked, Circumstances, Evidence, Outcome, Verdict
 from migrator.probe import verdict
+from migrator.probe.pods import ASKED
 from migrator.proving import live
 from migrator.proving.session import Bench
 
@@ -16,6 +21,8 @@ BASELINE, REHEARSED, PROVED = "baseline", "rehearsed", "proved"
 def baseline(run: Run) -> str:
     """See how containers are on the old runtime; what is another way afterwards must have been announced."""
     known = _known(run)
+    if short := _short(run):
+        return f"left out, the node has no room for three more pods: {short}"
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.live(_bench(run, "baseline", line), run.cluster, known)
     found = _kept(run, BASELINE, evidence)
@@ -53,6 +60,21 @@ def _new(run: Run, found: Verdict) -> list[Checked]:
     return [entry for entry in found.failed if entry.id not in before]
 
 
+def _short(run: Run) -> str:
+    """Say what the node lacks for our pods beside those that are there; "" for nothing. A kubelet admits no others."""
+    node = run.cluster.node(run.plan.node)
+    pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.finished]
+    ours = len({asked.pod for asked in ASKED})
+    lacking = {
+        "CPU": node.cpu - sum(pod.cpu for pod in pods) - sum(asked.cpu_request or asked.cpu_limit for asked in ASKED),
+        "memory": node.memory
+        - sum(pod.memory for pod in pods)
+        - sum(asked.memory_request or asked.memory_limit for asked in ASKED),
+        "pods": node.room - len(pods) - ours,
+    }
+    return ", ".join(what for what, left in lacking.items() if left < 0) if node.room else ""
+
+
 def _planned(run: Run) -> Circumstances:
     """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan and nothing in the old."""
     scheme, _, version = run.plan.target.partition("://")
@@ -61,9 +83,17 @@ def _planned(run: Run) -> Circumstances:
             "runtime": scheme,
             "runtime_version": version,
             "socket": run.plan.endpoint.removeprefix("unix://"),
+            "given_up": tuple(sorted(_given_up(run.plan))),
             "elsewhere": (),  # the switch saw to that before it started the kubelet
         }
     )
+
+
+def _given_up(plan: NodePlan) -> Iterator[str]:
+    """Name Docker's settings whose loss the plan announced and nobody refused: what follows from it is expected."""
+    yield from {fate.key.partition(".")[0] for fate in plan.fates if fate.fate is Fate.LOST}
+    if any(finding.id == "ulimits-change" for finding in plan.findings):
+        yield "default-ulimits"
 
 
 def _known(run: Run) -> Circumstances:

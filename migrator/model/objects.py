@@ -98,22 +98,50 @@ class Pod:
         return self.full_name if self.mirror else f"{self.namespace}/{self.owner}"
 
 
+class Requirement(Value):
+    """One expression of a selector (apimachinery, LabelSelectorRequirement)."""
+
+    key: str
+    operator: str
+    """"In", "NotIn", "Exists", "DoesNotExist"."""
+    values: tuple[str, ...] = ()
+
+    def met(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether labels meet it; "NotIn" is met by what has no such label."""
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case _:
+                return self.key not in labels
+
+
+OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
+
+
 class Budget(Value):
     """A PodDisruptionBudget as its status has it."""
 
     namespace: str
     name: str
     match_labels: Mapping[str, str]
+    expressions: tuple[Requirement, ...] = ()
     disruptions_allowed: int
+    never: bool = False
+    """Whether all of its pods must always be there, so that it never allows an eviction."""
     simple: bool = True
-    """False when its selector has expressions, which only the API server evaluates."""
+    """False when its selector selects nothing, or in a way that is not known here."""
 
     def covers(self, pod: Pod) -> bool:
-        """Tell whether the budget protects `pod`, as far as plain labels say so."""
+        """Tell whether the budget protects `pod`."""
         return (
             self.simple
             and self.namespace == pod.namespace
             and all(pod.labels.get(key) == value for key, value in self.match_labels.items())
+            and all(requirement.met(pod.labels) for requirement in self.expressions)
         )
 
 

@@ -94,6 +94,8 @@ class NodePlan(Value):
     """Whether the new runtime's package has to be installed first."""
     starts: bool = False
     """Whether the new runtime has to be started before images can be carried into it."""
+    config: str = ""
+    """The runtime's own configuration where it is already as it shall be; "" where it is one of the files."""
     root: str = ""
     """Where the new runtime will keep its data, when that is another folder than now."""
     images: tuple[str, ...] = ()

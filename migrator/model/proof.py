@@ -81,6 +81,8 @@ class Circumstances(Value):
     """Name of the network configuration that counts."""
     network_expected: bool = True
     """Whether pods of this session have a pod network."""
+    given_up: tuple[str, ...] = ()
+    """Settings of the old runtime that the user agreed to lose, as daemon.json calls them."""
     elsewhere: tuple[str, ...] | None = None
     """Containers of Kubernetes in a runtime that the kubelet does not use, for example "docker: k8s_web_web-1_…"; None
     when nobody looked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from migrator.model.value import Value
 
@@ -39,6 +39,13 @@ class Target(Value):
     """Seconds that a host's clock may differ from that of this machine."""
     connect_timeout: int = Field(default=20, ge=1, le=600)
     """Seconds that a connection to the host may take."""
+
+    @field_validator("drain_timeout", "ready_timeout", "clock_skew", "connect_timeout", mode="before")
+    @classmethod
+    def _no_switch(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number of seconds is needed")  # noqa: TRY004 - as pydantic wants it; YAML's `yes` is 1
+        return value
 
     @property
     def scheme(self) -> str:

@@ -6,6 +6,7 @@ from migrator.model.facts import NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
 from migrator.planning import files, network, versions
+from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import docker, kubelet
 from migrator.planning.translate.destination import Destination
@@ -74,17 +75,20 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
         return DockerSource()
     options = dict(docker_options.read(facts.file(found.config).content, found.unit.arguments, path=found.config))
     keeps_root = _keeps_root(facts, runtime)
-    if not keeps_root and not options.keys() & {"data-root", "graph"}:
-        options["data-root"] = found.root  # a disk mounted on Docker's usual folder means the same
+    kinds = {disk.path: disk.kind for disk in facts.host.disks}
+    if not keeps_root:
+        # Where Docker really is: its folder may be a link, and a disk mounted on its usual one is not in its settings.
+        options["graph" if "graph" in options else "data-root"] = found.root
     return DockerSource(
         version=found.version,
         options=options,
         proxies=found.unit.environment,
         certificates=facts.certificates,
         insecure=found.insecure,
-        image_hosts=tuple(sorted({tag.partition("/")[0] for image in found.images for tag in image.tags})),
+        image_hosts=tuple(sorted({host for image in found.images for tag in image.tags if (host := registry_of(tag))})),
         specification=bool(facts.containerd.oci_spec),
         keeps_root=keeps_root,
+        new_root_kind=kinds.get(RUNTIMES[runtime].root if keeps_root else found.root, ""),
         root_mount=next((disk.mount for disk in facts.host.disks if disk.path == found.root), ""),
     )
 
@@ -116,6 +120,7 @@ def _images(now: Situation, settings: RuntimeSettings | None) -> tuple[str, ...]
     """Name the images to carry over: those that pods of this node use and Docker has, and the pause image."""
     if now.facts.docker is None:
         return ()
+    used = {familiar(image) for pod in now.alive for image in pod.images}
+    wanted = used | ({familiar(settings.pause_image)} if settings else set())
     stored = {tag for image in now.facts.docker.images for tag in image.tags}
-    used = {image for pod in now.alive for image in pod.images}
-    return tuple(sorted((used | ({settings.pause_image} if settings else set())) & stored))
+    return tuple(sorted(tag for tag in stored if familiar(tag) in wanted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
+from migrator.planning.checks.docker_users import reaches
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
 from migrator.planning.translate.runtimes import RUNTIMES
@@ -103,6 +104,7 @@ def retire(now: Situation, _: NodePlan) -> Decision:
     foreign = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if not entry.pod_uid]
     if foreign:
         return False, f"Docker stays running for {', '.join(sorted(entry.name for entry in foreign))}"
-    if any(path.endswith("docker.sock") for pod in now.pods for path in pod.host_paths):
-        return False, "Docker stays running for pods that use its socket"
+    root = now.facts.docker.root if now.facts.docker else ""
+    if any(reaches(path, root) for pod in now.alive for path in pod.host_paths):
+        return False, "Docker stays running for pods that can reach its socket"
     return True, "nothing uses Docker any more; its packages and data stay"

@@ -10,6 +10,7 @@ from migrator.model.proof import Circumstances
 from migrator.planning import checks, circumstances, drafting, network
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
+from migrator.planning.translate import containerd
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -38,9 +39,17 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         fates=draft.fates,
         files=draft.files,
         images=draft.images,
+        config=_unchanged(situation, draft),
         root=draft.settings.root if draft.settings else "",
     )
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
+
+
+def _unchanged(situation: Situation, draft: Draft) -> str:
+    if draft.settings is None or any(file.path == containerd.CONFIG for file in draft.files):
+        return ""
+    file = situation.facts.file(containerd.CONFIG)
+    return "" if file.hidden or containerd.credentials(file.content) else file.content
 
 
 def _circumstances(situation: Situation) -> Circumstances | None:

@@ -18,10 +18,15 @@ def moved(shown: NodePlan, now: NodePlan) -> tuple[str, ...]:
         if getattr(shown, name) != getattr(now, name)
     ]
     what += sorted({file.path for file in {*shown.files} ^ {*now.files}})
+    what += sorted({f"what becomes of Docker's {key}" for key, _, _ in _fates(shown) ^ _fates(now)})
     before = {step.id: step.needed for step in shown.steps}
     what += [f"step {step.id}" for step in now.steps if step.needed != before.get(step.id) and step.id in _FIXED]
     return tuple(what)
 
 
-_FIXED = frozenset({"stage", "switch", "verify"})
+def _fates(plan: NodePlan) -> set[tuple[str, str, str]]:
+    return {(fate.key, fate.fate, fate.to) for fate in plan.fates}
+
+
+_FIXED = frozenset({"stage", "baseline", "rehearse", "switch", "verify"})
 """Steps that no pod decides on."""

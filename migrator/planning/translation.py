@@ -44,7 +44,7 @@ def translate(
     try:
         options = docker_options.read(text, arguments, path=path)
         source = DockerSource(version=docker_version, options=options, proxies=environment, specification=False)
-        settings = docker.settings(source, RuntimeSettings(cgroup_driver=_driver(options)), to)
+        settings = docker.settings(source, RuntimeSettings(cgroup_driver=_driver(options, docker_version)), to)
         files = (
             *new.write(NodeFacts(schema_version=SCHEMA, root=True), settings, to),
             host_files.crictl(new.endpoint, ""),
@@ -56,14 +56,21 @@ def translate(
         raise TranslationError(str(error)) from error
 
 
-def _driver(options: Mapping[str, object]) -> str:
-    """Without a node there is no kubelet to ask: Docker's own word counts, else its default on a systemd host."""
+def _driver(options: Mapping[str, object], docker_version: str) -> str:
+    """Without a node there is no kubelet to ask: Docker's own word counts, else its default on a host of its time.
+
+    moby daemon/daemon_unix.go: names are trimmed and compared without case (getCD); from 20.10 on the default is
+    systemd's where that is PID 1 and cgroups are v2, before it is cgroupfs.
+    """
     words = options.get("exec-opts")
     for word in words if isinstance(words, list) else ():
         name, _, value = str(word).partition("=")
-        if name == "native.cgroupdriver":
-            return value
-    return "systemd"
+        if name.strip().lower() == "native.cgroupdriver":
+            return value.strip()
+    return "cgroupfs" if (0, 0) < versions.parse(docker_version) < _SYSTEMD_SINCE else "systemd"
+
+
+_SYSTEMD_SINCE = (20, 10)
 
 
 def _version(text: str, option: str) -> versions.Version:

@@ -107,6 +107,27 @@ def _uts(change: Change) -> bool:
     )
 
 
+_GIVEN_UP = {
+    "no-new-privileges": ("no-new-privileges",),
+    "userns-remap": ("user-namespace",),
+    "seccomp-profile": ("seccomp",),
+    "selinux-enabled": ("label",),
+    "default-shm-size": ("shm-size",),
+    "default-cgroupns-mode": ("cgroup-namespace",),
+    "default-ulimits": ("rlimit-",),
+}
+"""What in a container each setting of Docker decides on, by how its name begins."""
+
+
+def _given_up(change: Change) -> bool:
+    begins = tuple(what for key in change.now.given_up for what in _GIVEN_UP.get(key, ()))
+    return change.another_runtime and change.what.startswith(begins)
+
+
+def _root_mount(change: Change) -> bool:
+    return change.what == "mount-/" and change.another_runtime and change.after in {"overlay", "btrfs", "zfs"}
+
+
 def _open_files(change: Change) -> bool:
     return change.what == "rlimit-open-files" and bool(change.now.open_files) and change.after == change.now.open_files
 
@@ -160,6 +181,10 @@ REASONS: tuple[Reason, ...] = (
            "moby daemon/oci_linux.go (20.10); containerd docs/containerd-2.0.md", _low_ports),
     Reason("with Docker each container has a hostname's namespace of its own, with the others the pod has one",
            "kubernetes 1.20.2 pkg/kubelet/dockershim/security_context.go; containerd pkg/cri/opts", _uts),
+    Reason("the plan said that this setting of Docker's would be lost",
+           "docs/checks.md, docker-settings-lost and ulimits-change", _given_up),
+    Reason("each runtime has a way of its own to put images together",
+           "moby daemon/graphdriver; containerd docs/snapshotters", _root_mount),
     Reason("the configuration of the new runtime says so", "LimitNOFILE or default-ulimits", _open_files),
     Reason("CRI-O's service limits processes to 1048576", "cri-o contrib/systemd/crio.service", _crio_processes),
     Reason("runtimes differ in whom they give a cgroup namespace",

@@ -79,9 +79,16 @@ class View:
 
     @property
     def label(self) -> str | None:
-        """What the security module calls it, without the mode: "docker-default", "unconfined"."""
+        """What the security module calls it, without what is each container's own: "docker-default", "unconfined".
+
+        That is AppArmor's mode, and of a SELinux context ("user:role:type:level") the level: its categories are drawn
+        by lot for each container.
+        """
         text = self.raw.files.get("attr/current")
-        return None if text is None else text.strip("\0\n ").partition(" (")[0]
+        if text is None:
+            return None
+        name = text.strip("\0\n ").partition(" (")[0]
+        return ":".join(name.split(":")[:3])
 
     @property
     def seccomp(self) -> int | None:

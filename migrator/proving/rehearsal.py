@@ -112,7 +112,9 @@ def _config(plan: NodePlan) -> str:
     for file in plan.files:
         if file.path == containerd.CONFIG:
             return file.content
-    raise StepFailedError(f"{plan.node}: the plan writes no {containerd.CONFIG}: there is nothing to rehearse")
+    if plan.config:
+        return plan.config
+    raise StepFailedError(f"{plan.node}: the plan has no {containerd.CONFIG}: there is nothing to rehearse")
 
 
 def _limit(bench: Bench, seen: tuple[Seen, ...]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from migrator.model.plan import Finding, Severity
@@ -12,6 +13,7 @@ from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import planned_text, table, toml
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd
+from migrator.planning.translate.runtimes import RUNTIMES
 
 _CRI = frozenset(
     {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}
@@ -23,6 +25,8 @@ _OURS = frozenset(
     }
 )  # fmt: skip
 """Keys that the migration writes, or that contradict them."""
+_PLACES = frozenset({"root", "state", "grpc"})
+"""Keys at the top of a file that say where things are."""
 _MERGES = (2, 0, 0)
 """First containerd that merges an imported plugin section instead of replacing it (facts by tag, config.go)."""
 _IMPORTS_BY_ITSELF = (2, 2, 0)
@@ -55,6 +59,57 @@ def state(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
+def elsewhere(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What is written must be what containerd reads, and the kubelet must look where it listens."""
+    if now.target.runtime != "containerd":
+        return
+    arguments = now.facts.containerd.unit.arguments
+    document = toml(now.facts.file(containerd.CONFIG).content)
+    told = [
+        ("reads", _told(arguments, "--config", "-c"), containerd.CONFIG),
+        ("listens at", _told(arguments, "--address", "-a"), _SYSTEM_SOCKET),
+        ("listens at", str(table(document, "grpc").get("address") or ""), _SYSTEM_SOCKET),
+        ("keeps its data in", _told(arguments, "--root"), RUNTIMES["containerd"].root),
+    ]
+    other = [f"{what} {value}" for what, value, usual in told if value and value.removeprefix("unix://") != usual]
+    if other:
+        yield found(
+            "containerd-elsewhere",
+            f"containerd {' and '.join(dict.fromkeys(other))}",
+            f"have its unit start it with {containerd.CONFIG} and {_SYSTEM_SOCKET}, and say in that file where its "
+            "data are, or leave this node to whoever set that up",
+        )
+
+
+def _told(arguments: Sequence[str], *names: str) -> str:
+    """Give the last value of an option, written as two words or as one; "" when it is not there."""
+    value = ""
+    for word, following in pairwise((*arguments, "")):
+        name, equals, rest = word.partition("=")
+        if name in names:
+            value = rest if equals else following
+    return value
+
+
+def low_ports(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """What Docker gives to containers without root, and this release cannot be told to give."""
+    if now.target.runtime != "containerd" or draft.settings is None or not now.facts.containerd.version:
+        return
+    missing = _OPEN.keys() & set(containerd.unsupported(draft.settings, draft.destination.version))
+    if missing:
+        yield found(
+            "low-ports",
+            f"containerd {now.facts.containerd.version} cannot be told {listed(_OPEN[name] for name in missing)}",
+            "upgrade containerd to 1.6 or later first; or see that no container without root needs that",
+        )
+
+
+_OPEN = {
+    "unprivileged_ports": "to let containers without root use ports below 1024",
+    "unprivileged_ping": "to let them use ping",
+}
+
+
 def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
     if now.target.runtime != "containerd":
@@ -71,6 +126,14 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         document = toml(planned_text(now, draft, path))
         same = _OURS & set(_keys(document))
         sections = _CRI & set(table(document, "plugins"))
+        if off := _CRI & _words(document.get("disabled_plugins")):
+            yield found(
+                "containerd-imports",
+                f"{path} is imported and turns {listed(off)} off, which no other file can turn on again",
+                "take that out of it",
+                Severity.BLOCKS,
+            )
+        same |= _PLACES & set(document)
         if same or (sections and version < _MERGES) or file.problem:
             yield found(
                 "containerd-imports",

@@ -10,6 +10,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import docker_config
 from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate.containerd import CONFIG, certs_folder
 
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")
 
@@ -89,12 +90,30 @@ def registries(now: Situation, draft: Draft) -> Iterator[Finding]:
             f"these insecure registries did not answer: {listed(silent)}",
             "start them and plan again, or check their scheme in what is written",
         )
-    if draft.kept:
+    for name, missing in _kept(now, draft).items():
+        lacks = f", and it does not name {listed(missing)}, which Docker asks" if missing else ""
         yield found(
             "registries-kept",
-            f"there is a hosts.toml already for {listed(draft.kept)}",
-            "compare it with Docker's settings for this registry",
+            f"there is a hosts.toml already for {name}{lacks}",
+            "write what Docker has into it, or remove it so that it is written anew"
+            if missing
+            else "compare it with Docker's settings for this registry",
+            Severity.BLOCKS if missing else None,
         )
+
+
+def _kept(now: Situation, draft: Draft) -> dict[str, list[str]]:
+    """Give the registries whose hosts.toml stays, each with the addresses of Docker's that it does not name."""
+    if not draft.kept or draft.settings is None:
+        return {}
+    folder = certs_folder(now.facts.file(CONFIG).content)
+    found: dict[str, list[str]] = {name: [] for name in draft.kept}
+    for registry in draft.settings.registries:
+        if registry.name in found:
+            text = now.facts.file(f"{folder}/{registry.name}/hosts.toml").content
+            hosts = (endpoint.url.partition("://")[2] for endpoint in (*registry.mirrors, registry.server))
+            found[registry.name] = [host for host in dict.fromkeys(hosts) if host not in text]
+    return found
 
 
 def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
@@ -102,6 +121,8 @@ def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
     proxies = list(now.facts.docker.unit.environment.values()) if now.facts.docker else []
     if draft.settings:
         proxies += [draft.settings.proxy.http, draft.settings.proxy.https]
+    told = docker_config(now.facts).get("proxies")
+    proxies += [str(value) for value in told.values()] if isinstance(told, dict) else []
     secret = [proxy for proxy in proxies if _has_password(proxy)]
     if secret:
         yield found(
@@ -127,7 +148,7 @@ def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
 
 
 def _has_password(proxy: str) -> bool:
-    return ":" in proxy.partition("://")[2].rpartition("@")[0]
+    return ":" in proxy.rpartition("://")[2].rpartition("@")[0]
 
 
 def _without_password(proxy: str) -> str:

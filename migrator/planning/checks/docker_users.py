@@ -53,11 +53,11 @@ def _root(now: Situation) -> str:
 
 
 def _reaching(mounted: Iterable[str], root: str) -> list[str]:
-    return [path for path in mounted if _reaches(path, root)]
+    return [path for path in mounted if reaches(path, root)]
 
 
 @lru_cache(maxsize=4096)
-def _reaches(path: str, root: str) -> bool:
+def reaches(path: str, root: str) -> bool:
     """Tell whether a mount of `path` shows something of Docker's. Nodes mount the same few paths again and again."""
     one = PurePosixPath(path)
     others = map(PurePosixPath, (*SOCKETS, root))

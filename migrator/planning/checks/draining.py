@@ -75,6 +75,12 @@ def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
 def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
     name = f"PodDisruptionBudget {budget.namespace}/{budget.name}"
     everybody = [pod for pod in now.alive if budget.covers(pod)]
+    if budget.never and budget.disruptions_allowed == 0:
+        return found(
+            "budget-never",
+            f"{name} wants every pod that it covers to be there, and so never allows an eviction of {named(pods)}",
+            "let it allow one disruption, or delete it for the time of the migration",
+        )
     only = len(pods) == 1 and _replicas(now, pods[0]) == 1
     if only and all(pod.ready for pod in everybody):
         return found(

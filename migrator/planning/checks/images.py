@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from migrator.model.facts import Disk, DockerImage
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import familiar, new_runtime
+from migrator.planning.checks.reading import new_runtime
+from migrator.planning.image_names import familiar
 from migrator.planning.situation import Draft, Situation
 
 KEPT_FREE = 0.15

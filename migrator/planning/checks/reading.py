@@ -12,6 +12,7 @@ from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.config import read as read_config
+from migrator.planning.translate.parsing import NOT_JSON, NOT_TOML
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -59,7 +60,7 @@ def docker_config(facts: NodeFacts) -> Mapping[str, object]:
     text = facts.file(facts.docker.config).content if facts.docker else ""
     try:
         document = json.loads(text.removeprefix("\ufeff") or "{}")
-    except ValueError:
+    except NOT_JSON:
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -69,7 +70,7 @@ def toml(text: str) -> Mapping[str, object]:
     """Give a TOML document, to be read only; {} when it is not one. Many nodes have the same."""
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except NOT_TOML:
         return {}
 
 
@@ -87,14 +88,3 @@ def planned_text(now: Situation, draft: Draft, path: str) -> str:
     """Give the content that `path` will have."""
     drafted = next((change.content for change in draft.files if change.path == path and change.copies is None), None)
     return now.facts.file(path).content if drafted is None else drafted
-
-
-def familiar(image: str) -> str:
-    """Write an image's name as Docker lists it: without its own registry, and with a tag.
-
-    Source: distribution/reference, FamiliarString and TagNameOnly.
-    """
-    name = image.removeprefix("docker.io/").removeprefix("library/")
-    if "@" in name or ":" in name.rpartition("/")[2]:
-        return name
-    return f"{name}:latest"

@@ -49,13 +49,13 @@ def common_cri(now: Situation, _: Draft) -> Iterator[Finding]:
 
 
 def installed(now: Situation, _: Draft) -> Iterator[Finding]:
-    """The new runtime is there, or will be."""
+    """The new runtime is there: its version decides on the configuration, and its package brings one of its own."""
     runtime = new_runtime(now)
     if not runtime.version:
         yield found(
             "runtime-install",
             f"no {runtime.title} is installed",
-            "the node's package manager will install it, before the cordon",
+            "install its package beside Docker's own, which that leaves alone, then plan again",
         )
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from migrator import resources
 from migrator.planning.remembered import remembered
+from migrator.planning.translate.parsing import NOT_YAML
 from migrator.planning.translate.settings import RuntimeSettings, Written
 
 CRICTL = "/etc/crictl.yaml"
@@ -123,7 +124,7 @@ def _environment() -> jinja2.Environment:
 def _mapping(text: str) -> Mapping[object, object]:
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except NOT_YAML as error:
         raise ValueError(f"{CRICTL} is not YAML: {error}") from error
     if document is None:
         return {}

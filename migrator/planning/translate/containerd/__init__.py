@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,9 +119,9 @@ def _rewrite(document: Tables, settings: RuntimeSettings, version: Version, spec
 
 def _enable(document: Tables) -> None:
     """Take CRI off the list of plugins that are switched off."""
-    names = document.get("disabled_plugins", [])
+    names = containerd_read.strings(document.get("disabled_plugins"))
     if dialects.CRI_PLUGINS & set(names):
-        document["disabled_plugins"] = [str(name) for name in names if name not in dialects.CRI_PLUGINS]
+        document["disabled_plugins"] = [name for name in names if name not in dialects.CRI_PLUGINS]
 
 
 class _Writer:
@@ -223,6 +223,8 @@ class _Writer:
             registry = table(self._document, *self._path("registry"))
             registry.pop("mirrors", None)
             configs = registry.get("configs", {})
+            if not isinstance(configs, MutableMapping):
+                raise ValueError("has registry.configs, and that is no table")  # noqa: TRY004 - one kind of error
             for host in list(configs):
                 configs[host].pop("tls", None)
                 if not configs[host]:

@@ -15,6 +15,8 @@ ROOT, STATE, FILES = "@ROOT@", "@STATE@", "@FILES@"
 
 _SHARED = ("ttrpc", "debug", "metrics", "proxy_plugins", "oom_score")
 """What would take an address, or a rank among the node's services, that belongs to the node's own instance."""
+_SERVERS = tuple(f"io.containerd.server.v1.{name}" for name in ("ttrpc", "debug", "metrics"))
+"""The same as plugins, in dialect 4."""
 _NRI = "io.containerd.nri.v1.nri"
 _CRI = {1: "cri", 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.grpc.v1.cri", 4: "io.containerd.grpc.v1.cri"}
 
@@ -34,6 +36,8 @@ def private(text: str, files: Collection[str] = ()) -> str:
         grpc.pop(name, None)
     grpc["address"] = f"{STATE}/containerd.sock"
     plugins: MutableMapping[str, Any] = document.setdefault("plugins", tomlkit.table(is_super_table=True))
+    for name in _SERVERS:
+        plugins.pop(name, None)
     plugins.setdefault(_NRI, tomlkit.table())["disable"] = True
     cri = plugins.get(_CRI[number], {})
     if "stream_server_port" in cri:

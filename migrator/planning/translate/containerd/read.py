@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.containerd import dialects
+from migrator.planning.translate.parsing import NOT_TOML
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 CONFIG = "/etc/containerd/config.toml"
@@ -27,7 +28,7 @@ def load(text: str) -> dict[str, Any]:
     """Parse a configuration. Raises `ValueError` with the file's name and, where it is known, the line."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except NOT_TOML as error:
         raise ValueError(f"{CONFIG} is not TOML: {error}") from error
 
 
@@ -67,8 +68,8 @@ def settings(effective: str) -> RuntimeSettings:
         handlers=tuple(handler for handler in map(_handler, table, table.values()) if handler != Handler(name="runc")),
         registries=registries(effective),
         max_downloads=said["max_downloads"] if isinstance(said["max_downloads"], int) else 0,
-        cdi_folders=_strings(said["cdi_folders"]),
-        **({"cni_bin_dirs": _strings([folders] if isinstance(folders, str) else folders)} if folders else {}),
+        cdi_folders=strings(said["cdi_folders"]),
+        **({"cni_bin_dirs": strings([folders] if isinstance(folders, str) else folders)} if folders else {}),
         **({"cni_conf_dir": value} if (value := _value(document, "cni_conf_dir")) else {}),
         **{name: str(said[name] or "") for name in _TEXTS},
         **{name: bool(said[name]) for name in _SWITCHES},
@@ -83,12 +84,12 @@ def tables(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def disabled(text: str) -> bool:
     """Tell whether the file switches containerd's CRI plugin off. Raises `ValueError` when it is not TOML."""
-    return bool(dialects.CRI_PLUGINS & set(_strings(load(text).get("disabled_plugins"))))
+    return bool(dialects.CRI_PLUGINS & set(strings(load(text).get("disabled_plugins"))))
 
 
 def imports(text: str) -> tuple[str, ...]:
     """Give the patterns of the files that are merged over this one; in 1.x each replaces whole plugins' tables."""
-    return _strings(load(text).get("imports"))
+    return strings(load(text).get("imports"))
 
 
 @remembered
@@ -100,8 +101,7 @@ def registries(existing: str) -> tuple[Registry, ...]:
     """
     document = load(existing)
     table = _value(document, "registry") or {}
-    mirrors = find(table, ("mirrors",)) or {}
-    configs = find(table, ("configs",)) or {}
+    mirrors, configs = _table(table, "mirrors"), _table(table, "configs")
     secured = [name for name, entry in configs.items() if find(entry, ("tls",))]
     hub = urlsplit(DOCKER_HUB).netloc
     implied = ["docker.io" if name == hub else name for name in secured]
@@ -110,9 +110,14 @@ def registries(existing: str) -> tuple[Registry, ...]:
     return tuple(registry for registry in found if registry.mirrors or registry.server != _plain_server(registry.name))
 
 
+def _table(within: object, name: str) -> Mapping[str, Any]:
+    found = find(within, (name,)) if isinstance(within, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def _registry(name: str, endpoints: object, configs: Mapping[str, Any]) -> Registry:
     """Order a registry's addresses as CRI does: its own comes last, unless it is among them (registryEndpoints)."""
-    urls = [url if "://" in url else f"{_scheme(url)}://{url}" for url in _strings(endpoints)]
+    urls = [url if "://" in url else f"{_scheme(url)}://{url}" for url in strings(endpoints)]
     plain = _plain_server(name)
     if plain.url and name not in {urlsplit(url).netloc for url in urls}:
         urls.append(plain.url)
@@ -156,7 +161,7 @@ def _endpoint(url: str, configs: Mapping[str, Any]) -> Endpoint:
         url=f"{parts.scheme}://{parts.netloc}{base}",
         override_path=bool(path) and base == path,
         skip_verify=bool(tls.get("insecure_skip_verify")),
-        ca=_strings([tls.get("ca_file") or ""]),
+        ca=strings([tls.get("ca_file") or ""]),
         clients=(pair,) if all(pair) else (),
     )
 
@@ -167,7 +172,8 @@ def _value(document: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as 
     return next((value for value in (find(document, path) for path in places) if value not in ("", [], None)), None)
 
 
-def _strings(value: object) -> tuple[str, ...]:
+def strings(value: object) -> tuple[str, ...]:
+    """Give the entries of a list as text, those that are empty left out; () for what is no list."""
     return tuple(str(entry) for entry in value if entry) if isinstance(value, list) else ()
 
 

@@ -40,7 +40,7 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
     return base.model_copy(
         update={
             "root": storage.root(source, destination),
-            "storage": storage.driver(options),
+            "storage": storage.driver(source),
             "storage_options": storage.kept_options(options, destination),
             "default_handler": runtimes.default(options, destination),
             "handlers": runtimes.handlers(options, destination),

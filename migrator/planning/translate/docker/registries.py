@@ -58,6 +58,11 @@ def _judge_insecure(name: str, case: Case) -> Verdict:
     if net is None:
         return carried(place("registry", case.to, name), _SPOKEN[_probed(name, case.source)])
     inside = [host for host in _known_hosts(case.source) if _is_inside(host, (net,))]
+    if named := _named(case.source):
+        return lost(
+            "Docker looks names up, the new runtime is told single registries: name those of "
+            f"{', '.join(named)} that are inside this network one by one, in insecure-registries"
+        )
     if inside:
         where = place("registry", case.to, inside[0])
         return carried(where, f"for those that images or mirrors here name by address: {', '.join(inside)}")
@@ -135,11 +140,22 @@ def _known_hosts(source: DockerSource) -> list[str]:
     return list(dict.fromkeys(host for host in hosts if HOST.fullmatch(host)))
 
 
+def _named(source: DockerSource) -> list[str]:
+    """Give the known hosts that are called by a name and that no entry of the insecure registries names."""
+    hosts, _ = _insecure(source.given)
+    others = [host for host in _known_hosts(source) if host not in {*hosts, *HUB_NAMES}]
+    return [host for host in others if _address(host) is None]
+
+
 def _is_inside(host: str, networks: Iterable[Network]) -> bool:
     """Tell whether a host is written as an address inside one of the networks; names are not looked up."""
+    address = _address(host)
+    return address is not None and any(address in net for net in networks)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     bare = host.rpartition("]")[0].removeprefix("[") or host.partition(":")[0]
     try:
-        address = ipaddress.ip_address("127.0.0.1" if bare == "localhost" else bare)
+        return ipaddress.ip_address("127.0.0.1" if bare == "localhost" else bare)
     except ValueError:
-        return False
-    return any(address in net for net in networks)
+        return None

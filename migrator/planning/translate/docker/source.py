@@ -27,6 +27,8 @@ class DockerSource(Value):
     """Whether containerd's default specification of a container is known, in which limits can be set."""
     keeps_root: str = ""
     """Why the new runtime's data does not follow Docker's to another folder; "" when it does."""
+    new_root_kind: str = ""
+    """Kind of the file system that the new runtime's data will be on, as "ext4"; "" when it is not known."""
     root_mount: str = ""
     """Mount point of the filesystem that holds Docker's data; "" when it is not known."""
 

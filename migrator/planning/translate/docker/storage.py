@@ -22,6 +22,8 @@ _NAMES = {name: name for name in ("overlay2", "btrfs", "zfs", "vfs")} | {
     "native": "vfs",
 }
 """Drivers that both runtimes have, and their names in the neutral settings."""
+_OWN_FILE_SYSTEM = frozenset({"btrfs", "zfs"})
+"""Drivers that work on a file system of their name alone."""
 _WITHOUT = {
     "aufs": "no kernel has aufs any more; overlay takes its place",
     "devicemapper": "a thin pool must be set up by hand for it; overlay takes its place",
@@ -53,9 +55,15 @@ def root(source: DockerSource, to: Destination) -> str:
     return beside if beside != folder else f"{folder}-{to.runtime}"
 
 
-def driver(options: Mapping[str, Any]) -> str:
+def driver(source: DockerSource) -> str:
     """Give the storage driver that the new runtime can have too; "" for its own default."""
-    return _NAMES.get(options.get("storage-driver") or "", "")
+    name = _NAMES.get(source.given.get("storage-driver") or "", "")
+    return "" if _elsewhere(name, source) else name
+
+
+def _elsewhere(name: str, source: DockerSource) -> bool:
+    """Tell whether a driver needs a file system that the new runtime's folder is not on."""
+    return name in _OWN_FILE_SYSTEM and source.new_root_kind not in {"", name}
 
 
 def kept_options(options: Mapping[str, Any], to: Destination) -> tuple[str, ...]:
@@ -75,6 +83,8 @@ def judge_root(_value: str, case: Case) -> Verdict:
 
 def judge_driver(value: str, case: Case) -> Verdict:
     """Carry a driver that the new runtime has under whatever name."""
+    if _elsewhere(_NAMES.get(value, ""), case.source):
+        return lost(f"the new runtime's folder is on {case.source.new_root_kind}; overlay takes its place")
     if value in _NAMES:
         return carried(place("storage", case.to), "" if value == "overlay2" else f"as for {_NAMES[value]}")
     return lost(_WITHOUT.get(value, "the new runtime has no such driver; overlay takes its place"))

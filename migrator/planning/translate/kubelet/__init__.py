@@ -220,8 +220,11 @@ class _Rewrite:
         parent, slash, name = told.get(_CGROUPS, "").rpartition("/")
         if name in DOCKER_UNITS:
             yield _CGROUPS, f"{parent}{slash}{self.unit}"
-        if told.get(versions.PAUSE_FLAG) and self.settings.pause_image:
-            yield versions.PAUSE_FLAG, self.settings.pause_image
+        image = self.settings.pause_image
+        # The kubelet keeps the image of this name from its garbage collection; one without the flag its own default.
+        default = told.get(versions.PAUSE_FLAG) or versions.pause_image(self.version)
+        if image and image != default and self.version < versions.PAUSE_FLAG_REMOVED:
+            yield versions.PAUSE_FLAG, image
 
     def _append(self, unit: Unit, text: str) -> Unit:
         """Add a flag: to kubeadm's variable, else kubespray's, else where the network plugin was, else ExecStart."""

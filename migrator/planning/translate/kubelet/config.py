@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 import yaml
 
+from migrator.planning.translate.parsing import NOT_YAML
+
 _PLAIN = re.compile(r"[A-Za-z](?:[\w./-]|:(?=[\w./-]))*|\d+[A-Za-z]+")
 """Strings that need no quotes, if YAML agrees."""
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -25,7 +27,7 @@ def _read(text: str) -> tuple[Mapping[str, object], yaml.MappingNode | None]:
         loader = _LOADER(text)
         root = loader.get_single_node()
         document = loader.construct_document(root) if root is not None else None
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise ValueError(f"is not YAML: {' '.join(str(error).split())}") from error
     if document is None:
         return MappingProxyType({}), None
