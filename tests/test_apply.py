@@ -339,6 +339,18 @@ def test_what_proves_stands_on_both_sides_of_the_switch() -> None:
     assert set(world.run.seen) == {"baseline", "rehearsed", "proved"}
 
 
+def test_a_full_node_has_no_baseline() -> None:
+    """A kubelet admits no pods beyond what it has: the migration goes on, and is proved on the drained node."""
+    world = World()
+    world.cluster.change("worker-1", cpu=150, memory=10**9, room=110)
+
+    apply(world.run)
+
+    assert world.sessions == ["rehearsal", "containerd"]
+    (told,) = [event.message for event in world.events if event.step == "baseline" and event.kind == "changed"]
+    assert told == "left out, the node has no room for three more pods: CPU"
+
+
 def test_a_rehearsal_that_fails_leaves_the_node_alone() -> None:
     """The node is never cordoned, and the message names the check, what was expected and what was found."""
     world = World()

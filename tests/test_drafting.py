@@ -145,3 +145,59 @@ def test_what_cannot_be_read_is_a_problem_and_never_a_guess(files: dict[str, Fil
 
     assert draft.files == ()
     assert any(said in problem for problem in draft.problems), draft.problems
+
+
+SPELLED = {
+    "nginx": "nginx:latest",
+    "docker.io/library/web:1": "web:1",
+    "docker.io/acme/x:2": "acme/x:2",
+    "registry.example/a:1": "registry.example/a:1",
+}
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_images_are_carried_whatever_pods_call_them(name: str) -> None:
+    """Docker's store has one spelling of a name, pods may have another."""
+    stored = SPELLED[name]
+    now = situation(facts=facts(docker=docker(images=(values.image(stored),))), pods=(values.pod("p", images=(name,)),))
+
+    assert stored in drafting.draft(now).images
+
+
+def test_registries_of_images_are_told_from_tags() -> None:
+    """Of names without a registry nothing is one, whatever stands before the colon."""
+    images = tuple(map(values.image, ("web:1", "acme/x:2", "registry.corp/a:1", "localhost/b:1", "10.1.1.1:5000/c:1")))
+
+    source = drafting.docker_source(facts(docker=docker(images=images)), "containerd")
+
+    assert source.image_hosts == ("10.1.1.1:5000", "localhost", "registry.corp")
+
+
+KINDS = {"btrfs": ("btrfs", "btrfs"), "ext4": ("ext4", ""), "": ("", "btrfs")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_driver_needs_its_file_system(kind: str) -> None:
+    """Btrfs is carried only to a folder on btrfs; where that is not known, the user's word counts."""
+    on_disk, storage = KINDS[kind]
+    root = Disk(path="/var/lib/containerd", mount="/", kind=on_disk)
+    host = facts().host.model_copy(update={"disks": (Disk(path="/var/lib/docker", mount="/", kind=on_disk), root)})
+
+    draft = drafted({"storage-driver": "btrfs"}, host=host)
+
+    assert draft.settings is not None
+    assert draft.settings.storage == storage
+    (fate,) = [entry for entry in draft.fates if entry.key == "storage-driver"]
+    assert fate.fate is (Fate.CARRIED if storage else Fate.LOST)
+
+
+def test_docker_is_where_it_really_is() -> None:
+    """A data-root that is a link says nothing of the disk: what Docker itself tells does."""
+    draft = drafted(
+        {"data-root": "/srv/docker"},
+        docker=docker(root="/mnt/big/docker", **ALONE),
+        **disks("/mnt/big", "/mnt/big/docker"),
+    )
+
+    assert draft.settings is not None
+    assert draft.settings.root == "/mnt/big/containerd"

@@ -6,11 +6,14 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from migrator.engine.steps import STEPS
 from migrator.model.facts import FileFact
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import Plan
 from migrator.planning import plan
+from migrator.planning.translate import containerd
 from migrator.report import text
 from tests.fakes.values import facts, files, node, pod, situation
 
@@ -74,6 +77,10 @@ def test_docker_is_retired_only_when_nothing_uses_it() -> None:
 
     assert (kept.needed, kept.reason) == (False, "Docker stays running for foreign")
     assert retired.needed
+    for path in ("/var/run/docker.sock", "/var/run", "/"):
+        now = situation(facts=alone, pods=(pod("agent", host_paths=(path,)),))
+        reached = {step.id: step for step in plan.make(now, STEPS).steps}["retire"]
+        assert (reached.needed, reached.reason) == (False, "Docker stays running for pods that can reach its socket")
 
 
 def test_a_file_keeps_its_mode_and_owner() -> None:
@@ -111,3 +118,31 @@ def test_a_missing_file_shows_as_new() -> None:
     change = next(file for file in made.files if file.path == "/etc/crictl.yaml")
     assert change.before == FileFact(path="/etc/crictl.yaml")
     assert next(text.diff(change)).startswith("--- /dev/null")
+
+
+CALICO = ("calico", "calico-ipam", "portmap")
+OWN = {"/opt/cni/bin": (*CALICO, "ptp", "host-local")}
+
+
+@pytest.mark.parametrize(("folders", "rehearsed"), [({"/opt/cni/bin": CALICO}, False), (OWN, True)], ids=["no", "yes"])
+def test_a_network_that_asks_for_pods_is_not_rehearsed_on(
+    folders: dict[str, tuple[str, ...]], *, rehearsed: bool
+) -> None:
+    """Calico refuses a sandbox that is no pod: the rehearsal has a network of its own, or there is none, with the reason."""
+    cni = facts().cni.model_copy(update={"plugins": CALICO, "folders": folders})
+
+    made = plan.make(situation(facts=facts(cni=cni)), STEPS)
+
+    (step,) = [step for step in made.steps if step.id == "rehearse"]
+    assert (step.needed, made.network_needs_pods) == (rehearsed, True)
+    assert rehearsed or "serves only the API server's pods" in step.reason
+
+
+def test_what_is_already_right_is_rehearsed_too() -> None:
+    """A configuration that needs no change is in the plan all the same, but for one that holds passwords."""
+    first = plan.make(situation(), STEPS)
+    (written,) = [file.content for file in first.files if file.path == containerd.CONFIG]
+    right = plan.make(situation(facts=facts(files=files(containerd=written))), STEPS)
+
+    assert (first.config, right.config) == ("", written)
+    assert containerd.CONFIG not in {file.path for file in right.files}

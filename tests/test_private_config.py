@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
@@ -54,6 +55,23 @@ def test_what_is_rehearsed_is_what_was_planned(version: Version, settings: Runti
     before, after = (read.settings(text).model_dump(exclude=shared) for text in (planned, private.private(planned)))
 
     assert after == before
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_a_network_of_its_own(version: Version) -> None:
+    """Asked for, the instance looks for its network in its own folder, and for plugins where the node has them."""
+    planned = write(
+        DEBIAN,
+        RuntimeSettings(cgroup_driver="systemd", cni_conf_dir="/etc/cni/net.d", cni_bin_dirs=("/usr/lib/cni",)),
+        version,
+    )
+
+    found = read.settings(private.private(planned, network=True))
+
+    assert (found.cni_conf_dir, found.cni_bin_dirs) == ("@FILES@/net.d", ("/usr/lib/cni",))
+    (name,) = private.NETWORK
+    assert json.loads(private.NETWORK[name])["plugins"][0]["ipam"]["dataDir"].startswith("@STATE@/")
+    assert name == "net.d/10-migrator.conflist"
 
 
 def test_a_private_configuration_stays_private() -> None:

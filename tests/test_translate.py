@@ -68,6 +68,32 @@ def test_a_file_and_its_arguments_and_its_proxies_become_files_and_fates(tmp_pat
     assert "HTTP_PROXY=http://proxy:3128" in files["/etc/systemd/system/containerd.service.d/50-migrator.conf"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "driver"),
+    [
+        ("{}", (), "true"),
+        ("{}", ("--docker-version", "19.03"), "false"),
+        ('{"exec-opts": ["Native.CgroupDriver = cgroupfs"]}', (), "false"),
+    ],
+    ids=["today", "before 20.10", "in Docker's loose spelling"],
+)
+def test_the_cgroup_driver_is_dockers(text: str, words: tuple[str, ...], driver: str) -> None:
+    """Its own word, however it is spelled, else the default of its version."""
+    assert f"SystemdCgroup = {driver}" in translate(text, "--to", "containerd", *words).stdout.decode()
+
+
+def test_an_environment_of_a_unit_is_read_as_systemd_does(tmp_path: Path) -> None:
+    """Whole lines of a drop-in are taken; quotes that do not end are one message."""
+    (tmp_path / "good").write_text('Environment="HTTP_PROXY=http://proxy:3128"\n')
+    (tmp_path / "bad").write_text('HTTP_PROXY="http://x\n')
+
+    good = translate("{}", "--proxy-env", str(tmp_path / "good"))
+    bad = translate("{}", "--proxy-env", str(tmp_path / "bad"))
+
+    assert "http://proxy:3128" in good.stdout.decode()
+    assert (bad.returncode, b"bad, line 1: No closing quotation" in bad.stderr) == (64, True)
+
+
 def test_an_empty_file_is_dockers_defaults() -> None:
     """Nothing to carry is said, and the files that every node gets are shown."""
     done = translate("")

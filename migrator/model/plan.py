@@ -102,6 +102,8 @@ class NodePlan(Value):
     """Images to carry from Docker's store into the new runtime's."""
     cni_plugins: tuple[str, ...] = ()
     """Folders of the network's plugins, for those that have to give back what removed containers had."""
+    network_needs_pods: bool = False
+    """Whether the network serves only pods that the API server knows, so that a rehearsal takes one of its own."""
     stale_addresses: tuple[Reservation, ...] = ()
     """Addresses kept for containers that are gone, which the switch releases."""
     staying: tuple[str, ...] = ()

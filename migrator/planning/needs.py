@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
+from migrator.planning import network
 from migrator.planning.checks.docker_users import reaches
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
@@ -39,6 +40,9 @@ def rehearse(now: Situation, plan: NodePlan) -> Decision:
     """Prove the configuration before the node is taken out of service."""
     if done := _done(now) or _unwanted(now):
         return done
+    if not network.rehearsable(now.facts):
+        plugins = ", ".join(now.facts.cni.plugins)
+        return (False, f"the network ({plugins}) serves only the API server's pods, and nothing for another is there")
     return True, f"a private instance of {plan.target} with this configuration runs our probe, and goes again"
 
 

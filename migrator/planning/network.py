@@ -19,6 +19,29 @@ def plugin_folders(facts: NodeFacts) -> tuple[str, ...]:
     return ()
 
 
+_OF_THE_NODE = frozenset(
+    {
+        "bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "flannel", "weave-net", "loopback", "portmap",
+        "bandwidth", "firewall", "tuning", "sbr", "vrf", "host-local", "static", "dhcp", "weave-ipam",
+    }
+)  # fmt: skip
+"""Plugins that need nothing but what the runtime tells them. Others ask the API server for the pod, as Calico's does
+(cni-plugin/pkg/k8s, getK8sPodInfo), and refuse one that is not there."""
+OWN_NETWORK = ("ptp", "host-local")
+"""Plugins of a network that a rehearsal can make for itself."""
+
+
+def needs_pods(facts: NodeFacts) -> bool:
+    """Tell whether the network serves only pods that the API server knows: a rehearsal has none."""
+    return not set(facts.cni.plugins) <= _OF_THE_NODE
+
+
+def rehearsable(facts: NodeFacts) -> bool:
+    """Tell whether a rehearsal has a network: the node's, or one of its own from plugins that are there."""
+    there = {name for folder in plugin_folders(facts) for name in facts.cni.folders.get(folder, ())}
+    return not needs_pods(facts) or set(OWN_NETWORK) <= there
+
+
 def stale_addresses(facts: NodeFacts) -> tuple[Reservation, ...]:
     """Give the addresses that are kept for containers which Docker does not have any more."""
     if facts.docker is None:

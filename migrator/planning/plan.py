@@ -30,6 +30,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         installs=not runtime.installed(situation.facts),
         starts=not runtime.service(situation.facts).active,
         cni_plugins=network.plugin_folders(situation.facts),
+        network_needs_pods=network.needs_pods(situation.facts),
         stale_addresses=() if situation.migrated else network.stale_addresses(situation.facts),
         staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),

@@ -44,12 +44,14 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
     try:
         started = bench.line.ask(
             "start_runtime", deadline=_START_SECONDS, session=identity, runtime="containerd", program="containerd",
-            config=_encoded(private.private(text, [file.path for file in own])),
-            files={private.staged(file.path): _encoded(file.content) for file in own},
+            config=_encoded(private.private(text, [file.path for file in own], network=plan.network_needs_pods)),
+            files={private.staged(file.path): _encoded(file.content) for file in own}
+            | {name: _encoded(text) for name, text in private.NETWORK.items() if plan.network_needs_pods},
             root=str(PurePosixPath(plan.root or RUNTIMES["containerd"].root).parent),
         )  # fmt: skip
         if pause := private.pause_image(text):
             bench.line.ask("carry_image", reference=pause, socket=started["socket"])
+        known = known.model_copy(update={"network_expected": not plan.network_needs_pods})
         evidence = _with_instance(bench, known, identity, started["socket"], around, problems)
     except BaseException:
         _end(bench, identity, problems)

@@ -145,6 +145,7 @@ class Sabotage:
     """Folder of CNI plugins on the node, instead of the real ones."""
     data: str = "data"
     """Folder of the data."""
+    network_needs_pods: bool = False
 
 
 def version(node: StandIn) -> str:
@@ -173,7 +174,7 @@ def planned(node: StandIn, how: Sabotage) -> NodePlan:
         host="stand-in", node="stand-in", machine_id="0" * 32, source="docker://20.10.24",
         target=f"containerd://{version(node)}", endpoint=containerd.ENDPOINT,
         files=(FileChange(path=containerd.CONFIG, content=text, before=FileFact(path=containerd.CONFIG)),),
-        root=str(node.folder / how.data / "containerd"),
+        root=str(node.folder / how.data / "containerd"), network_needs_pods=how.network_needs_pods,
     )  # fmt: skip
 
 
@@ -290,6 +291,17 @@ UNKNOWN = {
 }  # fmt: skip
 
 
+def test_a_network_that_asks_for_pods_is_replaced(sessions: Sessions) -> None:
+    """The instance has one of its own: everything but what pods reach is proved, and nothing of it stays."""
+    found = verdict.judge(sessions("a network for pods of the API server"))
+
+    assert ({entry.id for entry in found.failed}, found.problems) == (EXCUSED, ())
+    assert len(found.passed) > 190
+    outcomes = {entry.id: entry.outcome for entry in found.checks}
+    assert outcomes["pod-to-pod"] is Outcome.UNKNOWN
+    assert outcomes["net-own[a/one]"] is Outcome.PASSED
+
+
 def test_another_release_differs_as_announced(sessions: Sessions) -> None:
     """From containerd 1.6 to 2.1 ports and ping open to every user, and nothing else changes unannounced."""
     found = verdict.judge(sessions("forky"), sessions("bookworm"))
@@ -404,6 +416,9 @@ SABOTAGES: Mapping[str, Sabotage] = {
     "no pause image": Sabotage("bookworm", settings={"pause_image": "registry.invalid/pause:9"}),
     "no free address": Sabotage("trixie", on_node=exhausted),
     "no container can start": Sabotage("forky", wrapper=BROKEN),
+    "a network for pods of the API server": Sabotage(
+        "bookworm", settings={"cni_conf_dir": "/etc/cni/calico.d"}, network_needs_pods=True
+    ),
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping
+import json
+from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any
 
 import tomlkit
@@ -21,10 +22,11 @@ _NRI = "io.containerd.nri.v1.nri"
 _CRI = {1: "cri", 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.grpc.v1.cri", 4: "io.containerd.grpc.v1.cri"}
 
 
-def private(text: str, files: Collection[str] = ()) -> str:
+def private(text: str, files: Collection[str] = (), *, network: bool = False) -> str:
     """Give the text with its own root, state and socket, and with `files` (paths that it names) read from `FILES`.
 
-    Its plugins, handlers, registries and network stay. Raises `ValueError` when it is not TOML.
+    Its plugins, handlers, registries and network stay; with `network` it has one of its own, `NETWORK`. Raises
+    `ValueError` when it is not TOML.
     """
     number = containerd_read.version(containerd_read.load(text))  # says what is wrong where it is not TOML
     document = tomlkit.parse(text)
@@ -42,7 +44,40 @@ def private(text: str, files: Collection[str] = ()) -> str:
     cri = plugins.get(_CRI[number], {})
     if "stream_server_port" in cri:
         cri["stream_server_port"] = "0"  # any that is free
+    if network:
+        _network(document, number)
     return _moved(tomlkit.dumps(document), files)
+
+
+def _network(document: MutableMapping[str, Any], number: int) -> None:
+    *tables, key = next(iter(dialects.candidates("cni_conf_dir", number)))
+    part: MutableMapping[str, Any] = document
+    for name in tables:
+        part = part.setdefault(name, tomlkit.table())
+    part[key] = f"{FILES}/net.d"
+
+
+NETWORK: Mapping[str, str] = {
+    "net.d/10-migrator.conflist": json.dumps(
+        {
+            "cniVersion": "0.4.0",
+            "name": "migrator-rehearsal",
+            "plugins": [
+                {
+                    "type": "ptp",
+                    "ipam": {
+                        "type": "host-local",
+                        "dataDir": f"{STATE}/addresses",
+                        # Kept for trying out networks (RFC 2544), so nobody's own.
+                        "ranges": [[{"subnet": "198.18.255.0/24"}]],
+                        "routes": [{"dst": "0.0.0.0/0"}],
+                    },
+                }
+            ],
+        }
+    )
+}
+"""A network that needs nobody's, as a file in `FILES` by its name. Its addresses go with the instance."""
 
 
 def pause_image(text: str) -> str:
