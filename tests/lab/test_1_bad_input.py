@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,8 +33,6 @@ def host(**values: object) -> Change:
 
 def wrong_key(document: dict, folder: Path) -> None:
     """Use a key that no guest knows."""
-    import subprocess
-
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
     document["all"]["vars"]["ansible_ssh_private_key_file"] = str(folder / "key")
 
@@ -80,17 +79,23 @@ def test_one_message_and_its_exit_code(change: Change, code: int, said: str, unt
     assert "Traceback" not in done.stderr
 
 
-def test_a_plan_changes_nothing(untouched: Lab) -> None:
+@pytest.fixture(scope="module")
+def planned(untouched: Lab) -> subprocess.CompletedProcess[str]:
+    """Plan both nodes, once."""
+    return untouched.migrator("plan", "-o", "json", untouched.inventory)
+
+
+def test_a_plan_changes_nothing(planned: subprocess.CompletedProcess[str]) -> None:
     """Files, units, containers and Node objects are as before; the fixture compares them."""
-    done = untouched.migrator("plan", "-o", "json", untouched.inventory)
-
-    assert done.returncode == 12  # worker-1's workloads need consent
-    assert {"local-storage", "docker-socket-mounts"} <= {word.strip(":") for word in done.stderr.split()}
+    assert planned.returncode == 12  # worker-1's workloads need consent
+    assert {"local-storage", "docker-socket-mounts"} <= {word.strip(":") for word in planned.stderr.split()}
 
 
-def test_recorded_facts_give_the_same_plan_and_hold_no_secret(untouched: Lab, tmp_path: Path) -> None:
+def test_recorded_facts_give_the_same_plan_and_hold_no_secret(
+    untouched: Lab, planned: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
     """`inspect --save` and `plan --facts` promise the bytes that a live plan promises; nothing secret is in them."""
-    live = json.loads(untouched.migrator("plan", "-o", "json", untouched.inventory).stdout)
+    live = json.loads(planned.stdout)
 
     inspected = untouched.migrator("inspect", "--save", tmp_path / "facts", untouched.inventory)
     offline = json.loads(untouched.migrator("plan", "--facts", tmp_path / "facts", "-o", "json").stdout)
