@@ -7,6 +7,7 @@ kubeadm really writes.
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ CGROUP_DRIVER = "systemd"
 _PROCESSES = {"etcd", "kube-apiserver", "kube-controller", "kube-scheduler"}
 """As the kernel abbreviates them, to 15 characters."""
 _ETCD = f"http://{GATEWAY}:2379"
+_PORT = 6443
 
 
 def kubeadm_config(certificates: Path) -> str:
@@ -105,26 +107,7 @@ def start(settings: Settings) -> None:
          "--initial-cluster", f"lab=http://{GATEWAY}:2380", "--logger", "zap"],
         log=logs / "etcd.log",
     )  # fmt: skip
-    network.start(
-        settings,
-        [settings.programs / "kube-apiserver", f"--etcd-servers={_ETCD}", f"--advertise-address={GATEWAY}",
-         "--secure-port=6443", "--allow-privileged=true", "--authorization-mode=Node,RBAC",
-         "--enable-admission-plugins=NodeRestriction", "--enable-bootstrap-token-auth=true",
-         f"--service-cluster-ip-range={SERVICE_CIDR}", f"--client-ca-file={pki}/ca.crt",
-         f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
-         f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
-         f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
-         "--kubelet-preferred-address-types=InternalIP",
-         f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
-         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-         f"--requestheader-client-ca-file={pki}/front-proxy-ca.crt",
-         "--requestheader-allowed-names=front-proxy-client",
-         "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
-         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-         f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
-         f"--proxy-client-key-file={pki}/front-proxy-client.key"],
-        log=logs / "kube-apiserver.log",
-    )  # fmt: skip
+    serve(settings)
     waiting.until(lambda: ready(settings), f"the API server is ready (its log: {logs}/kube-apiserver.log)", seconds=120)
     # Started before the API server is ready, these two exit on missing RBAC.
     network.start(
@@ -143,6 +126,33 @@ def start(settings: Settings) -> None:
         [settings.programs / "kube-scheduler", f"--kubeconfig={folder}/scheduler.conf", "--bind-address=127.0.0.1",
          "--leader-elect=false"],
         log=logs / "kube-scheduler.log",
+    )  # fmt: skip
+
+
+def serve(settings: Settings, *, port: int = _PORT, plugins: str = "NodeRestriction") -> subprocess.Popen[bytes]:
+    """Start an API server with these admission plugins. etcd must run."""
+    pki = settings.state / "kubernetes/pki"
+    # Only the usual one stands behind the Service kubernetes.
+    aside = [] if port == _PORT else ["--endpoint-reconciler-type=none"]
+    return network.start(
+        settings,
+        [settings.programs / "kube-apiserver", f"--etcd-servers={_ETCD}", f"--advertise-address={GATEWAY}",
+         f"--secure-port={port}", "--allow-privileged=true", "--authorization-mode=Node,RBAC",
+         f"--enable-admission-plugins={plugins}", "--enable-bootstrap-token-auth=true",
+         f"--service-cluster-ip-range={SERVICE_CIDR}", f"--client-ca-file={pki}/ca.crt",
+         f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
+         f"--kubelet-client-certificate={pki}/apiserver-kubelet-client.crt",
+         f"--kubelet-client-key={pki}/apiserver-kubelet-client.key",
+         "--kubelet-preferred-address-types=InternalIP",
+         f"--service-account-key-file={pki}/sa.pub", f"--service-account-signing-key-file={pki}/sa.key",
+         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+         f"--requestheader-client-ca-file={pki}/front-proxy-ca.crt",
+         "--requestheader-allowed-names=front-proxy-client",
+         "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
+         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+         f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
+         f"--proxy-client-key-file={pki}/front-proxy-client.key", *aside],
+        log=settings.state / "logs/kube-apiserver.log",
     )  # fmt: skip
 
 

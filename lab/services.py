@@ -9,7 +9,7 @@ from lab.apt import Archive
 from lab.artefacts import artefact
 from lab.settings import GATEWAY, SUITE, Settings
 
-PACKAGES = ["docker.io", "containerd", "runc", "crun", "containernetworking-plugins", "conmon"]
+PACKAGES = ["docker.io", "containerd", "runc", "crun", "containernetworking-plugins", "conmon", "skopeo"]
 
 
 def package_repository(settings: Settings) -> Path:

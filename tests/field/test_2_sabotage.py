@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ import pytest
 import tomlkit
 
 from lab import images
-from tests.field.sessions import WORKERS, Session, healthy, migrate, verify
+from tests.field.sessions import WORKERS, Session, each, healthy, migrate, side_by_side, verify
 from tests.lab.conftest import Lab
 
 CONFIG = "/etc/containerd/config.toml"
@@ -200,16 +201,27 @@ def baselines(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     for node in WORKERS:
         migrate(fresh_lab, node, folder)
-        healthy(fresh_lab, node, "--save", folder / "seen")
+    each(lambda node: healthy(fresh_lab, node, "--save", folder / "seen"))
     return folder / "seen"
 
 
+@pytest.fixture(scope="module")
+def sessions(lab: Lab, baselines: Path) -> Iterator[Mapping[str, Future[Session]]]:
+    """Give what comes of each row: rows of one node one after the other, beside those of the other node."""
+
+    def run(what: Row) -> Session:
+        with what.broken(lab, what.node):
+            return verify(lab, what.node, "--baseline", baselines / f"{what.node}.json")
+
+    with side_by_side() as pools:
+        yield {name: pools[what.node].submit(run, what) for name, what in ROWS.items()}
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_sabotage_is_found(name: str, lab: Lab, baselines: Path) -> None:
+def test_sabotage_is_found(name: str, sessions: Mapping[str, Future[Session]]) -> None:
     """The checks that are there for it fail, and the exit code says that the node is not good."""
     what = ROWS[name]
-    with what.broken(lab, what.node):
-        found = verify(lab, what.node, "--baseline", baselines / f"{what.node}.json")
+    found = sessions[name].result()
 
     told(name, found)
     assert found.exit_code == 16
@@ -217,10 +229,11 @@ def test_sabotage_is_found(name: str, lab: Lab, baselines: Path) -> None:
     assert any(what.words in text for text in (*found.failed.values(), *found.problems)) or not what.words, found
 
 
-def test_mended_nodes_are_good_again(lab: Lab, baselines: Path) -> None:
+def test_mended_nodes_are_good_again(lab: Lab, baselines: Path, sessions: Mapping[str, Future[Session]]) -> None:
     """After all that, nothing is accused, and nothing is other than at first."""
-    for node in WORKERS:
-        healthy(lab, node, "--baseline", baselines / f"{node}.json")
+    for session in sessions.values():
+        session.exception()
+    each(lambda node: healthy(lab, node, "--baseline", baselines / f"{node}.json"))
 
 
 def told(name: str, found: Session) -> None:

@@ -9,33 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.field.sessions import WORKERS, healthy, migrate
+from tests.field.sessions import WORKERS, each, healthy, migrate
 from tests.lab.conftest import Lab
 
-TIMES = 2
+TIMES = 3
 """For each node on each runtime."""
 
 
 @pytest.fixture(scope="module")
 def migrated(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Give the lab on containerd."""
+    folder = tmp_path_factory.mktemp("inventory")
     for node in WORKERS:
-        migrate(fresh_lab, node, tmp_path_factory.mktemp("inventory"))
+        migrate(fresh_lab, node, folder)
     return fresh_lab
 
 
 @pytest.mark.parametrize("time", range(TIMES))
-@pytest.mark.parametrize("node", WORKERS)
-def test_on_docker(fresh_lab: Lab, node: str, time: int) -> None:
+def test_on_docker(fresh_lab: Lab, time: int) -> None:
     """Every check that can be judged passes."""
     del time
-    healthy(fresh_lab, node)
+    each(lambda node: healthy(fresh_lab, node))
 
 
 @pytest.mark.parametrize("time", range(TIMES))
-@pytest.mark.parametrize("node", WORKERS)
-def test_on_containerd(migrated: Lab, node: str, time: int, tmp_path: Path) -> None:
+def test_on_containerd(migrated: Lab, time: int, tmp_path: Path) -> None:
     """Likewise, and nothing changes from one session to the next."""
     del time
-    healthy(migrated, node, "--save", tmp_path)
-    healthy(migrated, node, "--baseline", tmp_path / f"{node}.json")
+    each(lambda node: healthy(migrated, node, "--save", tmp_path))
+    each(lambda node: healthy(migrated, node, "--baseline", tmp_path / f"{node}.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import cluster, spare
-from tests.field.sessions import WORKERS, healthy, migrate, verify
+from tests.field.sessions import WORKERS, each, healthy, migrate, verify
 from tests.lab.conftest import Lab
 
 V1 = spare.CGROUPS["v1"]
@@ -34,19 +34,19 @@ def boot(lab: Lab, node: str, words: str) -> None:
     lab.all_available()
 
 
-@pytest.mark.parametrize("node", WORKERS)
-def test_docker_is_good_on_v1(on_v1: Lab, node: str) -> None:
+def test_docker_is_good_on_v1(on_v1: Lab) -> None:
     """Before its migration."""
-    assert on_v1.on(node, "stat -fc %T /sys/fs/cgroup").strip() == "tmpfs"
-    healthy(on_v1, node)
+    for node in WORKERS:
+        assert on_v1.on(node, "stat -fc %T /sys/fs/cgroup").strip() == "tmpfs"
+    each(lambda node: healthy(on_v1, node))
 
 
-@pytest.mark.parametrize("node", WORKERS)
-def test_a_migration_on_v1_is_proved(on_v1: Lab, node: str, tmp_path: Path) -> None:
+def test_a_migration_on_v1_is_proved(on_v1: Lab, tmp_path: Path) -> None:
     """Baseline, rehearsal and proof pass, and so does a session afterwards."""
-    done = migrate(on_v1, node, tmp_path, proof="full")
-    print("\n".join(line for line in done.stderr.splitlines() if "✓" in line))
-    healthy(on_v1, node)
+    for node in WORKERS:
+        done = migrate(on_v1, node, tmp_path, proof="full")
+        print("\n".join(line for line in done.stderr.splitlines() if "✓" in line))
+    each(lambda node: healthy(on_v1, node))
 
 
 def test_a_memory_controller_that_is_missing_is_found(on_v1: Lab) -> None:

@@ -6,22 +6,20 @@ They need the program: MIGRATOR_CRITEST names a static one, of a release that sp
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab import guests, images, network, spare
-from lab.settings import GATEWAY, SPARE, Node
+from lab import guests, images, spare
+from lab.settings import SPARE, Node
+from tests.field.programs import served
 from tests.field.sessions import migrate
 from tests.lab.conftest import Lab
 
 CRITEST = os.environ.get("MIGRATOR_CRITEST", "")
 NODE = "worker-2"
-PORT = 8099
 FOLDER = "/run/critest"
 # A proof that the network of a new node is no other than the lab's: its conflist is the one of a worker.
 NEW = f"""
@@ -32,7 +30,7 @@ systemctl restart containerd
 """
 RUN = f"""
 mkdir -p {FOLDER}
-curl -sSf -o {FOLDER}/critest http://{GATEWAY}:{PORT}/critest
+curl -sSf -o {FOLDER}/critest {{address}}
 chmod 755 {FOLDER}/critest
 printf 'defaultTestContainerImage: {images.BUSYBOX}\\nwebServerTestImage: {images.BUSYBOX}\\n' > {FOLDER}/images.yml
 cd {FOLDER}
@@ -45,24 +43,11 @@ rm -r {FOLDER}
 pytestmark = pytest.mark.skipif(not CRITEST, reason="MIGRATOR_CRITEST names no critest program")
 
 
-@pytest.fixture(scope="module")
-def served(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have guests fetch the program."""
-    folder = tmp_path_factory.mktemp("program")
-    shutil.copy2(CRITEST, folder / "critest")
-    server = network.start(
-        lab.settings,
-        ["python3", "-m", "http.server", "--bind", GATEWAY, "--directory", folder, str(PORT)],
-        log=folder / "log",
-    )
-    yield
-    server.kill()
-    server.wait()
-
-
 def outcomes(lab: Lab, node: Node) -> dict[str, str]:
     """Run all of it on a guest, and give what each check came to."""
-    report = guests.script(lab.settings, node, RUN, seconds=5400)
+    with served(lab.settings, Path(CRITEST)) as address:
+        words = RUN.format(address=f"{address}/{Path(CRITEST).name}")
+        report = guests.script(lab.settings, node, words, seconds=5400)
     found = {}
     for case in ET.fromstring(report[report.index("<?xml") :]).iter("testcase"):  # noqa: S314 - our own guest's
         kinds = {entry.tag for entry in case}
@@ -72,9 +57,8 @@ def outcomes(lab: Lab, node: Node) -> dict[str, str]:
     return found
 
 
-def test_a_migrated_node_passes_what_a_new_one_does(fresh_lab: Lab, served: None, tmp_path: Path) -> None:
+def test_a_migrated_node_passes_what_a_new_one_does(fresh_lab: Lab, tmp_path: Path) -> None:
     """Every single check has the same outcome; those that need an image from the internet fail on both."""
-    del served
     lab = fresh_lab
     spare.up(lab.settings)
     try:
