@@ -12,12 +12,15 @@ from migrator.engine import draining, proof, waiting
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
-from migrator.model.plan import FileChange
+from migrator.model.plan import FileChange, NodePlan
 from migrator.planning.translate import containerd
 
 _SWITCH_TASK = "Switch the node's container runtime"
 _PUT_BACK_SECONDS = 600.0
 """Patience with a node that goes back, whatever `ready_timeout` says: giving up early would leave it cordoned."""
+_AWAY_SECONDS = 900.0
+"""Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
+_AGAIN_SECONDS = 5.0
 _CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
@@ -61,17 +64,7 @@ def drain(run: Run) -> str:
 
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
-    stale = [{"path": entry.path, "container": entry.container} for entry in run.plan.stale_addresses]
-    results = _play(
-        run,
-        "switch",
-        {
-            **_transaction(run, "new"),
-            "switch_files": _sealed([_file(file) for file in run.plan.files]),
-            "switch_stale_addresses": _sealed(stale),
-        },
-    )
-    result = results.get(_SWITCH_TASK, {})
+    result = _transact(run, "new")
     match result.get("outcome"):
         case "switched":
             return "; ".join(f"{entry['action']} {entry['seconds']:.0f} s" for entry in result["actions"])
@@ -85,7 +78,7 @@ def switch(run: Run) -> str:
 
 def switch_back(run: Run) -> str:
     """Undo the transaction, and wait until the node is Ready on its old runtime with what stays on it."""
-    result = _play(run, "switch", _transaction(run, "old")).get(_SWITCH_TASK, {})
+    result = _transact(run, "old")
     if result.get("outcome") not in {"restored", "unchanged"}:
         raise StepFailedError(result.get("cause") or "the node gave no result")
     runtime = run.plan.source.partition("://")[0]
@@ -176,13 +169,32 @@ def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str,
     return result.results
 
 
-def _transaction(run: Run, state: str) -> dict[str, Any]:
-    socket = run.plan.endpoint.removeprefix("unix://")
+def _transact(run: Run, state: str) -> Mapping[str, Any]:
+    """Have the node do its transaction; give what came of it.
+
+    It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
+    """
+    deadline = run.clock.now() + _AWAY_SECONDS
+    while True:
+        result = run.hosts.play("switch", [run.plan.host], transaction(run.plan, run.id, state))[run.plan.host]
+        if not result.problem:
+            return result.results.get(_SWITCH_TASK, {})
+        if not result.unreachable or run.clock.now() >= deadline:
+            raise StepFailedError(f"{run.plan.host}: {result.problem}")
+        run.progress("switch", f"the connection is lost ({result.problem}); what the node does goes on, asks it again")
+        run.clock.sleep(_AGAIN_SECONDS)
+
+
+def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
+    """Give what the playbook of the switch takes, forth ("new") or back ("old")."""
+    stale = [{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses]
     return {
         "switch_state": state,
-        "switch_transaction": run.id,
-        "switch_socket": socket,
-        "switch_plugins": _sealed(run.plan.cni_plugins),
+        "switch_transaction": name,
+        "switch_socket": plan.endpoint.removeprefix("unix://"),
+        "switch_plugins": _sealed(plan.cni_plugins),
+        "switch_files": _sealed([_file(file) for file in plan.files]),
+        "switch_stale_addresses": _sealed(stale),
     }
 
 

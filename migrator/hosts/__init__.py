@@ -18,6 +18,8 @@ class HostResult:
 
     host: str
     problem: str = ""
+    unreachable: bool = False
+    """Whether the problem is the connection: what was asked for may have happened, or not, or go on there."""
     changed: bool = False
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By the task's own name, without that of its role."""

@@ -19,11 +19,14 @@ from migrator.hosts import HostResult, Line, interrupts
 from migrator.hosts.line import opened
 from migrator.hosts.said import explain
 
+_KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
+
 
 @dataclass
 class _Collected:
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     problem: str = ""
+    unreachable: bool = False
     changed: bool = False
     seen: bool = False
     at: float = 0.0
@@ -97,6 +100,8 @@ class AnsibleHosts:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "ANSIBLE_ROLES_PATH": str(resources.folder("roles")),
             "ANSIBLE_TIMEOUT": str(self._timeout),
+            # A task may be silent for minutes; without these a connection that died meanwhile is never noticed.
+            "ANSIBLE_SSH_EXTRA_ARGS": os.environ.get("ANSIBLE_SSH_EXTRA_ARGS", _KEEPALIVE),
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
@@ -120,6 +125,7 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         entry.seen = True
         entry.problem = explain(_text(result))
+        entry.unreachable = kind == "runner_on_unreachable"
 
 
 def _text(result: Mapping[str, Any]) -> str:
@@ -132,4 +138,11 @@ def _result(host: str, entry: _Collected, said: str) -> HostResult:
     problem = entry.problem
     if not problem and not entry.seen:
         problem = explain(said[-2000:]) if said else "Ansible did not run anything on this host"
-    return HostResult(host=host, problem=problem, changed=entry.changed, results=entry.results, at=entry.at)
+    return HostResult(
+        host=host,
+        problem=problem,
+        unreachable=entry.unreachable,
+        changed=entry.changed,
+        results=entry.results,
+        at=entry.at,
+    )

@@ -12,6 +12,9 @@ import time
 
 from ansible.module_utils.migrator_node import NodeError, read_bytes, sha256, sync_folder, write_file
 
+RESERVE = 4 * 2**20
+"""Bytes; configuration files are smaller, and a journal is some kilobytes."""
+
 
 class Journal:
     """What was done, a JSON line each, on disk before the action happens."""
@@ -19,12 +22,15 @@ class Journal:
     def __init__(self, folder):
         self.folder = folder
         self.path = os.path.join(folder, "journal.jsonl")
+        self.reserve = os.path.join(folder, "reserve")
 
     def write(self, action, **details):
-        """Add a line and make it durable."""
+        """Add a line and make it durable. A line that a power cut left incomplete goes first."""
         self.create()
-        with open(self.path, "a") as file:
-            file.write(json.dumps(dict(details, action=action, at=time.time())) + "\n")
+        line = json.dumps(dict(details, action=action, at=time.time())) + "\n"
+        with open(self.path, "ab") as file:
+            file.truncate(len(self._whole()))
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.folder)
@@ -33,16 +39,36 @@ class Journal:
         """Make the folder, for root alone: what is saved in it may hold secrets."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
+    def set_space_aside(self):
+        """Take the space that putting everything back needs, while there is some. Raise OSError when there is none."""
+        self.create()
+        with open(self.reserve, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE)
+
+    def use_space(self):
+        """Give it free."""
+        if os.path.exists(self.reserve):
+            os.unlink(self.reserve)
+
     def entries(self):
-        """Read it back; a last line that a power cut left incomplete did not happen."""
-        lines = (read_bytes(self.path) or b"").decode().splitlines()
+        """Read it back; a last line that a power cut left incomplete did not happen.
+
+        Raise NodeError when another one cannot be read: what it said to put back would be forgotten.
+        """
         found = []
-        for line in lines:
+        for number, line in enumerate(self._whole().decode(errors="replace").splitlines(), 1):
             try:
-                found.append(json.loads(line))
-            except ValueError:
-                break
+                entry = json.loads(line)
+                entry["action"]
+            except (ValueError, TypeError, KeyError):
+                raise NodeError("line {} of the journal {} is damaged".format(number, self.path))
+            found.append(entry)
         return found
+
+    def _whole(self):
+        """Give its complete lines."""
+        data = read_bytes(self.path) or b""
+        return data[: data.rfind(b"\n") + 1]
 
 
 class Files:
@@ -83,7 +109,10 @@ class Files:
             write_file(path, entry["data"], int(entry["mode"], 8), entry["uid"], entry["gid"])
 
     def restore(self):
-        """Put every saved file back, the last one first, and remove the folders that were made."""
+        """Put every saved file back, the last one first, and remove the folders that were made.
+
+        Raise NodeError when a file is not what it was before all the same.
+        """
         for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "saved"]):
             if entry["exists"]:
                 write_file(entry["path"], read_bytes(entry["copy"]), entry["mode"], entry["uid"], entry["gid"])
@@ -93,6 +122,9 @@ class Files:
         for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "made folder"]):
             if os.path.isdir(entry["path"]) and not os.listdir(entry["path"]):
                 os.rmdir(entry["path"])
+        other = [entry["path"] for entry in self.wanted if sha256(read_bytes(entry["path"])) != entry["replaces"]]
+        if other:
+            raise NodeError("not what they were before: {}".format(", ".join(other)))
 
     def _make_folder(self, folder):
         """Make a file's folder, and note each one made so that undoing removes it again."""

@@ -1,0 +1,172 @@
+"""Transactions on real nodes that are cut short: by a signal that cannot be caught, or by a power cut."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import network
+from tests.lab.conftest import ROOT, Lab
+
+DROP_IN = "/etc/systemd/system/migrator-switch.service.d"
+CUT = """
+import os, signal, sys
+
+program, folder, how, moment, action = sys.argv[1:]
+sys.path.insert(0, program)
+sys.argv = ["program", folder]
+from ansible.module_utils import migrator_files, migrator_switch
+
+write = migrator_files.Journal.write
+once = open(os.path.dirname(__file__) + "/boot").read() == open("/proc/sys/kernel/random/boot_id").read()
+
+
+def end():
+    if how == "power":
+        open("/proc/sys/kernel/sysrq", "w").write("1")
+        open("/proc/sysrq-trigger", "w").write("b")  # at once, and nothing that is not on disk gets there
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def cut(journal, name, **details):
+    mine = name == action and once and not os.path.exists("/run/cut")
+    if mine:
+        open("/run/cut", "w").close()  # a second run goes through, as does one after a reboot
+    if mine and moment == "before":
+        end()
+    write(journal, name, **details)
+    if mine:
+        end()
+
+
+migrator_files.Journal.write = cut
+migrator_switch.main()
+"""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a transaction ends, and how."""
+
+    how: str
+    """"kill" or "power"."""
+    moment: str
+    """"before" or "after" the line in the journal."""
+    action: str
+    """The line. What it says happens after it is written."""
+
+    def __str__(self) -> str:
+        """Name it in a table."""
+        return f"{self.how} {self.moment} {self.action}"
+
+
+class Subject:
+    """A node whose transactions are cut short."""
+
+    def __init__(self, lab: Lab, node: str, folder: Path) -> None:
+        """Plan it once: after each transaction that went back, the plan holds again."""
+        self.lab = lab
+        self.node = node
+        self._plan = folder / f"{node}.json"
+        self._count = 0
+        consent = ("--allow", "local-storage", "--allow", "docker-socket-mounts")
+        planned = lab.migrator("plan", "--node", node, "--out", self._plan, *consent, lab.inventory)
+        assert planned.returncode == 0, planned.stderr
+        self.before = self.files()
+
+    def files(self) -> str:
+        """Hash everything that a transaction writes, and where it could leave something."""
+        return self.lab.on(
+            self.node,
+            "cd /; find etc var/lib/kubelet/config.yaml var/lib/kubelet/kubeadm-flags.env -xdev "
+            f"-path {DROP_IN[1:]} -prune -o -type f -print -o -type l -printf '%p %l\\n' | sort | "
+            'while read -r path target; do test "$target" && echo $path $target || sha256sum $path; done',
+        )
+
+    def name(self) -> str:
+        """Name a new transaction."""
+        self._count += 1
+        return f"{time.strftime('%Y%m%d-%H%M%S')}-{self.node}-{self._count}"
+
+    def transact(self, name: str, state: str) -> dict[str, Any]:
+        """Do it, to its end; give the module's result."""
+        words = [sys.executable, "-m", "tests.lab.transact", self._plan, name, state]
+        done = subprocess.run(
+            network.inside(self.lab.settings, words), capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def cut_short(self, name: str, cut: Cut) -> None:
+        """Have the transaction of that name cut short, once."""
+        folder = f"/var/lib/migrator/transactions/{name}"
+        cutter = base64.b64encode(CUT.encode()).decode()
+        command = f"/usr/bin/python3 -B {DROP_IN}/cut.py {folder}/program {folder} {cut.how} {cut.moment}"
+        self.lab.on(
+            self.node,
+            f"rm -f /run/cut; mkdir -p {DROP_IN}; echo {cutter} | base64 -d > {DROP_IN}/cut.py\n"
+            f"cat /proc/sys/kernel/random/boot_id > {DROP_IN}/boot\n"
+            f"cat > {DROP_IN}/cut.conf <<'EOF'\n[Service]\nExecStart=\nExecStart={command} \"{cut.action}\"\nEOF\n"
+            "sync\n",
+        )
+
+    def whole_again(self) -> None:
+        """Take that away."""
+        self.lab.on(self.node, f"rm -rf {DROP_IN} /run/cut; systemctl daemon-reload")
+
+    def runs_on(self, runtime: str) -> None:
+        """Return when the node is Ready there with all its pods, which run nowhere else."""
+        lab, node = self.lab, self.node
+        lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
+        lab.until(lambda: self.moved(runtime), f"the pods of {node} run on {runtime}")
+        lab.all_available()
+        left = {
+            "docker": "ctr -n k8s.io tasks list -q",
+            "containerd": "docker ps --all --quiet --filter label=io.kubernetes.pod.uid",
+        }
+        assert lab.on(node, left[runtime]).strip() == ""
+
+    def moved(self, runtime: str) -> bool:
+        """Tell whether every container of the node's pods is one of that runtime, and is there."""
+        shown = {"docker": "docker ps --no-trunc --quiet", "containerd": "ctr -n k8s.io tasks list -q"}
+        there = self.lab.on(self.node, shown[runtime]).split()
+        known = [
+            entry.get("containerID", "").partition("://")
+            for pod in self.lab.pods(self.node)
+            for entry in pod["status"].get("containerStatuses", [])
+        ]
+        return bool(known) and all(scheme == runtime and name in there for scheme, _, name in known)
+
+
+def forth(subject: Subject, cut: Cut) -> tuple[str, str]:
+    """Cut a switch short; give what it came to and why. The node is wholly on Docker afterwards, or is put back."""
+    name = subject.name()
+    subject.cut_short(name, cut)
+    found = subject.transact(name, "new")
+    subject.whole_again()
+    if found["outcome"] == "switched":
+        subject.runs_on("containerd")
+        assert subject.transact(name, "old")["outcome"] == "restored"
+    subject.runs_on("docker")
+    assert subject.files() == subject.before
+    return str(found["outcome"]), str(found["cause"])
+
+
+def back(subject: Subject, cut: Cut) -> tuple[str, str]:
+    """Likewise while a switch that succeeded is undone."""
+    name = subject.name()
+    assert subject.transact(name, "new")["outcome"] == "switched"
+    subject.runs_on("containerd")
+    subject.cut_short(name, cut)
+    found = subject.transact(name, "old")
+    subject.whole_again()
+    subject.runs_on("docker")
+    assert subject.files() == subject.before
+    return str(found["outcome"]), str(found["cause"])
