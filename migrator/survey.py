@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
 
-from migrator.engine.steps import STEPS
+from migrator.engine.steps import ROLLBACK, STEPS
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.objects import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
-from migrator.planning import plan
+from migrator.planning import going_back, plan
 from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation
 
@@ -32,7 +32,22 @@ def observe(chosen: Sequence[Host], hosts: Hosts) -> Iterator[Observation]:
             yield Observation(host=host.name, target=host.target, facts=facts, observed_at=result.at)
 
 
-def plan_all(observations: Iterable[Observation], cluster: ClusterFacts, allow: Collection[str]) -> Plan:
+def migration(situation: Situation) -> NodePlan:
+    """Plan a node's migration."""
+    return plan.make(situation, STEPS)
+
+
+def rollback(situation: Situation) -> NodePlan:
+    """Plan a node's way back."""
+    return going_back.make(situation, ROLLBACK)
+
+
+def plan_all(
+    observations: Iterable[Observation],
+    cluster: ClusterFacts,
+    allow: Collection[str],
+    make: Callable[[Situation], NodePlan] = migration,
+) -> Plan:
     """Plan each host by itself: one that cannot be planned does not keep the others from it."""
     nodes = {node.name: node for node in cluster.nodes}
     pods = pods_by_node(cluster)
@@ -55,7 +70,7 @@ def plan_all(observations: Iterable[Observation], cluster: ClusterFacts, allow: 
                 observed_at=entry.observed_at,
                 allow=frozenset(allow) | frozenset(entry.target.allow),
             )
-            planned.append(plan.make(situation, STEPS))
+            planned.append(make(situation))
     return Plan(nodes=tuple(planned), unplanned=tuple(unplanned))
 
 

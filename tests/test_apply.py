@@ -281,6 +281,37 @@ def test_an_interruption_puts_the_node_back() -> None:
     assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
 
 
+def test_a_lost_connection_is_not_the_end() -> None:
+    """What the node does goes on there: it is asked again, under the same name, until it says what came of it."""
+    world = World()
+    names: list[str] = []
+    away = HostResult(host="worker-1", problem="the host does not answer", unreachable=True)
+
+    def lost(variables: Mapping[str, Any]) -> HostResult:
+        names.append(variables["switch_transaction"])
+        return away if len(names) < 3 else world.switch(variables)
+
+    world.hosts.answers["switch new"] = lost
+
+    apply(world.run)
+
+    assert names == ["t1", "t1", "t1"]
+    assert world.node.runtime == "containerd://1.6.20"
+    assert [event.message for event in world.events if "the connection is lost" in event.message] != []
+
+
+def test_a_host_that_stays_away_is_told() -> None:
+    """After a quarter of an hour each way; the node stays cordoned, because nobody knows what it is."""
+    world = World()
+    away = HostResult(host="worker-1", problem="the host does not answer", unreachable=True)
+    world.hosts.answers |= {"switch new": away, "switch old": away}  # type: ignore[operator]
+
+    with pytest.raises(StepFailedError, match="could NOT be put back: .* the host does not answer"):
+        apply(world.run)
+
+    assert world.node.unschedulable
+
+
 def test_a_bug_puts_the_node_back_too() -> None:
     """Whatever is raised in the window, the node goes back, and what was raised says where it is."""
     world = World()

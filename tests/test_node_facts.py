@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from migrator import resources
-from migrator.model.facts import SCHEMA, NodeFacts
+from migrator.model.facts import SCHEMA, NodeFacts, Transaction
 
 # Ansible finds a role's module_utils by itself; a test does it this way.
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "inspect" / "module_utils"))
@@ -694,7 +694,7 @@ def test_a_socket_that_was_moved_is_asked(tmp_path: Path) -> None:
 )
 def test_the_last_action_of_a_switch_is_read(text: str, action: str) -> None:
     """Half a line at the end did not happen."""
-    assert history.last_action(text) == action
+    assert history.transaction(text).get("last", "") == action
 
 
 # The whole.
@@ -752,7 +752,9 @@ def machine() -> Iterator[Path]:
                 "etc/docker/certs.d/r:5000/ca.crt": "A",
                 "var/lib/kubelet/config.json": '{"auths": {"r:5000": {"auth": "x"}}}',
                 "var/lib/docker/containers/c1/hostconfig.json": '{"Runtime": "nvidia"}',
-                "var/lib/migrator/transactions/t1/journal.jsonl": '{"action": "done"}\n',
+                "var/lib/migrator/transactions/t1/journal.jsonl": (
+                    '{"action": "begin", "about": {"source": "docker://1", "annotation": null}}\n{"action": "done"}\n{"act'
+                ),
                 "etc/cni/net.d/10-lab.conflist": '{"plugins": [{"type": "bridge"}]}',
             },
         )  # fmt: skip
@@ -837,7 +839,8 @@ def test_a_docker_node_is_read(machine: Path) -> None:
     assert facts.low_level == {"/usr/sbin/runc": "1.1.5", "/opt/nvidia/nvidia-container-runtime": "1.13.5"}
     assert facts.host.disks[0].model_dump(include={"path", "mount"}) == {"path": "/big/containerd", "mount": "/"}
     assert [(entry.name, entry.held) for entry in facts.packages] == [("docker.io", True)]
-    assert (facts.transactions, facts.credentials[0].registries, facts.crio) == ({"t1": "done"}, ("r:5000",), None)
+    assert facts.transactions == {"t1": Transaction(last="done", source="docker://1")}
+    assert (facts.credentials[0].registries, facts.crio) == (("r:5000",), None)
 
 
 @needs_root

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from migrator.errors import UsageError
 if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
     from migrator.engine.run import Event
+    from migrator.engine.steps import Step
     from migrator.model.plan import NodePlan, Plan
 
 
@@ -79,11 +80,11 @@ def command(
     refuse(plan)
     todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
-        _ask(todo, until, yes=yes)
+        ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
     for number, entry in enumerate(todo):
         # The first was looked at just now; the others' pods may have moved while their neighbours were drained.
         current = _look_again(doors, entry) if number else entry
-        _apply_one(doors, current, until, _teller(as_json=as_json))
+        _apply_one(doors, current, until, teller(as_json=as_json))
     if as_json:
         print(json.dumps({"applied": [entry.node for entry in todo], "plan": _plain(plan)}))
     return 0
@@ -99,27 +100,34 @@ def _plain(plan: Plan) -> object:
     return plan.model_dump(mode="json")
 
 
-def _ask(todo: list[NodePlan], until: Until, *, yes: bool) -> None:
+def ask(what: str, todo: Sequence[NodePlan], *, yes: bool) -> None:
+    """Go on only after a yes. Raises `UsageError` without one."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was changed: without a terminal to ask on, --yes is needed")
     names = ", ".join(entry.node for entry in todo)
-    print(
-        f"{'Stage' if until is Until.STAGE else 'Migrate'} {names}? Only 'yes' will do: ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"{what} {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise UsageError("nothing was changed")
 
 
 def _apply_one(doors: Doors, plan: NodePlan, until: Until, tell: Callable[[Event], None]) -> None:
-    from migrator.engine.apply import apply
-    from migrator.engine.run import Run
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
+
+    carry_out(doors, plan, [step for step in STEPS if until is Until.END or step.phase is Phase.STAGE], tell)
+    now = doors.cluster.node(plan.node).runtime
+    if until is Until.STAGE:
+        print(f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here", file=sys.stderr)
+    else:
+        print(f"{plan.node} is migrated: {plan.source} → {now}", file=sys.stderr)
+
+
+def carry_out(doors: Doors, plan: NodePlan, steps: Sequence[Step], tell: Callable[[Event], None]) -> None:
+    """Do some steps on a node. Raises `StepFailedError` or `StalePlanError`."""
+    from migrator.engine.apply import apply
+    from migrator.engine.run import Run
 
     host = next(entry for entry in doors.chosen if entry.name == plan.host)
     apply(
@@ -133,16 +141,11 @@ def _apply_one(doors: Doors, plan: NodePlan, until: Until, tell: Callable[[Event
             allow=doors.allow | frozenset(host.target.allow),
             tell=tell,
         ),
-        [step for step in STEPS if until is Until.END or step.phase is Phase.STAGE],
+        steps,
     )
-    now = doors.cluster.node(plan.node).runtime
-    if until is Until.STAGE:
-        print(f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here", file=sys.stderr)
-    else:
-        print(f"{plan.node} is migrated: {plan.source} → {now}", file=sys.stderr)
 
 
-def _teller(*, as_json: bool) -> Callable[[Event], None]:
+def teller(*, as_json: bool) -> Callable[[Event], None]:
     """Give what shows events: lines for people, or a JSON object a line, both on stderr.
 
     It never raises: a terminal that is gone must not end a migration in its middle.

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from migrator import __version__
-from migrator.cli import apply, inspect, plan, translate, verify
+from migrator.cli import apply, inspect, plan, rollback, status, translate, verify
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
 
@@ -25,6 +25,8 @@ app.command("inspect")(inspect.command)
 app.command("plan")(plan.command)
 app.command("apply")(apply.command)
 app.command("verify")(verify.command)
+app.command("rollback")(rollback.command)
+app.command("status")(status.command)
 app.command("translate")(translate.command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from migrator.hosts import Hosts
 from migrator.inventory import Host
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
+from migrator.planning.situation import Situation
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Doors:
         """Look at the chosen nodes and plan them."""
         return self._plan(self.chosen)
 
+    def rollback(self, hosts: Sequence[Host] = ()) -> Plan:
+        """Look at the chosen nodes, or some of them, and plan their way back."""
+        return self._plan(hosts or self.chosen, survey.rollback)
+
     def plan_again(self, shown: Iterable[NodePlan]) -> Plan:
         """Look again at nodes whose plan was shown some time ago.
 
@@ -41,8 +46,8 @@ class Doors:
             raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
 
-    def _plan(self, hosts: Sequence[Host]) -> Plan:
-        return survey.plan_all(survey.observe(hosts, self.hosts), self.cluster.facts(), self.allow)
+    def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
+        return survey.plan_all(survey.observe(hosts, self.hosts), self.cluster.facts(), self.allow, make)
 
 
 def check_allowed(allow: Collection[str]) -> frozenset[str]:

@@ -64,7 +64,7 @@ def drain(run: Run) -> str:
 
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
-    result = _transact(run, "new")
+    result = _transact(run, "new", run.id)
     match result.get("outcome"):
         case "switched":
             return "; ".join(f"{entry['action']} {entry['seconds']:.0f} s" for entry in result["actions"])
@@ -78,10 +78,26 @@ def switch(run: Run) -> str:
 
 def switch_back(run: Run) -> str:
     """Undo the transaction, and wait until the node is Ready on its old runtime with what stays on it."""
-    result = _transact(run, "old")
+    return _put_back(run, run.id, run.plan.source)
+
+
+def restore(run: Run) -> str:
+    """Likewise for the transaction of an earlier run, on a node that serves on its new runtime."""
+    return _put_back(run, run.plan.transaction, run.plan.target)
+
+
+def remain(run: Run) -> str:
+    """See a node Ready whose rollback failed: one that is not must not take pods again."""
+    runtime = run.cluster.node(run.plan.node).runtime.partition("://")[0]
+    waiting.until(run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout)
+    return f"Ready on {run.cluster.node(run.plan.node).runtime}"
+
+
+def _put_back(run: Run, transaction: str, to: str) -> str:
+    result = _transact(run, "old", transaction)
     if result.get("outcome") not in {"restored", "unchanged"}:
         raise StepFailedError(result.get("cause") or "the node gave no result")
-    runtime = run.plan.source.partition("://")[0]
+    runtime = to.partition("://")[0]
     waiting.until(
         run,
         lambda: _lacking(run, runtime, since=result.get("kubelet_started", 0), removed=result.get("removed", ())),
@@ -169,14 +185,14 @@ def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str,
     return result.results
 
 
-def _transact(run: Run, state: str) -> Mapping[str, Any]:
+def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
     """Have the node do its transaction; give what came of it.
 
     It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
     """
     deadline = run.clock.now() + _AWAY_SECONDS
     while True:
-        result = run.hosts.play("switch", [run.plan.host], transaction(run.plan, run.id, state))[run.plan.host]
+        result = run.hosts.play("switch", [run.plan.host], transaction(run.plan, name, state))[run.plan.host]
         if not result.problem:
             return result.results.get(_SWITCH_TASK, {})
         if not result.unreachable or run.clock.now() >= deadline:
@@ -195,6 +211,7 @@ def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
         "switch_plugins": _sealed(plan.cni_plugins),
         "switch_files": _sealed([_file(file) for file in plan.files]),
         "switch_stale_addresses": _sealed(stale),
+        "switch_about": _sealed({"source": plan.source, "annotation": plan.socket_annotation}),
     }
 
 

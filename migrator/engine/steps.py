@@ -1,4 +1,4 @@
-"""The migration of one node, whole: plan, apply, progress and documentation all read this tuple."""
+"""The migration of one node, whole, and the way back: plan, apply, progress and documentation read these tuples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrator.engine import actions, proof
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
-from migrator.planning import needs
+from migrator.planning import going_back, needs
 from migrator.planning.step import Decide
 
 Act = Callable[[Run], str]
@@ -37,4 +37,12 @@ STEPS: tuple[Step, ...] = (
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon),
     Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire),
+)
+
+ROLLBACK: tuple[Step, ...] = (
+    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain),
+    Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
+    Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
+    Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon),
 )

@@ -270,6 +270,17 @@ class Package(Value):
     """Whether the package manager was told to leave it as it is."""
 
 
+class Transaction(Value):
+    """A switch that ran on the host, by its journal."""
+
+    last: str = ""
+    """Its last action: "done" and "undone" for one that is over, "broken" for one that a person has to look at."""
+    source: str = ""
+    """The runtime that it left, as the kubelet had reported it."""
+    annotation: str | None = None
+    """The Node's cri-socket annotation before it."""
+
+
 class NodeFacts(Value):
     """Everything that was read from one host in one round trip."""
 
@@ -296,8 +307,8 @@ class NodeFacts(Value):
     packages: tuple[Package, ...] = ()
     leftovers: tuple[str, ...] = ()
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
-    transactions: Mapping[str, str] = {}
-    """Last action in the journal of each switch that ran here, by the switch's id."""
+    transactions: Mapping[str, Transaction] = {}
+    """Each switch that ran here, by its id, which begins with its time."""
     problems: tuple[str, ...] = ()
     """Parts that could not be read, and why: what is missing for such a reason must not be taken for absent."""
     files: Mapping[str, FileFact] = {}

@@ -110,6 +110,8 @@ class NodePlan(Value):
     """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
     socket_annotation: str | None = None
     """The present value of the Node's cri-socket annotation."""
+    transaction: str = ""
+    """The switch on the node that a rollback undoes; "" for a migration, whose switch is yet to get its name."""
     circumstances: Circumstances | None = None
     """What is right for containers of this node now; None where the kubelet's configuration could not be read."""
     cordoned_before: bool = False

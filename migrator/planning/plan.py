@@ -43,6 +43,11 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         config=_unchanged(situation, draft),
         root=draft.settings.root if draft.settings else "",
     )
+    return decided(plan, situation, steps)
+
+
+def decided(plan: NodePlan, situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+    """Complete a plan by what each step decides on it."""
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
 
 

@@ -5,6 +5,8 @@ The catalogue is in `rules`; each other module has the checks of one subject.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks import (
     cgroups,
@@ -21,6 +23,7 @@ from migrator.planning.checks import (
     releases,
     source,
     upgrades,
+    way_back,
     workloads,
 )
 from migrator.planning.checks.finding import Check
@@ -29,6 +32,19 @@ from migrator.planning.situation import Draft, Situation
 
 OF_MIGRATED: tuple[Check, ...] = (machine.right_machine, machine.half_migrated)
 """What still matters on a node that has the runtime already."""
+
+OF_ROLLBACK: tuple[Check, ...] = (
+    machine.right_machine,
+    machine.worker,
+    machine.half_migrated,
+    machine.whole,
+    way_back.possible,
+    way_back.images,
+    draining.losses,
+    draining.budgets,
+    draining.capacity,
+)
+"""What matters to a node that goes back to its old runtime."""
 
 CHECKS: tuple[Check, ...] = (
     machine.right_machine,
@@ -93,8 +109,12 @@ CHECKS: tuple[Check, ...] = (
 
 
 def findings(situation: Situation, draft: Draft) -> tuple[Finding, ...]:
-    """Run the checks that concern this node; a waived one that would block becomes a warning."""
-    chosen = OF_MIGRATED if situation.migrated else CHECKS
+    """Run the checks that concern a migration of this node."""
+    return judged(OF_MIGRATED if situation.migrated else CHECKS, situation, draft)
+
+
+def judged(chosen: Iterable[Check], situation: Situation, draft: Draft) -> tuple[Finding, ...]:
+    """Run these checks; a waived one that would block becomes a warning."""
     found = (finding for check in chosen for finding in check(situation, draft))
     return tuple(_waived(finding, situation.allow) for finding in found)
 

@@ -120,12 +120,14 @@ def clock(now: Situation, _: Draft) -> Iterator[Finding]:
 
 def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
     """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
-    switch, last = max(now.facts.transactions.items(), default=("", ""))  # their names begin with their time
+    switch = max(now.facts.transactions, default="")  # their names begin with their time
+    last = now.facts.transactions[switch].last if switch else ""
     if switch and last not in _ENDED:
+        how = "could not be put back" if last == "broken" else f"is at {last!r}"
         yield found(
             "half-migrated",
-            f"the switch {switch} stopped after {last!r}",
-            "finish or undo it by hand as docs/runbook.md says, which ends with moving its journal away",
+            f"the switch {switch} {how}",
+            "wait when it is under way; otherwise put the node back as docs/runbook.md says",
         )
     pods = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if entry.pod_uid]
     running = listed(entry.name for entry in pods if entry.running)

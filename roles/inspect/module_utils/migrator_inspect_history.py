@@ -50,19 +50,21 @@ def listening(text):
 
 
 def transactions(tree):
-    """Give the last action in the journal of each switch that ran here, the newest ones."""
+    """Say how each switch that ran here ended and what it left, by its journal; the newest ones."""
     names = [name for name in tree.names(TRANSACTIONS) if tree.is_folder(TRANSACTIONS + "/" + name)]
     return {
-        name: last_action(tree.text("{}/{}/journal.jsonl".format(TRANSACTIONS, name))) for name in names[-MOST_FILES:]
+        name: transaction(tree.text("{}/{}/journal.jsonl".format(TRANSACTIONS, name))) for name in names[-MOST_FILES:]
     }
 
 
-def last_action(text):
+def transaction(text):
     """Read a switch's journal; what a power cut left incomplete did not happen."""
-    found = ""
+    found = {}
     for line in text.splitlines():
         try:
-            found = str(json.loads(line)["action"])
-        except (ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            found["last"] = str(entry["action"])
+            found.update(entry.get("about", {}))
+        except (ValueError, KeyError, TypeError, AttributeError):
             break
     return found

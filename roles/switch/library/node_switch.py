@@ -48,6 +48,10 @@ options:
     type: list
     elements: dict
     default: []
+  about:
+    description: What to keep of the node as it was, for whoever puts it back later; it goes into the journal.
+    type: dict
+    default: {}
   journals:
     description: Folder for the journals.
     type: str
@@ -169,7 +173,7 @@ def forth(module, journal):
         if module.check_mode:
             return dict(nothing, changed=True, outcome="")
         try:
-            ask(journal.folder, request)
+            ask(journal.folder, request, module.params["about"])
         except OSError as error:
             raise NodeError("nothing was changed: {}: {}".format(journal.folder, error))
         carry_out(journal)
@@ -201,6 +205,7 @@ def main():
             "socket": {"type": "str", "default": "/run/containerd/containerd.sock"},
             "plugins": {"type": "list", "elements": "str", "default": []},
             "stale_addresses": {"type": "list", "elements": "dict", "default": []},
+            "about": {"type": "dict", "default": {}},
             "journals": {"type": "str", "default": "/var/lib/migrator/transactions"},
         },
         supports_check_mode=True,

@@ -209,12 +209,15 @@ def cri_plugin():
     return match.group(1) if code == 0 and match else "silent"
 
 
-def ask(folder, request):
-    """Write down what shall be done, and the state of what will be changed; the first line of its journal."""
+def ask(folder, request, about):
+    """Write down what shall be done, and the state of what will be changed: the first line of its journal.
+
+    Raise OSError when there is no room for that.
+    """
     write_file(os.path.join(folder, REQUEST), json.dumps(request).encode(), 0o600)
     journal = Journal(folder)
     journal.set_space_aside()
-    journal.write("begin", boot=boot(), enabled=[unit for unit in DOCKER if enabled(unit)])
+    journal.write("begin", boot=boot(), enabled=[unit for unit in DOCKER if enabled(unit)], about=about)
 
 
 def asked(folder):

@@ -1,0 +1,28 @@
+"""`migrator status`: where each node stands, from whichever machine it is asked."""
+
+from __future__ import annotations
+
+import json
+
+from migrator.cli import options
+
+
+def command(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    node: options.Nodes = None,
+    limit: options.Limit = "",
+    kubeconfig: options.Kubeconfig = "",
+    output: options.Form = options.Output.TEXT,
+) -> int:
+    """Show for each node its runtime, whether it serves, and how its last switch ended. Changes nothing."""
+    from migrator import survey
+    from migrator.cli import wiring
+    from migrator.report import status
+
+    doors = wiring.open_doors(inventory, node or [], kubeconfig, [], limit)
+    rows = status.rows(tuple(survey.observe(doors.chosen, doors.hosts)), doors.cluster.facts())
+    if output is options.Output.JSON:
+        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+    else:
+        print(status.text(rows), flush=True)
+    return 0

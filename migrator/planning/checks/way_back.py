@@ -1,0 +1,47 @@
+"""Whether a migrated node can go back to its old runtime, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.model.facts import NodeFacts, Transaction
+from migrator.model.plan import Finding
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.image_names import familiar
+from migrator.planning.situation import Draft, Situation
+
+
+def last_switch(facts: NodeFacts) -> tuple[str, Transaction] | None:
+    """Give the newest switch on the host, with its id, when it is one that is done."""
+    name = max(facts.transactions, default="")
+    return (name, facts.transactions[name]) if name and facts.transactions[name].last == "done" else None
+
+
+def possible(now: Situation, _: Draft) -> Iterator[Finding]:
+    """The switch that is undone must be known, and what it goes back to must be there."""
+    if last_switch(now.facts) is None:
+        yield found(
+            "no-way-back",
+            f"no switch is recorded as done on {now.host}, so there is nothing to go back to",
+            "only a node that migrator has migrated can be rolled back",
+        )
+    elif not now.migrated:
+        yield found(
+            "no-way-back",
+            f"the kubelet reports {now.node.runtime}: somebody has changed the runtime since",
+            "look at the node: its switch may not be undone as it was done",
+        )
+    elif not (now.facts.docker or now.facts.docker_problem):
+        yield found("no-way-back", "Docker is not installed any more", "install it again, with its data")
+
+
+def images(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What Docker does not have is pulled again; an image that no registry has is lost for the node."""
+    if now.facts.docker is None:
+        return  # it is stopped: nobody can be asked
+    stored = {familiar(tag) for image in now.facts.docker.images for tag in image.tags}
+    missing = {name for pod in now.alive for image in pod.images if (name := familiar(image)) not in stored}
+    if missing:
+        yield found(
+            "images-only-new", f"Docker has no {listed(missing)}", "they are pulled from their registries again"
+        )

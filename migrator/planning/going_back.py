@@ -1,0 +1,70 @@
+"""Make the plan of a node that goes back to the runtime that it had before its migration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.model.facts import Transaction
+from migrator.model.objects import CRI_SOCKET
+from migrator.model.plan import NodePlan
+from migrator.planning import checks, drafting, network
+from migrator.planning.checks.way_back import last_switch
+from migrator.planning.plan import decided
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.step import Decision, Planned
+
+
+def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+    """Say what is undone: the switch that the host itself has written down, whoever asked for it, and from where."""
+    name, switch = last_switch(situation.facts) or ("", Transaction())
+    annotation = situation.node.annotations.get(CRI_SOCKET)
+    return decided(
+        NodePlan(
+            host=situation.host,
+            node=situation.node.name,
+            machine_id=situation.facts.machine_id,
+            source=situation.node.runtime,
+            target=switch.source,
+            endpoint=annotation or "",
+            transaction=name,
+            cni_plugins=network.plugin_folders(situation.facts),
+            staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
+            socket_annotation=switch.annotation,
+            cordoned_before=situation.node.unschedulable,
+            findings=checks.judged(checks.OF_ROLLBACK, situation, Draft(destination=drafting.destination(situation))),
+        ),
+        situation,
+        steps,
+    )
+
+
+def cordon(now: Situation, _: NodePlan) -> Decision:
+    """Keep new pods away."""
+    if now.node.unschedulable:
+        return False, "somebody has cordoned the node already; it will stay so"
+    return True, "no new pods may come"
+
+
+def drain(now: Situation, _: NodePlan) -> Decision:
+    """Move what can run elsewhere."""
+    leaving = [pod for pod in now.leaving if not pod.finished]
+    return True, f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay"
+
+
+def restore(_: Situation, plan: NodePlan) -> Decision:
+    """Undo the switch."""
+    return True, f"undoes the switch {plan.transaction}: its files are put back, containers of the new runtime removed"
+
+
+def annotate(_: Situation, plan: NodePlan) -> Decision:
+    """Tell kubeadm."""
+    if plan.endpoint == (plan.socket_annotation or ""):
+        return False, f"the Node's cri-socket annotation is {plan.endpoint or 'missing'} already"
+    return True, f"kubeadm reads the socket from the Node's annotation; it was {plan.socket_annotation or 'missing'}"
+
+
+def uncordon(_: Situation, plan: NodePlan) -> Decision:
+    """Give the node back, unless somebody else had taken it away."""
+    if plan.cordoned_before:
+        return False, "somebody else had cordoned the node"
+    return True, "the node takes pods again"

@@ -1,0 +1,152 @@
+"""The way back: what is planned from the host's own journal, and what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from migrator.engine.apply import apply
+from migrator.engine.run import Event, Run
+from migrator.engine.steps import ROLLBACK
+from migrator.errors import StepFailedError
+from migrator.hosts import HostResult
+from migrator.model.facts import Transaction
+from migrator.model.objects import CRI_SOCKET, Pod
+from migrator.model.plan import NodePlan, Severity
+from migrator.planning import going_back
+from migrator.planning.situation import Situation
+from tests.fakes import values
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts, switched
+from tests.fakes.values import facts, node, pod, situation
+
+NEW, OLD = "containerd://1.6.20", "docker://20.10.24"
+ENDPOINT = "unix:///run/containerd/containerd.sock"
+AGENT = pod("agent", owner="DaemonSet/agent", container_ids=("containerd://a",))
+DONE = Transaction(last="done", source=OLD, annotation="/var/run/dockershim.sock")
+
+
+def migrated(*pods: Pod, **more: object) -> Situation:
+    """Give a node that was migrated by the switch t1."""
+    told = {
+        "transactions": {"t0": Transaction(last="undone"), "t1": DONE},
+        "docker": values.docker(containers=()),
+        **more,
+    }
+    at = node(runtime=NEW, annotations={CRI_SOCKET: ENDPOINT})
+    return situation(facts=facts(**told), node=at, pods=pods)
+
+
+def plan_of(now: Situation) -> NodePlan:
+    """Plan its way back."""
+    return going_back.make(now, ROLLBACK)
+
+
+class World:
+    """A migrated node that can go back."""
+
+    def __init__(self, now: Situation) -> None:
+        """Start on containerd."""
+        self.cluster = FakeCluster([now.node], list(now.pods))
+        self.hosts = FakeHosts({"switch old": self.back})
+        self.events: list[Event] = []
+        self.run = Run(
+            id="r1", plan=plan_of(now), target=now.target, hosts=self.hosts, cluster=self.cluster, clock=FakeClock(),
+            allow=frozenset(), tell=self.events.append,
+        )  # fmt: skip
+
+    def back(self, _: Mapping[str, Any]) -> HostResult:
+        """Go back: the kubelet reports Docker."""
+        self.cluster.change("worker-1", runtime=OLD, heartbeat="2026-01-01T02:00:00Z", ready=True)
+        self.cluster.pods["uid-agent"] = replace(AGENT, container_ids=("docker://x",))
+        return switched("restored")
+
+    @property
+    def node(self) -> Any:
+        """Give the node as it is now."""
+        return self.cluster.by_name["worker-1"]
+
+
+def test_the_host_itself_says_what_is_undone() -> None:
+    """The newest switch, with what it left; nobody's memory but the node's."""
+    plan = plan_of(migrated(pod("web"), AGENT))
+
+    assert (plan.transaction, plan.source, plan.target) == ("t1", NEW, OLD)
+    assert plan.staying == ("shop/DaemonSet/agent",)
+    assert plan.blockers == ()
+    assert [step.id for step in plan.steps if step.needed] == ["cordon", "drain", "restore", "annotate", "uncordon"]
+
+
+BLOCKED = {
+    "never switched": (migrated(transactions={}), "no switch is recorded as done"),
+    "put back already": (migrated(transactions={"t1": Transaction(last="undone")}), "no switch is recorded as done"),
+    "changed since": (replace(migrated(), node=node(runtime=OLD)), "somebody has changed the runtime since"),
+    "Docker is gone": (migrated(docker=None), "Docker is not installed any more"),
+}
+
+
+@pytest.mark.parametrize(("now", "said"), BLOCKED.values(), ids=BLOCKED)
+def test_what_cannot_go_back_is_told(now: Situation, said: str) -> None:
+    """It blocks, and nothing waives it."""
+    (finding,) = [entry for entry in plan_of(now).findings if entry.id == "no-way-back"]
+
+    assert (finding.severity, finding.waivable) == (Severity.BLOCKS, False)
+    assert said in finding.evidence
+
+
+def test_a_stopped_docker_is_enough() -> None:
+    """It was retired: it is started again."""
+    assert plan_of(migrated(docker=None, docker_problem="docker.service does not run")).blockers == ()
+
+
+def test_images_that_came_since_are_named() -> None:
+    """Docker does not have them."""
+    now = migrated(pod("new", images=("registry.example/new:1",)))
+
+    (finding,) = [entry for entry in plan_of(now).findings if entry.id == "images-only-new"]
+
+    assert (finding.severity, "registry.example/new:1" in finding.evidence) == (Severity.WARNS, True)
+
+
+def test_a_node_goes_back_in_its_order() -> None:
+    """Drained first, then the transaction of that name, then kubeadm's annotation and the uncordon."""
+    world = World(migrated(pod("web"), AGENT))
+
+    apply(world.run, ROLLBACK)
+
+    ((_, asked),) = world.hosts.calls
+    assert (asked["switch_state"], asked["switch_transaction"]) == ("old", "t1")
+    changes = [call for call in world.cluster.calls if call.split()[0] in {"cordon", "uncordon", "evict", "annotate"}]
+    assert changes == ["cordon", "evict shop/web", "annotate /var/run/dockershim.sock", "uncordon"]
+    assert (world.node.runtime, world.node.unschedulable) == (OLD, False)
+
+
+def test_a_node_that_is_neither_stays_cordoned() -> None:
+    """A way back that failed leaves no node to pods that it cannot run."""
+    world = World(migrated(AGENT))
+
+    def breaks(_: Mapping[str, Any]) -> HostResult:
+        world.cluster.change("worker-1", ready=False)
+        return switched("broken", "Docker does not start")
+
+    world.hosts.answers["switch old"] = breaks
+
+    with pytest.raises(StepFailedError, match="Docker does not start"):
+        apply(world.run, ROLLBACK)
+
+    assert world.node.unschedulable
+
+
+def test_a_node_that_still_serves_takes_pods_again() -> None:
+    """The way back failed before it changed anything."""
+    world = World(migrated(AGENT))
+    world.hosts.answers["switch old"] = HostResult(host="worker-1", problem="no sudo")
+
+    with pytest.raises(StepFailedError, match="worker-1 is Ready on containerd://1.6.20, schedulable"):
+        apply(world.run, ROLLBACK)
+
+    assert not world.node.unschedulable
