@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab --ignore=tests/field
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests field lock proto probe lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests field chaos lock proto probe lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,9 @@ lab-tests: lab-up ## Run the tests that need guests.
 
 field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, critest (before a release).
 	$(BIN)/pytest -v -s tests/field
+
+chaos: lab-up ## Cut transactions on real nodes short, before and after each of their actions.
+	$(BIN)/pytest -v -s tests/field/test_8_chaos.py
 
 lab-up: host $(VENV)/ready ## Start the lab's cluster.
 	$(LAB) up

@@ -16,7 +16,7 @@ from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
 from migrator.errors import MigratorError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
-from migrator.model.objects import CRI_SOCKET, Pod
+from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.proof import Evidence, Via
 from migrator.model.target import Target
 from migrator.planning import plan
@@ -264,6 +264,31 @@ def test_somebody_elses_cordon_stays_after_a_failure() -> None:
         apply(world.run)
 
     assert world.node.unschedulable
+
+
+OURS = {CRI_SOCKET: "/var/run/dockershim.sock", CORDONED: "migrator"}
+
+
+def test_a_node_that_a_killed_run_left_cordoned_is_given_back() -> None:
+    """The annotation tells our cordon from somebody else's, on whichever machine the next run is."""
+    world = World(node=node(unschedulable=True, annotations=OURS))
+
+    apply(world.run)
+
+    assert (world.node.runtime, world.node.unschedulable) == ("containerd://1.6.20", False)
+    assert CORDONED not in world.node.annotations
+
+
+def test_a_run_that_was_killed_after_the_switch_is_gone_on_with() -> None:
+    """What is left to do is done: the node is proved, annotated, and takes pods again."""
+    world = World(node=node(runtime="containerd://1.6.20", unschedulable=True, annotations=OURS))
+    world.report("containerd://1.6.20", "2026-01-01T01:00:00Z")
+
+    apply(world.run)
+
+    assert world.hosts.names == []
+    assert world.sessions == ["containerd"]
+    assert world.changes == [f"annotate {ENDPOINT}", "uncordon"]
 
 
 def test_an_interruption_puts_the_node_back() -> None:

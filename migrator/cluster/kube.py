@@ -15,7 +15,7 @@ from migrator.cluster import Eviction, objects
 from migrator.cluster.api import Answer, Api
 from migrator.cluster.probes import ProbeObjects
 from migrator.errors import ClusterError, NotFoundError
-from migrator.model.objects import Budget, ClusterFacts, Node, Pod, RuntimeClass
+from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
 
 
 def connect(kubeconfig: str, context: str = "") -> KubeCluster:
@@ -76,7 +76,8 @@ class KubeCluster(ProbeObjects):
         )
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
-        self._patch_node(node, {"spec": {"unschedulable": unschedulable or None}})
+        mark = {"annotations": {CORDONED: "migrator" if unschedulable else None}}
+        self._patch_node(node, {"spec": {"unschedulable": unschedulable or None}, "metadata": mark})
 
     def annotate(self, node: str, key: str, value: str | None) -> None:
         self._patch_node(node, {"metadata": {"annotations": {key: value}}})

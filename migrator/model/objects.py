@@ -10,6 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from migrator.model.value import Value
 
+CORDONED = "migrator/cordoned"
+"""Annotation of a Node that we have cordoned, so that a later run can tell our cordon from somebody else's."""
 CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
 """Node annotation that `kubeadm upgrade` and `kubeadm reset` read (kubeadm 1.20.2 constants.go)."""
 
@@ -39,6 +41,16 @@ class Node(Value):
     """Allocatable, in bytes."""
     room: int = 0
     """Pods that it may run."""
+
+    @property
+    def cordoned_by_us(self) -> bool:
+        """Whether a run of ours has cordoned it, which may have ended too early to take that back."""
+        return self.unschedulable and CORDONED in self.annotations
+
+    @property
+    def cordoned_by_others(self) -> bool:
+        """Whether somebody else has: it stays so."""
+        return self.unschedulable and CORDONED not in self.annotations
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))

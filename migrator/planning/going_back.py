@@ -16,7 +16,7 @@ from migrator.planning.step import Decision, Planned
 
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     """Say what is undone: the switch that the host itself has written down, whoever asked for it, and from where."""
-    name, switch = last_switch(situation.facts) or ("", Transaction())
+    name, switch = last_switch(situation.facts, situation.node) or ("", Transaction())
     annotation = situation.node.annotations.get(CRI_SOCKET)
     return decided(
         NodePlan(
@@ -30,7 +30,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             cni_plugins=network.plugin_folders(situation.facts),
             staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
             socket_annotation=switch.annotation,
-            cordoned_before=situation.node.unschedulable,
+            cordoned_before=situation.node.cordoned_by_others,
             findings=checks.judged(checks.OF_ROLLBACK, situation, Draft(destination=drafting.destination(situation))),
         ),
         situation,
@@ -40,7 +40,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
 
 def cordon(now: Situation, _: NodePlan) -> Decision:
     """Keep new pods away."""
-    if now.node.unschedulable:
+    if now.node.cordoned_by_others:
         return False, "somebody has cordoned the node already; it will stay so"
     return True, "no new pods may come"
 

@@ -15,6 +15,11 @@ def _done(now: Situation) -> Decision | None:
     return (False, f"the node already runs {now.node.runtime}") if now.migrated else None
 
 
+def _given_back(now: Situation) -> Decision | None:
+    """Likewise, unless a run that ended too early has left it cordoned."""
+    return None if now.node.cordoned_by_us else _done(now)
+
+
 def _unwanted(now: Situation) -> Decision | None:
     return None if now.target.proof == "full" else (False, f"migrator_proof is {now.target.proof!r}")
 
@@ -50,8 +55,10 @@ def cordon(now: Situation, _: NodePlan) -> Decision:
     """Keep new pods away."""
     if done := _done(now):
         return done
-    if now.node.unschedulable:
+    if now.node.cordoned_by_others:
         return False, "somebody has cordoned the node already; it will stay so"
+    if now.node.cordoned_by_us:
+        return True, "an earlier run has left it cordoned; this one goes on"
     return True, "no new pods may come"
 
 
@@ -78,7 +85,7 @@ def switch(now: Situation, plan: NodePlan) -> Decision:
 
 def verify(now: Situation, plan: NodePlan) -> Decision:
     """See the node and what stays on it ready again."""
-    if done := _done(now):
+    if done := _given_back(now):
         return done
     own = "" if now.target.proof == "none" else ", and pods of our own prove it"
     return True, f"Ready on {now.target.runtime}, and {len(plan.staying)} pods that stay run again{own}"
@@ -94,7 +101,7 @@ def annotate(now: Situation, plan: NodePlan) -> Decision:
 
 def uncordon(now: Situation, plan: NodePlan) -> Decision:
     """Give the node back, unless somebody else had taken it away."""
-    if done := _done(now):
+    if done := _given_back(now):
         return done
     if plan.cordoned_before:
         return False, "somebody else had cordoned the node"

@@ -35,7 +35,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         circumstances=_circumstances(situation),
-        cordoned_before=situation.node.unschedulable,
+        cordoned_before=situation.node.cordoned_by_others,
         findings=checks.findings(situation, draft),
         fates=draft.fates,
         files=draft.files,

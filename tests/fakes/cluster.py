@@ -8,7 +8,7 @@ from typing import Any
 
 from migrator.cluster import Eviction
 from migrator.errors import ClusterError, NotFoundError, RefusedError
-from migrator.model.objects import Budget, ClusterFacts, Node, Pod
+from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod
 from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
 
 CREATED = 1_767_225_600.0
@@ -80,7 +80,9 @@ class FakeCluster:
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
         """Cordon or uncordon."""
         self._call("cordon" if unschedulable else "uncordon")
-        self.change(node, unschedulable=unschedulable)
+        others = {name: text for name, text in self.by_name[node].annotations.items() if name != CORDONED}
+        mark = {CORDONED: "migrator"} if unschedulable else {}
+        self.change(node, unschedulable=unschedulable, annotations=others | mark)
 
     def annotate(self, node: str, key: str, value: str | None) -> None:
         """Annotate."""

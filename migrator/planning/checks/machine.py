@@ -87,7 +87,7 @@ def healthy(now: Situation, _: Draft) -> Iterator[Finding]:
         )
     if not now.facts.host.systemd:
         yield found("no-systemd", "systemd does not run this host", "such hosts are not supported")
-    if now.node.unschedulable:
+    if now.node.cordoned_by_others:
         yield found("cordoned", f"Node {now.node.name} is cordoned already", "it stays so after the migration")
 
 

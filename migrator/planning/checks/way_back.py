@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.model.facts import NodeFacts, Transaction
+from migrator.model.objects import Node
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.image_names import familiar
 from migrator.planning.situation import Draft, Situation
 
 
-def last_switch(facts: NodeFacts) -> tuple[str, Transaction] | None:
-    """Give the newest switch on the host, with its id, when it is one that is done."""
+def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
+    """Give the newest switch on the host, with its id, when it is one that is done.
+
+    One that is undone counts while the node is still cordoned for that: a rollback ended too early, and goes on.
+    """
     name = max(facts.transactions, default="")
-    return (name, facts.transactions[name]) if name and facts.transactions[name].last == "done" else None
+    ends = {"done", "undone"} if node.cordoned_by_us else {"done"}
+    return (name, facts.transactions[name]) if name and facts.transactions[name].last in ends else None
 
 
 def possible(now: Situation, _: Draft) -> Iterator[Finding]:
     """The switch that is undone must be known, and what it goes back to must be there."""
-    if last_switch(now.facts) is None:
+    switch = last_switch(now.facts, now.node)
+    if switch is None:
         yield found(
             "no-way-back",
             f"no switch is recorded as done on {now.host}, so there is nothing to go back to",
             "only a node that migrator has migrated can be rolled back",
         )
-    elif not now.migrated:
+    elif not now.migrated and switch[1].last == "done":
         yield found(
             "no-way-back",
             f"the kubelet reports {now.node.runtime}: somebody has changed the runtime since",
