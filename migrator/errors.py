@@ -62,6 +62,12 @@ class StalePlanError(MigratorError):
     exit_code = 14
 
 
+class LockedError(MigratorError):
+    """Another run changes nodes of this cluster; nothing was changed."""
+
+    exit_code = 15
+
+
 class LineError(MigratorError):
     """The connection to a host was lost, or what was asked there could not be done."""
 

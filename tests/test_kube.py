@@ -15,6 +15,7 @@ import pytest
 from migrator.cluster import kube, refusals
 from migrator.cluster.kube import KubeCluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.model.lease import Lease
 from migrator.model.probe_objects import ContainerStatus, PodEvent
 
 SPACE = "migrator-probe-5e551011"
@@ -339,3 +340,31 @@ def test_nobody_answers(tmp_path: Path) -> None:
     """The kubeconfig and the cause are named."""
     with pytest.raises(ClusterError, match=r"the API server of .*kubeconfig does not answer: .*refused"):
         kube.connect(kubeconfig(tmp_path, 9)).namespaces({})
+
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+
+
+def test_a_lease_is_made_replaced_and_removed(api: Served, cluster: KubeCluster) -> None:
+    """Each time with the version that was seen, so that the API server keeps two apart."""
+    wanted = Lease(holder="ben", acquired=EPOCH, renewed=EPOCH + 0.5, seconds=60)
+    spec = {
+        "holderIdentity": "ben", "acquireTime": "2026-01-01T00:00:00.000000Z",
+        "renewTime": "2026-01-01T00:00:00.500000Z", "leaseDurationSeconds": 60,
+    }  # fmt: skip
+    api.answer(f"POST {LEASES}", 201, {"metadata": {"resourceVersion": "7"}, "spec": spec})
+    api.answer(f"PUT {LEASES}/migrator", 200, {"metadata": {"resourceVersion": "8"}, "spec": spec})
+
+    assert cluster.lease() is None
+    made = cluster.put_lease(wanted)
+    assert made == wanted.model_copy(update={"version": "7"})
+    assert api.requests[-1][2]["spec"] == spec
+    assert cluster.put_lease(made) == wanted.model_copy(update={"version": "8"})
+    assert api.requests[-1][2]["metadata"]["resourceVersion"] == "7"
+    api.answer(f"PUT {LEASES}/migrator", 409, {"reason": "Conflict", "message": "the object has been modified"})
+    assert cluster.put_lease(made) is None
+    api.answer(f"POST {LEASES}", 403, {"reason": "Forbidden", "message": "no"})
+    with pytest.raises(RefusedError, match="may not write the lease kube-system/migrator"):
+        cluster.put_lease(wanted)
+    cluster.delete_lease("8")
+    assert api.requests[-1][2]["preconditions"] == {"resourceVersion": "8"}

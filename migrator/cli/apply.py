@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -81,13 +84,26 @@ def command(
     todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
         ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
-    for number, entry in enumerate(todo):
-        # The first was looked at just now; the others' pods may have moved while their neighbours were drained.
-        current = _look_again(doors, entry) if number else entry
-        _apply_one(doors, current, until, teller(as_json=as_json))
+        _apply(doors, todo, until, teller(as_json=as_json))
     if as_json:
         print(json.dumps({"applied": [entry.node for entry in todo], "plan": _plain(plan)}))
     return 0
+
+
+def _apply(doors: Doors, todo: Sequence[NodePlan], until: Until, tell: Callable[[Event], None]) -> None:
+    from migrator.engine import lock
+
+    with lock.held(doors.cluster, holder()) as alone:
+        for number, entry in enumerate(todo):
+            alone.check()
+            # The first was looked at just now; the others' pods may have moved while their neighbours were drained.
+            current = _look_again(doors, entry) if number else entry
+            _apply_one(doors, current, until, tell)
+
+
+def holder() -> str:
+    """Name this process for those that it keeps out."""
+    return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()})"
 
 
 def _look_again(doors: Doors, shown: NodePlan) -> NodePlan:

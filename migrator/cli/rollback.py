@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from migrator.cli import options
-from migrator.cli.apply import ask, carry_out, teller
+from migrator.cli.apply import ask, carry_out, holder, teller
 from migrator.cli.plan import refuse
 from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator.cli.wiring import Doors
+    from migrator.model.plan import NodePlan
 
 
 def command(
@@ -25,6 +29,7 @@ def command(
 ) -> int:
     """Take migrated nodes back to their old runtime, one after the other, with its data: drain, undo, uncordon."""
     from migrator.cli import wiring
+    from migrator.engine import lock
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
 
@@ -37,16 +42,20 @@ def command(
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
     refuse(plan)
     ask("Roll back", plan.nodes, yes=yes)
-    for number, entry in enumerate(plan.nodes):
-        # The others' pods may have moved while their neighbours were drained.
-        current = entry
-        if number:
-            again = doors.rollback([host for host in doors.chosen if host.name == entry.host])
-            refuse(again)
-            current = again.nodes[0]
-        carry_out(doors, current, ROLLBACK, teller(as_json=as_json))
-        now = doors.cluster.node(entry.node).runtime
-        print(f"{entry.node} is back: {entry.source} → {now}", file=sys.stderr)
+    with lock.held(doors.cluster, holder()) as alone:
+        for number, entry in enumerate(plan.nodes):
+            alone.check()
+            # The others' pods may have moved while their neighbours were drained.
+            current = _look_again(doors, entry) if number else entry
+            carry_out(doors, current, ROLLBACK, teller(as_json=as_json))
+            now = doors.cluster.node(entry.node).runtime
+            print(f"{entry.node} is back: {entry.source} → {now}", file=sys.stderr)
     if as_json:
         print(json.dumps({"rolled_back": [entry.node for entry in plan.nodes], "plan": plan.model_dump(mode="json")}))
     return 0
+
+
+def _look_again(doors: Doors, shown: NodePlan) -> NodePlan:
+    plan = doors.rollback([host for host in doors.chosen if host.name == shown.host])
+    refuse(plan)
+    return plan.nodes[0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
 
+from migrator.model.lease import Lease
 from migrator.model.objects import Budget, ClusterFacts, Node, Pod
 from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
 
@@ -84,6 +85,18 @@ class Cluster(Protocol):
 
     def log(self, namespace: str, name: str, container: str) -> str:
         """Give what a container wrote, the first megabyte of it: through API server and kubelet."""
+        ...
+
+    def lease(self) -> Lease | None:
+        """Read the lease of whoever changes nodes of this cluster; None when there is none."""
+        ...
+
+    def put_lease(self, lease: Lease) -> Lease | None:
+        """Make that lease, or replace the one of the same version; None when somebody else was faster."""
+        ...
+
+    def delete_lease(self, version: str) -> None:
+        """Remove the lease of this version; another one stays, and none there is no error."""
         ...
 
     def kubernetes_service(self) -> tuple[str, int] | None:

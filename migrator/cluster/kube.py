@@ -13,6 +13,7 @@ from kubernetes.config import ConfigException
 
 from migrator.cluster import Eviction, objects
 from migrator.cluster.api import Answer, Api
+from migrator.cluster.leases import Leases
 from migrator.cluster.probes import ProbeObjects
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
@@ -35,7 +36,7 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
     return KubeCluster(Api(client, name=path))
 
 
-class KubeCluster(ProbeObjects):
+class KubeCluster(ProbeObjects, Leases):
     """One API server, as one user."""
 
     def __init__(self, api: Api) -> None:

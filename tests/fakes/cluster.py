@@ -8,6 +8,7 @@ from typing import Any
 
 from migrator.cluster import Eviction
 from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.model.lease import Lease
 from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod
 from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
 
@@ -47,6 +48,7 @@ class FakeCluster:
         """What becomes of a pod instead of running, by its name."""
         self.undeletable = ""
         """Why namespaces stay although they were deleted."""
+        self.held: Lease | None = None
         self._looks: dict[str, int] = {}
 
     def _call(self, what: str) -> None:
@@ -102,6 +104,25 @@ class FakeCluster:
         else:
             del self.pods[pod.uid]
         return Eviction.ACCEPTED
+
+    def lease(self) -> Lease | None:
+        """Give what somebody holds."""
+        self._call("lease")
+        return self.held
+
+    def put_lease(self, lease: Lease) -> Lease | None:
+        """Take it, when nobody has changed it since."""
+        self._call("put lease")
+        if lease.version != (self.held.version if self.held else ""):
+            return None
+        self.held = lease.model_copy(update={"version": str(int(lease.version or 0) + 1)})
+        return self.held
+
+    def delete_lease(self, version: str) -> None:
+        """Give it back."""
+        self._call("delete lease")
+        if self.held and self.held.version == version:
+            self.held = None
 
     def change(self, node: str, **update: object) -> None:
         """Give a node other properties."""

@@ -1,0 +1,117 @@
+"""Keep two operators apart: whoever changes nodes of a cluster holds its Lease meanwhile, and renews it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Protocol
+
+from migrator.errors import ClusterError, LockedError
+from migrator.model.lease import Lease
+
+SECONDS = 60.0
+"""A holder that was not heard of for so long is taken for dead."""
+EVERY = 15.0
+"""Seconds between two renewals: three may fail."""
+
+
+class Leases(Protocol):
+    """The part of the cluster that a lock needs."""
+
+    def lease(self) -> Lease | None:
+        """Read it; None when there is none."""
+        ...
+
+    def put_lease(self, lease: Lease) -> Lease | None:
+        """Make it, or replace the one of the same version; None when somebody else was faster."""
+        ...
+
+    def delete_lease(self, version: str) -> None:
+        """Remove the one of this version; another one stays."""
+        ...
+
+
+class Lock:
+    """A lease that is held."""
+
+    def __init__(self, leases: Leases, lease: Lease, now: Callable[[], float]) -> None:
+        self._leases = leases
+        self._lease = lease
+        self._now = now
+        self._lost = ""
+
+    def check(self) -> None:
+        """Raise `LockedError` when somebody has taken it over: nothing more may be begun."""
+        if self._lost:
+            raise LockedError(f"the lock was taken over by {self._lost}: nothing more is begun here")
+
+    def renew(self) -> None:
+        """Go on holding it. What the API server does not hear now is tried again later."""
+        if self._lost:
+            return
+        with suppress(ClusterError):
+            wanted = self._lease.model_copy(update={"renewed": self._now()})
+            written = self._leases.put_lease(wanted)
+            if written is None:
+                self._found(self._leases.lease())
+            else:
+                self._lease = written
+
+    def _found(self, other: Lease | None) -> None:
+        if other is not None and other.holder == self._lease.holder:
+            self._lease = other  # an answer of ours that was not heard
+        elif other is None:
+            self._lease = self._lease.model_copy(update={"version": ""})  # somebody has removed it: made anew next time
+        else:
+            self._lost = other.holder
+
+    def release(self) -> None:
+        """Give it back; one that cannot be given back ends by itself."""
+        if not self._lost and self._lease.version:
+            with suppress(ClusterError):
+                self._leases.delete_lease(self._lease.version)
+
+
+def acquire(leases: Leases, holder: str, now: Callable[[], float] = time.time) -> Lock:
+    """Take the lock. Raises `LockedError` when somebody else holds it, `ClusterError` when nobody can be asked."""
+    found = leases.lease()
+    if found is not None and found.holder not in {"", holder} and found.ends > now():
+        raise LockedError(_held(found, now()))
+    wanted = Lease(
+        holder=holder, acquired=now(), renewed=now(), seconds=SECONDS, version=found.version if found else ""
+    )
+    written = leases.put_lease(wanted)
+    if written is None:
+        raise LockedError("somebody else has taken the lock at this very moment: try again")
+    return Lock(leases, written, now)
+
+
+@contextmanager
+def held(leases: Leases, holder: str, *, every: float = EVERY) -> Iterator[Lock]:
+    """Hold the lock for the `with` block, renewed by a thread of its own. Raises as `acquire` does."""
+    lock = acquire(leases, holder)
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(every):
+            lock.renew()
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield lock
+    finally:
+        ended.set()
+        thread.join()
+        lock.release()
+
+
+def _held(lease: Lease, now: float) -> str:
+    since = datetime.fromtimestamp(lease.acquired, tz=UTC)
+    return (
+        f"{lease.holder} changes nodes of this cluster since {since:%Y-%m-%d %H:%M:%S} UTC and was heard "
+        f"{max(0.0, now - lease.renewed):.0f} s ago; a holder that died is forgotten in {lease.ends - now:.0f} s"
+    )
