@@ -31,5 +31,9 @@ Nodes = Annotated[list[str] | None, typer.Option("--node", help="Only this node;
 Limit = Annotated[str, typer.Option("--limit", help="Only hosts that this pattern of Ansible's matches.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig of an administrator of the cluster.")]
 Allow = Annotated[list[str] | None, typer.Option("--allow", help="Waive the check with this id.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Runs = Annotated[
+    Path | None, typer.Option("--runs", help="Folder in which each run keeps its plan, events and proofs.")
+]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
 PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]

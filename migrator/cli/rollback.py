@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from migrator.cli import options
-from migrator.cli.apply import ask, carry_out, holder, teller
 from migrator.cli.plan import refuse
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from migrator.cli.wiring import Doors
     from migrator.model.plan import NodePlan
 
 
@@ -24,12 +19,13 @@ def command(
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: options.Yes = False,
+    runs: options.Runs = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Take migrated nodes back to their old runtime, one after the other, with its data: drain, undo, uncordon."""
-    from migrator.cli import wiring
-    from migrator.engine import lock
+    from migrator.cli import wiring, work
+    from migrator.cli.records import Records, usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
 
@@ -41,21 +37,18 @@ def command(
     if not as_json:
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
     refuse(plan)
-    ask("Roll back", plan.nodes, yes=yes)
-    with lock.held(doors.cluster, holder()) as alone:
-        for number, entry in enumerate(plan.nodes):
-            alone.check()
-            # The others' pods may have moved while their neighbours were drained.
-            current = _look_again(doors, entry) if number else entry
-            carry_out(doors, current, ROLLBACK, teller(as_json=as_json))
-            now = doors.cluster.node(entry.node).runtime
-            print(f"{entry.node} is back: {entry.source} → {now}", file=sys.stderr)
+    work.ask("Roll back", plan.nodes, yes=yes)
+
+    def look_again(shown: NodePlan) -> NodePlan:
+        again = doors.rollback([host for host in doors.chosen if host.name == shown.host])
+        refuse(again)
+        return again.nodes[0]
+
+    def done(shown: NodePlan) -> str:
+        return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
+
+    records = Records(runs or usual(), plan)
+    work.do(work.Work(doors, ROLLBACK, look_again, done, records, work.teller(as_json=as_json)), plan.nodes)
     if as_json:
         print(json.dumps({"rolled_back": [entry.node for entry in plan.nodes], "plan": plan.model_dump(mode="json")}))
     return 0
-
-
-def _look_again(doors: Doors, shown: NodePlan) -> NodePlan:
-    plan = doors.rollback([host for host in doors.chosen if host.name == shown.host])
-    refuse(plan)
-    return plan.nodes[0]

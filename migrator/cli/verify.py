@@ -89,7 +89,7 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
     Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
     from migrator import survey
-    from migrator.cli.apply import WallClock
+    from migrator.cli.work import WallClock
     from migrator.engine import verifying
     from migrator.proving import node
 
@@ -103,7 +103,7 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
 
 
 def _work(doors: Doors, *, reboot: bool, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
-    from migrator.cli.apply import WallClock
+    from migrator.cli.work import WallClock
     from migrator.engine import reboot as rebooting
     from migrator.engine.verifying import Work
 

@@ -1,0 +1,92 @@
+"""What is kept of a run on the machine that it was started on: its plan, its events, what probes saw, and metrics.
+
+A folder of its own for each run, for its owner alone. Once it is there, nothing that goes wrong with it ends a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator.engine.run import Event
+    from migrator.model.plan import Plan
+    from migrator.model.proof import Evidence
+
+_ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
+
+
+def usual() -> Path:
+    """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
+
+
+class Records:
+    """The folder of one run."""
+
+    def __init__(self, runs: Path, plan: Plan, *, moment: datetime | None = None) -> None:
+        """Make it. Raises `UsageError` when that cannot be done: nothing was changed yet."""
+        name = f"{moment or datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+        self.folder = runs / name
+        self._steps: dict[tuple[str, str], tuple[str, float]] = {}
+        try:
+            self.folder.mkdir(mode=0o700, parents=True)
+            self._write("plan.json", plan.model_dump_json(indent=1) + "\n")
+        except OSError as error:
+            raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
+
+    def event(self, event: Event) -> None:
+        """Add an event, with the time by this machine's clock; the metrics follow."""
+        line = json.dumps({"at": datetime.now(tz=UTC).isoformat(timespec="milliseconds"), **asdict(event)})
+        with suppress(OSError), (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if event.kind in _ENDS:
+            self._steps[event.node, event.step] = (_ENDS[event.kind], event.seconds)
+            with suppress(OSError):
+                self._write("metrics.prom", metrics(self._steps))
+
+    def evidence(self, node: str, seen: Mapping[str, Evidence]) -> None:
+        """Keep what probes saw of a node, by the name of the proof."""
+        for name, found in seen.items():
+            with suppress(OSError):
+                # Not pydantic's own JSON, which refuses half a sign: a node may have one in any name.
+                self._write(f"{quote(node, safe='')}-{name}.json", json.dumps(found.model_dump(mode="json"), indent=1))
+
+    def _write(self, name: str, text: str) -> None:
+        """Write a file in one step, so that whoever collects metrics never sees half of it."""
+        path = self.folder / name
+        path.with_suffix(".new").write_text(text, encoding="utf-8")
+        path.with_suffix(".new").replace(path)
+
+
+def metrics(steps: Mapping[tuple[str, str], tuple[str, float]]) -> str:
+    """Give a text file for Prometheus' node exporter: how each step of each node ended, and its seconds."""
+    ends = [f"migrator_step{{{_labels(*key)},outcome={_quoted(outcome)}}} 1" for key, (outcome, _) in steps.items()]
+    seconds = [f"migrator_step_seconds{{{_labels(*key)}}} {taken:.3f}" for key, (_, taken) in steps.items()]
+    lines = [
+        "# HELP migrator_step How a step of a node ended: done, skipped, failed or undone.",
+        "# TYPE migrator_step gauge",
+        *ends,
+        "# HELP migrator_step_seconds How long it took.",
+        "# TYPE migrator_step_seconds gauge",
+        *seconds,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(node: str, step: str) -> str:
+    return f"node={_quoted(node)},step={_quoted(step)}"
+
+
+def _quoted(text: str) -> str:
+    """Quote a label's value (Prometheus exposition format 0.0.4)."""
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'

@@ -1,0 +1,73 @@
+"""What is kept of a run, and that keeping it never ends one."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from migrator.cli.records import Records, usual
+from migrator.engine.run import Event
+from migrator.errors import UsageError
+from migrator.model.plan import Plan
+from migrator.model.proof import Via
+from tests.fakes import proof
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_run_is_kept(tmp_path: Path) -> None:
+    """Plan, events, proofs and metrics, for the owner alone."""
+    kept = Records(tmp_path / "runs", Plan(inventory="i.yml"), moment=MOMENT)
+    kept.event(Event(node="w1", step="drain", kind="start", message="Drain"))
+    kept.event(Event(node="w1", step="drain", kind="changed", message="3 pods left", seconds=41.25))
+    kept.event(Event(node='w"1', step="switch", kind="failed", message="no", seconds=2))
+    kept.evidence("../w1", {"baseline": proof.good("docker", "v2", "systemd", Via.KUBELET)})
+
+    assert kept.folder.name.startswith("20260101-000000-")
+    assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
+    assert json.loads((kept.folder / "plan.json").read_text())["inventory"] == "i.yml"
+    lines = [json.loads(line) for line in (kept.folder / "events.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["kind"], line["seconds"]) for line in lines] == [
+        ("drain", "start", 0.0), ("drain", "changed", 41.25), ("switch", "failed", 2),
+    ]  # fmt: skip
+    assert all(datetime.fromisoformat(line["at"]).tzinfo for line in lines)
+    assert (kept.folder / "metrics.prom").read_text().splitlines()[2:4] == [
+        'migrator_step{node="w1",step="drain",outcome="done"} 1',
+        'migrator_step{node="w\\"1",step="switch",outcome="failed"} 1',
+    ]
+    assert 'migrator_step_seconds{node="w1",step="drain"} 41.250' in (kept.folder / "metrics.prom").read_text()
+    assert {path.name for path in kept.folder.iterdir()} == {
+        "plan.json", "events.jsonl", "metrics.prom", "..%2Fw1-baseline.json",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    """Nothing was changed yet."""
+    (tmp_path / "runs").write_text("a file")
+
+    with pytest.raises(UsageError, match="--runs .*/runs: the run's folder cannot be written: "):
+        Records(tmp_path / "runs", Plan())
+
+
+def test_a_folder_that_goes_away_ends_nothing(tmp_path: Path) -> None:
+    """A full disk of the control host is no reason to leave a node in its window."""
+    kept = Records(tmp_path, Plan())
+    for path in kept.folder.iterdir():
+        path.unlink()
+    kept.folder.rmdir()
+
+    kept.event(Event(node="w1", step="drain", kind="changed"))
+    kept.evidence("w1", {"baseline": proof.good("docker", "v2", "systemd", Via.KUBELET)})
+
+
+def test_the_usual_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the desktop's standard has state."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/srv/state")
+    assert usual() == Path("/srv/state/migrator/runs")
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert usual() == Path("/home/ann/.local/state/migrator/runs")
