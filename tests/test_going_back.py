@@ -14,7 +14,7 @@ from migrator.engine.steps import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.facts import Transaction
-from migrator.model.objects import CRI_SOCKET, Pod
+from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import going_back
 from migrator.planning.situation import Situation
@@ -82,8 +82,8 @@ def test_the_host_itself_says_what_is_undone() -> None:
 
 
 BLOCKED = {
-    "never switched": (migrated(transactions={}), "no switch is recorded as done"),
-    "put back already": (migrated(transactions={"t1": Transaction(last="undone")}), "no switch is recorded as done"),
+    "never switched": (migrated(transactions={}), "no switch is recorded"),
+    "put back already": (migrated(transactions={"t1": Transaction(last="undone")}), "that is not undone"),
     "changed since": (replace(migrated(), node=node(runtime=OLD)), "somebody has changed the runtime since"),
     "Docker is gone": (migrated(docker=None), "Docker is not installed any more"),
 }
@@ -96,6 +96,18 @@ def test_what_cannot_go_back_is_told(now: Situation, said: str) -> None:
 
     assert (finding.severity, finding.waivable) == (Severity.BLOCKS, False)
     assert said in finding.evidence
+
+
+@pytest.mark.parametrize("last", ["begin", "write files", "undo", "broken"])
+def test_a_switch_that_stopped_in_its_middle_is_taken_back(last: str) -> None:
+    """A node that is neither old nor new, and not Ready: it is not drained, because nothing would end there."""
+    now = migrated(pod("web"), transactions={"t1": Transaction(last=last, source=OLD)})
+    now = replace(now, node=node(ready=False, unschedulable=True, annotations={CORDONED: "migrator"}))
+
+    plan = plan_of(now)
+
+    assert (plan.blockers, plan.transaction, plan.cordoned_before) == ((), "t1", False)
+    assert [step.id for step in plan.steps if step.needed] == ["cordon", "restore", "uncordon"]
 
 
 def test_a_stopped_docker_is_enough() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_node_modules import digest, entry, request, service, switching
+from tests.test_node_modules import digest, entry, node_switch, request, service, switching
 
 
 class Machine:
@@ -302,3 +302,77 @@ def test_the_program_runs_without_ansible(tmp_path: Path, monkeypatch: pytest.Mo
     assert json.loads(line)["cause"] == f"request.json is not in {folder}"
     service.remove()
     assert not (tmp_path / "units" / service.NAME).exists()
+
+
+class Module:
+    """Stands in for Ansible's, with what the playbook gives."""
+
+    check_mode = False
+
+    def __init__(self, machine: Machine) -> None:
+        """Take the machine's request."""
+        self.params = {**machine.request, "about": {}}
+
+
+@pytest.fixture
+def carried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have the program run at once instead of by systemd; gives the last line that it found each time."""
+    found: list[str] = []
+
+    def carry_out(_: Any) -> None:
+        found.append(machine.actions[-1])
+        machine.proceed()
+
+    monkeypatch.setattr(node_switch, "carry_out", carry_out)
+    return found
+
+
+def asked(machine: Machine, which: str) -> tuple[str, str]:
+    """Ask the module for the new state or the old one; give outcome and cause."""
+    result = getattr(node_switch, which)(Module(machine), switching.Journal(str(machine.journal)))
+    return result["outcome"], result["cause"]
+
+
+def test_forth_and_back_by_the_module(machine: Machine, carried: list[str]) -> None:
+    """Each is done once; asked again, the module says what came of it."""
+    assert asked(machine, "back") == ("unchanged", "no such switch was begun here")
+    assert asked(machine, "forth") == ("switched", "")
+    assert asked(machine, "forth") == ("switched", "")
+    assert asked(machine, "back") == ("restored", "")
+    assert asked(machine, "back") == ("restored", "it was put back already")
+    assert asked(machine, "forth") == ("rolled-back", "")
+    assert carried == ["begin", "undo"]
+
+
+def test_a_module_that_was_killed_before_it_started_anything_is_asked_again(
+    machine: Machine, carried: list[str]
+) -> None:
+    """What was written down is done then."""
+    machine.ask()
+
+    assert asked(machine, "forth") == ("switched", "")
+    assert carried == ["begin"]
+
+
+def test_a_file_that_somebody_else_changed_begins_nothing(machine: Machine, carried: list[str]) -> None:
+    """The plan is stale."""
+    machine.config.write_text("theirs")
+
+    assert asked(machine, "forth") == ("stale", f"changed since the plan: {machine.config}")
+    assert (carried, machine.journal.exists()) == ([], False)
+
+
+def test_no_room_for_the_journal_begins_nothing(
+    machine: Machine, carried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is told before the kubelet is stopped."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(switching.os, "posix_fallocate", full)
+
+    with pytest.raises(switching.NodeError, match="nothing was changed: .*No space left on device"):
+        asked(machine, "forth")
+    assert (carried, machine.journal.exists()) == ([], False)
+    assert machine.state == OLD

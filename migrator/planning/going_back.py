@@ -47,6 +47,8 @@ def cordon(now: Situation, _: NodePlan) -> Decision:
 
 def drain(now: Situation, _: NodePlan) -> Decision:
     """Move what can run elsewhere."""
+    if not now.node.ready:
+        return False, "the node is not Ready: nothing would end on it before it is put back"
     leaving = [pod for pod in now.leaving if not pod.finished]
     return True, f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay"
 

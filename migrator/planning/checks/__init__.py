@@ -36,7 +36,6 @@ OF_MIGRATED: tuple[Check, ...] = (machine.right_machine, machine.half_migrated)
 OF_ROLLBACK: tuple[Check, ...] = (
     machine.right_machine,
     machine.worker,
-    machine.half_migrated,
     machine.whole,
     way_back.possible,
     way_back.images,

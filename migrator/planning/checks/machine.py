@@ -127,7 +127,7 @@ def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found(
             "half-migrated",
             f"the switch {switch} {how}",
-            "wait when it is under way; otherwise put the node back as docs/runbook.md says",
+            "wait when it is under way; otherwise `migrator rollback` takes the node back",
         )
     pods = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if entry.pod_uid]
     running = listed(entry.name for entry in pods if entry.running)

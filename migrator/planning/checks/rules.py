@@ -45,7 +45,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              waivable=True),
         Rule("half-migrated", (B,), "A switch stopped in its middle, or containers of Kubernetes run in two runtimes.",
              "kubernetes/kubernetes#61327"),
-        Rule("no-way-back", (B,), "A rollback needs a switch that is recorded on the node as done, and Docker."),
+        Rule("no-way-back", (B,), "A rollback needs a switch that is recorded on the node, and Docker."),
         Rule("images-only-new", (W,), "Images that came after the migration are not in Docker's store."),
         Rule("leftovers", (I, B), "Another runtime left files; a folder in a socket's place keeps a runtime from "
              "starting.", "kops#11589; kubeadm detectCRISocketImpl"),

@@ -13,13 +13,14 @@ from migrator.planning.situation import Draft, Situation
 
 
 def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
-    """Give the newest switch on the host, with its id, when it is one that is done.
+    """Give the newest switch on the host, with its id, unless it is undone.
 
     One that is undone counts while the node is still cordoned for that: a rollback ended too early, and goes on.
     """
     name = max(facts.transactions, default="")
-    ends = {"done", "undone"} if node.cordoned_by_us else {"done"}
-    return (name, facts.transactions[name]) if name and facts.transactions[name].last in ends else None
+    if not name or (facts.transactions[name].last == "undone" and not node.cordoned_by_us):
+        return None
+    return name, facts.transactions[name]
 
 
 def possible(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -28,7 +29,7 @@ def possible(now: Situation, _: Draft) -> Iterator[Finding]:
     if switch is None:
         yield found(
             "no-way-back",
-            f"no switch is recorded as done on {now.host}, so there is nothing to go back to",
+            f"no switch is recorded on {now.host} that is not undone, so there is nothing to go back to",
             "only a node that migrator has migrated can be rolled back",
         )
     elif not now.migrated and switch[1].last == "done":

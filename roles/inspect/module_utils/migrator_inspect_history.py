@@ -52,9 +52,10 @@ def listening(text):
 def transactions(tree):
     """Say how each switch that ran here ended and what it left, by its journal; the newest ones."""
     names = [name for name in tree.names(TRANSACTIONS) if tree.is_folder(TRANSACTIONS + "/" + name)]
-    return {
+    found = {
         name: transaction(tree.text("{}/{}/journal.jsonl".format(TRANSACTIONS, name))) for name in names[-MOST_FILES:]
     }
+    return {name: told for name, told in found.items() if told}
 
 
 def transaction(text):

@@ -176,6 +176,7 @@ def forth(module, journal):
             ask(journal.folder, request, module.params["about"])
         except OSError as error:
             raise NodeError("nothing was changed: {}: {}".format(journal.folder, error))
+    if last(journal)["action"] not in ENDS:
         carry_out(journal)
     return dict(came_to(journal, asked="done"), **traces(journal))
 

@@ -9,6 +9,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 import json
 import os
 import re
+import shutil
 import sys
 import time
 
@@ -214,9 +215,14 @@ def ask(folder, request, about):
 
     Raise OSError when there is no room for that.
     """
-    write_file(os.path.join(folder, REQUEST), json.dumps(request).encode(), 0o600)
     journal = Journal(folder)
-    journal.set_space_aside()
+    journal.create()
+    try:
+        write_file(os.path.join(folder, REQUEST), json.dumps(request).encode(), 0o600)
+        journal.set_space_aside()
+    except OSError:
+        shutil.rmtree(folder)  # nothing of a switch has begun
+        raise
     journal.write("begin", boot=boot(), enabled=[unit for unit in DOCKER if enabled(unit)], about=about)
 
 
