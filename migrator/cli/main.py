@@ -10,6 +10,7 @@ import typer
 
 from migrator import __version__
 from migrator.cli import apply, inspect, plan, rollback, status, translate, verify
+from migrator.cli.work import TerminatedError
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
 
@@ -44,8 +45,8 @@ def _options(
 
 
 def _interrupt(*_: object) -> None:
-    """Treat a termination like Ctrl-C: a node in work is put back before the program ends."""
-    raise KeyboardInterrupt
+    """Treat a termination as somebody's second Ctrl-C: nodes in work are put back before the program ends."""
+    raise TerminatedError
 
 
 def main() -> None:

@@ -31,6 +31,10 @@ class Cluster(Protocol):
         """Read everything that plans need."""
         ...
 
+    def nodes(self) -> tuple[Node, ...]:
+        """Give all nodes."""
+        ...
+
     def node(self, name: str) -> Node:
         """Give one node; raises `NotFoundError`."""
         ...

@@ -42,6 +42,7 @@ def _act(run: Run, step: Step) -> None:
     run.tell(Event(node=run.plan.node, step=step.id, kind="start", message=step.title))
     started = run.clock.now()
     try:
+        run.clock.sleep(0)  # whoever is to be interrupted hears of it between two steps, too
         message = step.act(run)
     except MigratorError as error:
         seconds = run.clock.now() - started

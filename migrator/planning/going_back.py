@@ -22,6 +22,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         NodePlan(
             host=situation.host,
             node=situation.node.name,
+            zone=situation.node.zone,
             machine_id=situation.facts.machine_id,
             source=situation.node.runtime,
             target=switch.source,
