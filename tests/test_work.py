@@ -17,7 +17,7 @@ from migrator.cli.records import Records
 from migrator.cli.wiring import Doors
 from migrator.engine.run import Event
 from migrator.engine.steps import STEPS
-from migrator.errors import LockedError, StepFailedError
+from migrator.errors import LockedError, StepFailedError, TerminatedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.lease import Lease
@@ -158,7 +158,7 @@ class Terminal:
     def hear(self, number: int, _: object) -> None:
         """Raise what the command line's handlers raise."""
         self._heard.set()
-        raise work.TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+        raise TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
 
     def send(self, number: int) -> None:
         """Interrupt; give the main thread time to act upon it."""

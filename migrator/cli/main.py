@@ -10,8 +10,7 @@ import typer
 
 from migrator import __version__
 from migrator.cli import apply, inspect, plan, rollback, status, translate, verify
-from migrator.cli.work import TerminatedError
-from migrator.errors import MigratorError, UsageError
+from migrator.errors import MigratorError, TerminatedError, UsageError
 from migrator.report.escape import visible
 
 app = typer.Typer(

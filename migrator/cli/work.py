@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from migrator.errors import LockedError, MigratorError, StepFailedError, UsageError
+from migrator.errors import LockedError, MigratorError, StepFailedError, TerminatedError, UsageError
 
 if TYPE_CHECKING:
     from migrator.cli.records import Records
@@ -147,10 +147,6 @@ def conclude(course: Course, failures: Mapping[str, BaseException], *, interrupt
         raise kind("\n".join(filter(None, [*map(str, failures.values()), left]))) from first
     if course.left:
         raise LockedError(f"{course.stopped}; {left}")
-
-
-class TerminatedError(KeyboardInterrupt):
-    """Somebody ended us, and will not wait for long."""
 
 
 class Threads:
