@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.lab.conftest import Lab
 
 NODE = "worker-2"
 HOOK = "/etc/systemd/system/containerd.service.d/sabotage.conf"
-SABOTAGE = {
-    # Only the configuration that we write says so; Debian's does not.
-    "containerd does not start": (
-        "ExecStartPre=/bin/sh -c 'if grep -q SystemdCgroup /etc/containerd/config.toml; "
-        'then echo "broken = [" >> /etc/containerd/config.toml; fi\'',
-        "switch",
-    ),
-    "the node never gets Ready": (
-        "ExecStartPre=/bin/sh -c 'if grep -q SystemdCgroup /etc/containerd/config.toml; "
-        'then sed -i "s#/etc/cni/net.d#/etc/cni/nowhere#" /etc/containerd/config.toml; fi\'',
-        "verify",
-    ),
-}
+# Only the configuration that we write says so; Debian's does not.
+LINE = (
+    "ExecStartPre=/bin/sh -c 'if grep -q SystemdCgroup /etc/containerd/config.toml; "
+    'then sed -i "s#/etc/cni/net.d#/etc/cni/nowhere#" /etc/containerd/config.toml; fi\''
+)
 
 
-@pytest.mark.parametrize(("line", "step"), SABOTAGE.values(), ids=SABOTAGE)
-def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fresh_lab: Lab, tmp_path: Path) -> None:
+def test_a_failed_migration_leaves_the_node_on_docker(fresh_lab: Lab, tmp_path: Path) -> None:
     """Exit 13, the message says why and where the node is; files, containers and schedulability are as before."""
     fresh_lab.on(
         NODE,
@@ -40,7 +29,7 @@ def test_a_failed_migration_leaves_the_node_on_docker(line: str, step: str, fres
     done = fresh_lab.migrator("apply", "--node", NODE, "--yes", inventory)
 
     assert done.returncode == 13, done.stderr
-    assert f"step '{step}' failed" in done.stderr
+    assert "step 'verify' failed" in done.stderr
     assert f"The node was put back. {NODE} is Ready on docker://" in done.stderr
     node = fresh_lab.node(NODE)
     assert (node["ready"], node["unschedulable"]) == (True, False)

@@ -37,6 +37,27 @@ def test_a_switch_that_is_cut_short_goes_back(cut: Cut, subject: Subject) -> Non
     assert cause.startswith(f"{how} in the middle of the switch, after ")
 
 
+def test_a_runtime_that_does_not_start_is_undone(subject: Subject) -> None:
+    """With its cause; whatever it did to its configuration."""
+    folder = "/etc/systemd/system/containerd.service.d"
+    breaks = (
+        "if grep -q SystemdCgroup /etc/containerd/config.toml; then echo broken = [ >> /etc/containerd/config.toml; fi"
+    )
+    subject.lab.on(
+        NODE,
+        f"mkdir -p {folder}; cat > {folder}/sabotage.conf <<'EOF'\n[Service]\nExecStartPre=/bin/sh -c '{breaks}'\nEOF\n"
+        "systemctl daemon-reload",
+    )
+
+    found = subject.transact(subject.name(), "new")
+
+    subject.lab.on(NODE, f"rm {folder}/sabotage.conf; systemctl daemon-reload; systemctl restart containerd")
+    assert found["outcome"] == "rolled-back"
+    assert "`systemctl restart containerd.service` failed" in found["cause"]
+    subject.runs_on("docker")
+    assert subject.files() == subject.before
+
+
 def test_going_back_that_is_cut_short_goes_on(subject: Subject) -> None:
     """By a power cut, while the files are put back."""
     assert back(subject, Cut("power", "after", "put files back")) == ("restored", "")
