@@ -19,7 +19,7 @@ def test_a_failed_migration_leaves_the_node_on_docker(fresh_lab: Lab, tmp_path: 
     """Exit 13, the message says why and where the node is; files, containers and schedulability are as before."""
     fresh_lab.on(
         NODE,
-        f"mkdir -p $(dirname {HOOK})\nprintf '%s\\n' '[Service]' \"$(cat <<'EOF'\n{line}\nEOF\n)\" > {HOOK}\nsystemctl daemon-reload\n",
+        f"mkdir -p $(dirname {HOOK})\nprintf '%s\\n' '[Service]' \"$(cat <<'EOF'\n{LINE}\nEOF\n)\" > {HOOK}\nsystemctl daemon-reload\n",
     )
     files = fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum")
     inventory = tmp_path / "inventory.yml"
