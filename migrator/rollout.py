@@ -13,8 +13,8 @@ from typing import Protocol
 
 from migrator.errors import ClusterError, UsageError
 
-_EVERY = 2.0
-"""Seconds between two looks at the cluster while nothing ends."""
+_EVERY = 10.0
+"""Seconds between two looks at the cluster while nothing ends: the list of all nodes may be long."""
 
 
 @dataclass(frozen=True)
@@ -95,24 +95,32 @@ class Course:
         """Whether nothing is under way and nothing will be begun."""
         return not self.working and bool(self.stopped or not self._waiting)
 
+    def ready(self, now: float) -> bool:
+        """Tell whether another node would be begun now, if not too many are unavailable."""
+        self.waits = ""
+        if self.stopped or not self._waiting or self._begun >= self._batch:
+            return False
+        if now < self._not_before:
+            self.waits = f"pauses for another {self._not_before - now:.0f} s"
+            return False
+        return True
+
     def begin(self, now: float, unavailable: Collection[str]) -> str:
         """Give the node to begin now, which counts as begun then; "" for none.
 
-        `unavailable` are the nodes that take no pods now, for whatever reason.
+        `unavailable` are the nodes that take no pods now, for whatever reason. One of those makes it no worse.
         """
-        self.waits = ""
-        if self.stopped or not self._waiting or self._begun >= self._batch:
-            return ""
-        if now < self._not_before:
-            self.waits = f"pauses for another {self._not_before - now:.0f} s"
+        if not self.ready(now):
             return ""
         out = (self._all & set(unavailable)) | self.working
-        if len(out) >= self._most:
+        node = next((name for name in self._waiting if name in out), "")
+        if not node and len(out) >= self._most:
             others = sorted(out - self.working)
             if others:
                 self.waits = f"waits, {len(out)} of {self._most} nodes are unavailable: {', '.join(others[:10])}"
             return ""
-        node = self._waiting.popleft()
+        node = node or self._waiting[0]
+        self._waiting.remove(node)
         self.working.add(node)
         self._begun += 1
         return node
@@ -144,11 +152,11 @@ class Workers(Protocol):
     """Whoever works on nodes."""
 
     def begin(self, node: str) -> None:
-        """Begin with one, beside those under way."""
+        """Begin with one, beside those under way; one that was begun is not begun again."""
         ...
 
     def wait(self, seconds: float) -> Mapping[str, str]:
-        """Wait until some have ended, at most so long; give for each "" or why it failed."""
+        """Wait until one ends, at most so long; give for each that has ended "" or why it failed."""
         ...
 
 
@@ -160,16 +168,13 @@ def roll(
     now: Callable[[], float],
     tell: Callable[[str], None],
 ) -> None:
-    """Have all nodes worked on, until the course is over; an API server that stumbles only makes it wait."""
+    """Have all nodes worked on, until the course is over; an API server that stumbles only makes it wait.
+
+    After an interruption, wherever it came, it can be called again, and goes on.
+    """
     told = ""
     while True:
-        try:
-            out = unavailable()
-            while node := course.begin(now(), out):
-                workers.begin(node)
-            waits = course.waits
-        except ClusterError as error:
-            waits = f"waits for the API server: {error}"
+        waits = _begin(course, workers, unavailable, now)
         if course.over:
             return
         reason = re.sub(r"another \d+ s", "a while", waits)
@@ -177,4 +182,22 @@ def roll(
             tell(waits)
         told = reason
         for node, failure in workers.wait(_EVERY).items():
-            course.ended(node, now(), failure)
+            if node in course.working:
+                course.ended(node, now(), failure)
+
+
+def _begin(
+    course: Course, workers: Workers, unavailable: Callable[[], Collection[str]], now: Callable[[], float]
+) -> str:
+    """Begin what may be; give why nothing is begun, when that is for another reason than work under way."""
+    for node in sorted(course.working):
+        workers.begin(node)
+    if not course.ready(now()):
+        return course.waits
+    try:
+        out = unavailable()
+    except ClusterError as error:
+        return f"waits for the API server: {error}"
+    while node := course.begin(now(), out):
+        workers.begin(node)
+    return course.waits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -48,13 +49,16 @@ class World:
 
     def begin(self, node: str) -> None:
         """Begin, and see that it may be."""
+        if node in self.begun:
+            assert node in self.course.working
+            return
         size, limit = self.limits()
         canary = len(self.begun) < self.policy.canaries
         others = [name for name in self.gone if name not in self.course.working]
-        assert len(self.course.working) + len(others) <= limit, "more unavailable than allowed"
+        worse = node not in self.gone
+        assert not worse or len(self.course.working) + len(others) <= limit, "more unavailable than allowed"
         assert len(self.course.working) <= (1 if canary else size), "more at once than a batch has"
         assert len(self.course.failed) <= self.policy.failures, "begun after too many failures"
-        assert node not in self.begun, "begun twice"
         if len(self.begun) >= self.policy.canaries:
             assert set(self.begun[: self.policy.canaries]).isdisjoint(self.course.working), "a batch beside a canary"
         self.begun.append(node)
@@ -68,6 +72,8 @@ class World:
 
     def wait(self, seconds: float) -> Mapping[str, str]:
         """Let time pass until something ends."""
+        if self.random.random() < 0.05:
+            raise KeyboardInterrupt
         if self.ends and (self.ends[0][0] <= self.time + seconds or not self.away):
             self.time, node = heapq.heappop(self.ends)
             return {node: "broken" if self.random.random() < self.failing else ""}
@@ -75,9 +81,11 @@ class World:
         return {}
 
     def run(self) -> Course:
-        """Roll to the end."""
-        roll(self.course, self, unavailable=self.unavailable, now=lambda: self.time, tell=self.told.append)
-        return self.course
+        """Roll to the end, however often it is interrupted."""
+        while True:
+            with suppress(KeyboardInterrupt):
+                roll(self.course, self, unavailable=self.unavailable, now=lambda: self.time, tell=self.told.append)
+                return self.course
 
 
 def members(count: int, zones: int = 1) -> list[Member]:
@@ -141,6 +149,18 @@ def test_what_is_worked_on_together_is_of_many_zones() -> None:
     mixed = [Member("a1", "a"), Member("a2", "a"), Member("a3", "a"), Member("b1", "b"), Member("c1", "c")]
 
     assert spread(mixed) == ["a1", "b1", "c1", "a2", "a3"]
+
+
+def test_a_node_that_is_unavailable_already_is_begun_first() -> None:
+    """That makes it no worse, and keeps nobody waiting for itself: a run that was killed has left it so."""
+    course = Course(members(3), Policy())
+
+    assert course.begin(0, {"n0001"}) == "n0001"
+    assert course.begin(0, {"n0001"}) == ""
+    course.ended("n0001", 0)
+    assert course.begin(0, {"n0001"}) == ""
+    assert course.waits == "waits, 1 of 1 nodes are unavailable: n0001"
+    assert course.begin(0, {}) == "n0000"
 
 
 def test_a_pause_and_what_is_waited_for_are_told_once() -> None:

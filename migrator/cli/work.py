@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from migrator.errors import LockedError, MigratorError, StepFailedError, TerminatedError, UsageError
+from migrator.errors import ClusterError, LockedError, MigratorError, StepFailedError, TerminatedError, UsageError
 
 if TYPE_CHECKING:
     from migrator.cli.records import Records
@@ -157,8 +157,9 @@ class Threads:
         self._plans = {entry.node: entry for entry in todo}
         self._first = todo[0].node if len(todo) else ""
         self._pool = ThreadPoolExecutor(max(1, len(todo)), thread_name_prefix="node")
-        self._pending: dict[Future[None], str] = {}
-        self.failures: dict[str, BaseException] = {}
+        self._begun: dict[str, Future[None]] = {}
+        self._told = 0
+        """Of how many the end was told."""
         self.hurry = threading.Event()
         """Set to have nodes in work put back."""
 
@@ -170,21 +171,31 @@ class Threads:
 
     def begin(self, node: str) -> None:
         """Begin with one."""
-        self._pending[self._pool.submit(self._one, node)] = node
+        if node not in self._begun:
+            self._begun[node] = self._pool.submit(self._one, node)
 
     def wait(self, seconds: float) -> Mapping[str, str]:
-        """Wait until some have ended; give for each "" or why it failed."""
-        if not self._pending:
+        """Wait until one ends; give for each that has ended "" or why it failed."""
+        pending = [future for future in self._begun.values() if not future.done()]
+        if len(self._begun) - len(pending) > self._told:
+            seconds = 0.0  # one has ended since the last time
+        if pending:
+            wait(pending, seconds, FIRST_COMPLETED)
+        else:
             time.sleep(seconds)
-        done = wait(self._pending, seconds, FIRST_COMPLETED).done
-        found = {}
-        for future in done:
-            node = self._pending.pop(future)
-            error = future.exception()
-            if error is not None:
-                self.failures[node] = error
-            found[node] = "" if error is None else str(error) or repr(error)
-        return found
+        failures = self.failures
+        self._told = sum(future.done() for future in self._begun.values())
+        return {
+            node: (str(failures[node]) or repr(failures[node])) if node in failures else ""
+            for node, future in self._begun.items()
+            if future.done()
+        }
+
+    @property
+    def failures(self) -> dict[str, BaseException]:
+        """What nodes failed with."""
+        ended = {node: future.exception() for node, future in self._begun.items() if future.done()}
+        return {node: error for node, error in ended.items() if error is not None}
 
     def _one(self, node: str) -> None:
         from migrator.engine.apply import apply
@@ -196,7 +207,8 @@ class Threads:
             apply(run, self._work.steps)
         finally:
             self._work.records.evidence(node, run.seen)
-        print(self._work.done(plan), file=sys.stderr, flush=True)
+        with suppress(OSError, ClusterError):  # it is done, whoever hears of it
+            print(self._work.done(plan), file=sys.stderr, flush=True)
 
 
 def holder() -> str:
