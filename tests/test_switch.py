@@ -342,6 +342,8 @@ def test_forth_and_back_by_the_module(machine: Machine, carried: list[str]) -> N
     assert asked(machine, "back") == ("restored", "it was put back already")
     assert asked(machine, "forth") == ("rolled-back", "")
     assert carried == ["begin", "undo"]
+    again = node_switch.forth(Module(machine), switching.Journal(str(machine.journal)))
+    assert not again["changed"]
 
 
 def test_a_module_that_was_killed_before_it_started_anything_is_asked_again(

@@ -142,7 +142,6 @@ def came_to(journal, *, asked):
     end = last(journal)
     outcomes = {"done": "switched", "undone": "restored" if asked == "undone" else "rolled-back", "broken": "broken"}
     return {
-        "changed": True,
         "outcome": outcomes.get(end["action"], "broken"),
         "cause": end.get("cause", ""),
         "actions": end.get("actions", []),
@@ -176,9 +175,10 @@ def forth(module, journal):
             ask(journal.folder, request, module.params["about"])
         except OSError as error:
             raise NodeError("nothing was changed: {}: {}".format(journal.folder, error))
-    if last(journal)["action"] not in ENDS:
+    over = last(journal)["action"] in ENDS
+    if not over:
         carry_out(journal)
-    return dict(came_to(journal, asked="done"), **traces(journal))
+    return dict(came_to(journal, asked="done"), changed=not over, **traces(journal))
 
 
 def back(module, journal):
@@ -193,7 +193,7 @@ def back(module, journal):
         return dict(nothing, changed=True, outcome="", cause="")
     journal.write("undo")
     carry_out(journal)
-    return dict(came_to(journal, asked="undone"), **traces(journal))
+    return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
 
 
 def main():
