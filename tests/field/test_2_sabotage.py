@@ -170,7 +170,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "CRI plugin disabled": row(SYSTEMD, partial(configured, disabled), "runtime-answers", words="CRI plugin is disabled"),
     "wrong CNI folder": row(CGROUPFS, setting("cni", "conf_dir", value="/etc/cni/nowhere"), "network-ready", "container-runs"),
-    "wrong folder of CNI's plugins": row(CGROUPFS, setting("cni", "bin_dir", value="/opt/cni/nowhere"), "container-runs", words="failed to find plugin"),
+    "wrong folder of CNI's plugins": row(SYSTEMD, setting("cni", "bin_dir", value="/opt/cni/nowhere"), "container-runs", words="failed to find plugin"),
     "wrong pause image": row(SYSTEMD, setting("sandbox_image", value="registry.invalid/pause:9"), "container-runs", words="registry.invalid/pause:9"),
     "addresses leaked": row(CGROUPFS, partial(shelled, FILL, EMPTY), "container-runs", words="no IP addresses available"),
     "ip_forward off": row(
@@ -190,7 +190,7 @@ ROWS: Mapping[str, Row] = {
         SYSTEMD, partial(shelled, OLD, "docker rm -f k8s_web_web-1_shop_0"), "other-runtime", words="k8s_web_web-1_shop_0"
     ),
     "LimitNOFILE lowered": row(CGROUPFS, limited, "rlimit-open-files"),
-    "a low-level runtime that starts nothing": row(CGROUPFS, option("BinaryName", value="/bin/false"), "container-runs"),
+    "a low-level runtime that starts nothing": row(SYSTEMD, option("BinaryName", value="/bin/false"), "container-runs"),
     "image store full": row(CGROUPFS, partial(shelled, WASTE, "rm /data/waste"), "has-image", words="the store's filesystem is full"),
 }  # fmt: skip
 

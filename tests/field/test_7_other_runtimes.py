@@ -6,13 +6,14 @@ They need the programs: MIGRATOR_CRI_DOCKERD names cri-dockerd, MIGRATOR_CRIO a 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from lab import images
 from tests.field.programs import served
-from tests.field.sessions import WORKERS, healthy
+from tests.field.sessions import WORKERS, each, healthy
 from tests.lab.conftest import Lab
 
 CRI_DOCKERD = os.environ.get("MIGRATOR_CRI_DOCKERD", "")
@@ -85,13 +86,12 @@ rm /data/image.tar
 """
 
 
-def moved(lab: Lab, node: str, script: str, socket: str, *programs: Path) -> None:
+def moved(lab: Lab, node: str, script: str, socket: str, address: str, programs: Sequence[Path]) -> None:
     """Have a node's kubelet speak to a runtime that a script has set up, and everything run there again."""
-    with served(lab.settings, *programs) as address:
-        for program in programs:
-            path = f"/usr/local/bin/{program.name}"
-            lab.on(node, f"curl -sSf -o {path} {address}/{program.name}; chmod 755 {path}")
-        lab.on(node, EMPTY + script + REPOINT.format(socket=socket))
+    for program in programs:
+        path = f"/usr/local/bin/{program.name}"
+        lab.on(node, f"curl -sSf -o {path} {address}/{program.name}; chmod 755 {path}")
+    lab.on(node, EMPTY + script + REPOINT.format(socket=socket))
     old = {pod["metadata"]["uid"]: ids(pod) for pod in lab.pods(node)}
 
     def anew() -> bool:
@@ -112,20 +112,30 @@ def ids(pod: dict[str, object]) -> set[str]:
 @pytest.mark.skipif(not CRI_DOCKERD, reason="MIGRATOR_CRI_DOCKERD names no cri-dockerd")
 def test_cri_dockerd(fresh_lab: Lab) -> None:
     """A node on Docker through cri-dockerd is good."""
-    moved(fresh_lab, CGROUPFS, DOCKERD, "/var/run/cri-dockerd.sock", Path(CRI_DOCKERD))
+    program = Path(CRI_DOCKERD)
+    with served(fresh_lab.settings, program) as address:
+        moved(fresh_lab, CGROUPFS, DOCKERD, "/var/run/cri-dockerd.sock", address, [program])
 
     healthy(fresh_lab, CGROUPFS)
 
 
 @pytest.mark.skipif(not CRIO, reason="MIGRATOR_CRIO names no folder with CRI-O's programs")
-@pytest.mark.parametrize(
-    ("node", "driver", "conmon"), [(SYSTEMD, "systemd", "system.slice"), (CGROUPFS, "cgroupfs", "pod")]
-)
-def test_cri_o(lab: Lab, node: str, driver: str, conmon: str) -> None:
-    """A node on CRI-O is good, with either cgroup driver."""
+def test_cri_o(lab: Lab) -> None:
+    """Nodes on CRI-O are good, with either cgroup driver."""
     lab.restore()
-    script = OF_CRIO.format(driver=driver, conmon=conmon)
-    moved(lab, node, script, "/var/run/crio/crio.sock", *(Path(CRIO, name) for name in ("crio", "pinns")))
+    programs = [Path(CRIO, name) for name in ("crio", "pinns")]
+    drivers = {SYSTEMD: ("systemd", "system.slice"), CGROUPFS: ("cgroupfs", "pod")}
+    with served(lab.settings, *programs) as address:
+        each(
+            lambda node: moved(
+                lab,
+                node,
+                OF_CRIO.format(driver=drivers[node][0], conmon=drivers[node][1]),
+                "/var/run/crio/crio.sock",
+                address,
+                programs,
+            )
+        )
 
-    assert lab.node(node)["runtime"].startswith("cri-o://")
-    healthy(lab, node)
+    assert [lab.node(node)["runtime"].partition(":")[0] for node in WORKERS] == ["cri-o", "cri-o"]
+    each(lambda node: healthy(lab, node))

@@ -13,7 +13,7 @@ import pytest
 from lab import network
 from tests.lab.conftest import ROOT, Lab
 from tests.lab.test_5_migration import CONSENT
-from tests.lab.transactions import Cut, Subject, back, forth
+from tests.lab.transactions import Cut, Subject, forth
 
 NODE = "worker-2"
 CUTS = (Cut("kill", "before", "start containerd"), Cut("power", "after", "start the kubelet"))
@@ -56,11 +56,6 @@ def test_a_runtime_that_does_not_start_is_undone(subject: Subject) -> None:
     assert "`systemctl restart containerd.service` failed" in found["cause"]
     subject.runs_on("docker")
     assert subject.files() == subject.before
-
-
-def test_going_back_that_is_cut_short_goes_on(subject: Subject) -> None:
-    """By a power cut, while the files are put back."""
-    assert back(subject, Cut("power", "after", "put files back")) == ("restored", "")
 
 
 def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path: Path) -> None:
