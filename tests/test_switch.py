@@ -30,12 +30,16 @@ class Machine:
         self.boot = "first"
         self.fails: Callable[[str], bool] = lambda _: False
         self.done: list[str] = []
+        self.healthy = True
+        self.kubelets = 0
         monkeypatch.setattr(switching, "run", self.run)
         monkeypatch.setattr(switching, "boot", lambda: self.boot)
         monkeypatch.setattr(switching, "cri_plugin", lambda: "ok" if "containerd.service" in self.active else "silent")
         monkeypatch.setattr(switching, "docker_containers", lambda **_: [{"Id": name} for name in self.containers])
         monkeypatch.setattr(switching, "remove_docker_containers", lambda *_: self.containers.clear())
         monkeypatch.setattr(switching, "remove_cri_containers", lambda *_: self.cri.clear())
+        monkeypatch.setattr(switching, "healthy", lambda: self.healthy)
+        monkeypatch.setattr(switching, "AGAIN_SECONDS", 0)
 
     def run(self, argv: list[str], **_: Any) -> tuple[int, str, str]:
         """Stand in for systemctl."""
@@ -46,6 +50,9 @@ class Machine:
             raise switching.NodeError(f"`{verb} {unit}` failed")
         if verb == "is-enabled":
             return int(unit not in self.enabled), "", ""
+        if verb == "show":
+            self.kubelets += 1
+            return 0, f"MainPID={self.kubelets}", ""
         change = {"enable": self.enabled.add, "disable": self.enabled.discard, "stop": self.active.discard}
         change.get(verb, self.active.add)(unit)
         if (verb, unit) == ("start", "kubelet.service"):
@@ -82,7 +89,7 @@ class Machine:
 
     def proceed(self) -> str:
         """Run the program once; give what the journal says last."""
-        switching.Switch(str(self.journal), self.request).proceed()
+        switching.Switch(str(self.journal), switching.asked(str(self.journal))).proceed()
         return self.actions[-1]
 
     @property
@@ -207,11 +214,86 @@ def test_a_node_that_cannot_be_put_back_is_broken_and_tried_again(machine: Machi
 
     assert machine.proceed() == "broken"
     assert machine.last()["cause"] == (
-        "`restart containerd.service` failed; then putting it back failed: `restart containerd.service` failed"
+        "`restart containerd.service` failed; then putting it back failed: `start docker.service` failed"
     )
     machine.fails = lambda _: False
     assert machine.proceed() == "undone"
     assert machine.state == OLD
+
+
+def test_what_the_new_runtime_leaves_does_not_keep_the_old_one_from_serving(machine: Machine) -> None:
+    """A containerd that does not start again is told; Docker and the kubelet run."""
+    machine.ask()
+    machine.fails = lambda what: what == "restart containerd.service"
+
+    assert machine.proceed() == "undone"
+    assert machine.state == OLD
+    assert machine.last()["problems"] == ["`restart containerd.service` failed"]
+
+
+def test_a_kubelet_that_ends_at_once_is_no_switch(machine: Machine) -> None:
+    """For systemd a process is started before it has read its command line."""
+    machine.ask()
+    machine.healthy = False
+
+    assert machine.proceed() == "undone"
+    assert machine.last()["cause"] == "the kubelet does not stay up (journalctl -u kubelet.service)"
+
+
+def test_a_file_that_somebody_else_has_written_as_planned_is_no_reason_to_break(machine: Machine) -> None:
+    """What was there before the switch is what was there, whatever the plan had seen."""
+    machine.config.write_text("new")
+    machine.ask()
+    machine.healthy = False
+
+    assert machine.proceed() == "undone"
+    assert machine.config.read_text() == "new"
+
+
+def test_what_others_wrote_since_is_kept(machine: Machine) -> None:
+    """Going back replaces it by what was before the switch; nothing is lost."""
+    machine.ask()
+    machine.proceed()
+    machine.config.write_text("theirs")
+    switching.Journal(str(machine.journal)).write("undo")
+
+    assert machine.proceed() == "undone"
+    assert machine.config.read_text() == "old"
+    (kept,) = [line for line in switching.Journal(str(machine.journal)).entries() if line["action"] == "kept"]
+    assert (kept["path"], Path(kept["copy"]).read_text()) == (str(machine.config), "theirs")
+
+
+def test_half_a_file_that_a_power_cut_left_goes_again(machine: Machine) -> None:
+    """Nothing of ours stays beside what was put back."""
+    machine.ask()
+    machine.proceed()
+    half = machine.flags.parent / ".migrator-flags.env.new"
+    half.write_text("fl")
+    switching.Journal(str(machine.journal)).write("undo")
+
+    assert machine.proceed() == "undone"
+    assert not machine.flags.parent.exists()
+
+
+def test_check_mode_does_nothing(machine: Machine, carried: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it go on with a switch that was begun."""
+    monkeypatch.setattr(Module, "check_mode", True)
+    assert asked(machine, "forth") == ("", "")
+    machine.ask()
+
+    assert asked(machine, "forth") == ("", "")
+    assert carried == []
+
+
+def test_a_docker_that_does_not_start_is_no_way_back(machine: Machine, carried: list[str]) -> None:
+    """That is found before anything is stopped: the node goes on serving."""
+    asked(machine, "forth")
+    machine.fails = lambda what: what == "start docker.service"
+
+    with pytest.raises(switching.NodeError, match="`start docker.service` failed"):
+        asked(machine, "back")
+
+    assert (carried, machine.state, machine.actions[-1]) == (["begin"], NEW, "done")
 
 
 def test_docker_starts_at_boot_again_where_it_did_before(machine: Machine) -> None:
@@ -324,6 +406,8 @@ def carried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         machine.proceed()
 
     monkeypatch.setattr(node_switch, "carry_out", carry_out)
+    monkeypatch.setattr(node_switch, "run", machine.run)
+    monkeypatch.setattr(service, "install", lambda _: None)
     return found
 
 

@@ -10,7 +10,14 @@ import os
 import pwd
 import time
 
-from ansible.module_utils.migrator_node import NodeError, read_bytes, sha256, sync_folder, write_file
+from ansible.module_utils.migrator_node import (
+    NodeError,
+    forget_unfinished,
+    read_bytes,
+    sha256,
+    sync_folder,
+    write_file,
+)
 
 RESERVE = 4 * 2**20
 """Bytes; configuration files are smaller, and a journal is some kilobytes."""
@@ -114,17 +121,34 @@ class Files:
         Raise NodeError when a file is not what it was before all the same.
         """
         for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "saved"]):
+            self._keep_later(entry)
             if entry["exists"]:
                 write_file(entry["path"], read_bytes(entry["copy"]), entry["mode"], entry["uid"], entry["gid"])
             elif os.path.exists(entry["path"]):
                 os.unlink(entry["path"])
                 sync_folder(os.path.dirname(entry["path"]))
+        for entry in self.wanted:
+            forget_unfinished(os.path.realpath(entry["path"]))
         for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "made folder"]):
             if os.path.isdir(entry["path"]) and not os.listdir(entry["path"]):
                 os.rmdir(entry["path"])
-        other = [entry["path"] for entry in self.wanted if sha256(read_bytes(entry["path"])) != entry["replaces"]]
+        other = [
+            entry["path"]
+            for entry in self.wanted
+            if sha256(read_bytes(entry["path"])) != entry.get("found", entry["replaces"])
+        ]
         if other:
             raise NodeError("not what they were before: {}".format(", ".join(other)))
+
+    def _keep_later(self, saved):
+        """Keep what somebody else has written there since: it is replaced by what was before the switch."""
+        path, data = saved["path"], read_bytes(saved["path"])
+        planned = [entry["sha256"] for entry in self.wanted if os.path.realpath(entry["path"]) == path]
+        if data is None or sha256(data) in planned or (saved["exists"] and data == read_bytes(saved["copy"])):
+            return
+        copy = os.path.join(self.journal.folder, "later-{}-{}".format(sha256(data)[:12], os.path.basename(path)))
+        write_file(copy, data, 0o600)
+        self.journal.write("kept", path=path, copy=copy)
 
     def _make_folder(self, folder):
         """Make a file's folder, and note each one made so that undoing removes it again."""

@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import subprocess
-import tempfile
 import urllib.parse
 
 DOCKER_SOCKET = "/var/run/docker.sock"
@@ -86,7 +85,8 @@ def run(argv, timeout=120, check=True, data=None):
             stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            universal_newlines=True,
+            encoding="utf-8",
+            errors="replace",
             env=environment(),
         )
         out, err = done.communicate(data, timeout=timeout)
@@ -128,8 +128,10 @@ def write_file(path, data, mode, uid=0, gid=0):
     """Replace a file in one step, so that a power cut leaves the old or the new one, whole."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".migrator-")
+    forget_unfinished(path)
+    temporary = unfinished(path)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -138,9 +140,20 @@ def write_file(path, data, mode, uid=0, gid=0):
         os.chmod(temporary, mode)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        forget_unfinished(path)
         raise
     sync_folder(folder)
+
+
+def unfinished(path):
+    """Name the file that is written before it takes the place of `path`: always the same, so that it can be found."""
+    return os.path.join(os.path.dirname(path), ".migrator-{}.new".format(os.path.basename(path)))
+
+
+def forget_unfinished(path):
+    """Remove what a power cut or a signal has left of writing a file."""
+    if os.path.lexists(unfinished(path)):
+        os.unlink(unfinished(path))
 
 
 def sync_folder(folder):

@@ -74,6 +74,10 @@ cause:
   description: What failed, when something did.
   type: str
   returned: always
+problems:
+  description: What did not keep the node from being put back, but should be known.
+  type: list
+  returned: when a switch was begun
 actions:
   description: Name and duration in seconds of each action.
   type: list
@@ -95,8 +99,8 @@ import time
 from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
-from ansible.module_utils.migrator_node import NodeError
-from ansible.module_utils.migrator_switch import ENDS, Switch, ask
+from ansible.module_utils.migrator_node import NodeError, run
+from ansible.module_utils.migrator_switch import DOCKER, ENDS, START_SECONDS, Switch, ask
 
 LOCK_SECONDS = 900
 GIVEN = ("files", "socket", "plugins", "stale_addresses")
@@ -109,7 +113,7 @@ def alone(folder):
     """
     os.makedirs(folder, mode=0o700, exist_ok=True)
     lock = open(os.path.join(folder, "lock"), "w")
-    deadline = time.time() + LOCK_SECONDS
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +122,7 @@ def alone(folder):
             fcntl.flock(lock, fcntl.LOCK_UN)
         except BlockingIOError:
             pass
-        if time.time() > deadline:
+        if time.monotonic() > deadline:
             lock.close()
             raise NodeError("another switch is at work on this node, for more than {} s".format(LOCK_SECONDS))
         time.sleep(1)
@@ -132,9 +136,8 @@ def last(journal):
 
 def carry_out(journal):
     """Have systemd do what was asked for, and wait for its end."""
-    migrator_service.install(journal.folder)
     migrator_service.start()
-    migrator_service.await_end(lambda: last(journal)["action"] in ENDS)
+    migrator_service.await_end(lambda: last(journal), ENDS)
 
 
 def came_to(journal, *, asked):
@@ -145,7 +148,17 @@ def came_to(journal, *, asked):
         "outcome": outcomes.get(end["action"], "broken"),
         "cause": end.get("cause", ""),
         "actions": end.get("actions", []),
+        "problems": end.get("problems", []) + kept(journal),
     }
+
+
+def kept(journal):
+    """Say what others had written since, and where it is kept."""
+    return [
+        "{} had been changed since; that is kept as {}".format(entry["path"], entry["copy"])
+        for entry in journal.entries()
+        if entry["action"] == "kept"
+    ]
 
 
 def traces(journal):
@@ -176,7 +189,10 @@ def forth(module, journal):
         except OSError as error:
             raise NodeError("nothing was changed: {}: {}".format(journal.folder, error))
     over = last(journal)["action"] in ENDS
+    if not over and module.check_mode:
+        return dict(nothing, changed=True, outcome="")
     if not over:
+        migrator_service.install(journal.folder)
         carry_out(journal)
     return dict(came_to(journal, asked="done"), changed=not over, **traces(journal))
 
@@ -191,6 +207,11 @@ def back(module, journal):
         return dict(nothing, outcome="restored", cause="it was put back already", **traces(journal))
     if module.check_mode:
         return dict(nothing, changed=True, outcome="", cause="")
+    if state == "done":
+        # Before anything is stopped: a Docker that does not start is no way back.
+        run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
+    journal.set_space_aside()
+    migrator_service.install(journal.folder)
     journal.write("undo")
     carry_out(journal)
     return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
@@ -215,7 +236,7 @@ def main():
     try:
         with alone(module.params["journals"]):
             result = work(module, Journal(os.path.join(module.params["journals"], module.params["transaction"])))
-    except NodeError as error:
+    except (NodeError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -94,15 +94,17 @@ def remove_log_links(docker_root):
                 os.unlink(path)
 
 
-def remove_cri_containers(plugins):
+def remove_cri_containers(plugins, alone):
     """Remove what the kubelet started in containerd before the switch was undone, with what it held.
 
-    containerd may be unable to answer by now; what runs in the pods' cgroups is ended all the same.
+    containerd may be unable to answer by now; what runs in the pods' cgroups is ended all the same, when nobody else's
+    containers can be there (`alone`). Raise NodeError when something of it stays.
     """
     code, out, _ = ctr(["containers", "list", "--quiet"], check=False)
     containers = out.split() if code == 0 else []
     namespaces = network_namespaces(containers)
-    end_pod_processes()
+    if code == 0 or alone:
+        end_pod_processes(containers if code == 0 else None)
     for container in containers:
         ctr(["tasks", "delete", "--force", container], check=False)
         ctr(["containers", "delete", container], check=False)
@@ -111,6 +113,9 @@ def remove_cri_containers(plugins):
         run(["umount", path], check=False)
         if os.path.exists(path):
             os.unlink(path)
+    code, out, _ = ctr(["containers", "list", "--quiet"], check=False)
+    if code == 0 and out.split():
+        raise NodeError("containerd still has {}".format(", ".join(name[:12] for name in out.split())))
 
 
 def network_namespaces(containers):
@@ -126,26 +131,24 @@ def network_namespaces(containers):
     return sorted(found)
 
 
-def end_pod_processes():
-    """End every process in a pod's cgroup, by force those that do not end by themselves.
-
-    Docker's were removed before, so these are the new runtime's.
-    """
+def end_pod_processes(containers):
+    """End the processes of these containers, by force those that do not end by themselves; None is for all of pods."""
     for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, 5)):
-        deadline = time.time() + seconds
-        for process in pod_processes():
+        deadline = time.monotonic() + seconds
+        for process in pod_processes(containers):
             send(process, number)
-        while pod_processes() and time.time() < deadline:
+        while pod_processes(containers) and time.monotonic() < deadline:
             time.sleep(0.2)
 
 
-def pod_processes():
-    """List the processes in pods' cgroups."""
-    return [
-        int(os.path.basename(folder))
-        for folder in glob.glob("/proc/[0-9]*")
-        if b"/kubepods" in (process_cgroup(folder) or b"")
-    ]
+def pod_processes(containers):
+    """List the processes in pods' cgroups, of these containers or of all; a container's has its id in its name."""
+    found = []
+    for folder in glob.glob("/proc/[0-9]*"):
+        cgroup = process_cgroup(folder) or b""
+        if b"/kubepods" in cgroup and (containers is None or any(name.encode() in cgroup for name in containers)):
+            found.append(int(os.path.basename(folder)))
+    return found
 
 
 def process_cgroup(folder):

@@ -8,7 +8,6 @@ Runs on the node: Python 3.6 or later, standard library only.
 """
 
 import os
-import shutil
 import socket
 import sys
 import time
@@ -18,21 +17,22 @@ from ansible.module_utils.migrator_node import NodeError, run, sync_folder, writ
 NAME = "migrator-switch.service"
 UNITS = "/etc/systemd/system"
 WANTED_BY = "multi-user.target.wants"
+# The words are those that systemd knows from 219 (RHEL 7) on; there `infinity` would be no time at all.
 # Only ordering, no dependency: a kubelet without this unit must start as ever. Ready is said before the kubelet is
 # started, because systemd has it wait until then.
 UNIT = """[Unit]
 Description=Switch of this node's container runtime by migrator (docs/runbook.md); undone if it was cut short
 After=containerd.service docker.service
 Before=kubelet.service
-StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+StartLimitInterval=0
 ExecStart={python} -B {program} {folder}
 Restart=on-failure
 RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
 RestartSec=2
-TimeoutStartSec=infinity
+TimeoutStartSec=0
 OOMScoreAdjust=-900
 
 [Install]
@@ -43,12 +43,12 @@ PACKAGE = "ansible.module_utils"
 MAIN = "from {}.migrator_switch import main\n\nmain()\n".format(PACKAGE)
 WAIT_SECONDS = 3600
 GONE_SECONDS = 15
+STUCK_SECONDS = 60
 
 
 def install(folder):
     """Write the program into a folder, and its unit, to be run at each boot; start nothing."""
     program = os.path.join(folder, "program")
-    shutil.rmtree(program, ignore_errors=True)
     package = os.path.join(program, *PACKAGE.split("."))
     for path in (os.path.dirname(package), package):
         write_file(os.path.join(path, "__init__.py"), b"", 0o600)
@@ -89,25 +89,49 @@ def ready():
         sender.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
 
 
+def asked(*names):
+    """Read properties of the unit; None when systemd does not say."""
+    words = ["systemctl", "show"] + ["--property=" + name for name in names] + [NAME]
+    code, out, _ = run(words, check=False)
+    return dict(line.partition("=")[::2] for line in out.splitlines()) if code == 0 else None
+
+
 def runs():
-    """Tell whether it is at work, or will be started again."""
-    _, state, _ = run(["systemctl", "show", "--property=ActiveState", NAME], check=False)
-    return state.strip().partition("=")[2] not in ("inactive", "failed", "")
+    """Tell whether it is at work, or will be: at boot it may wait for others. Silence is no proof of rest."""
+    found = asked("ActiveState", "Job")
+    if found is None:
+        return True
+    return found.get("ActiveState") not in ("inactive", "failed") or found.get("Job", "0") not in ("", "0")
 
 
-def await_end(ended, seconds=WAIT_SECONDS):
-    """Return when it is over and the unit at rest. Raise NodeError when that takes too long or somebody stopped it."""
-    deadline = time.time() + seconds
-    gone = None
+def fails_to_run():
+    """Tell whether systemd is about to start it once more, because it ended without having said that it is through."""
+    return (asked("SubState") or {}).get("SubState") == "auto-restart"
+
+
+def await_end(last, ends, seconds=WAIT_SECONDS):
+    """Return when the last line of its journal is one of `ends` and the unit at rest.
+
+    Raise NodeError when that takes too long, somebody stopped it, or it ends again and again without getting on.
+    """
+    deadline = time.monotonic() + seconds
+    gone = stuck = None
+    line = last()
     while True:
+        if last() != line:
+            line, stuck = last(), None
         if not runs():
-            if ended():
+            if line["action"] in ends:
                 return
-            gone = gone or time.time()
-            if time.time() - gone > GONE_SECONDS:
+            gone = gone or time.monotonic()
+            if time.monotonic() - gone > GONE_SECONDS:
                 raise NodeError("{} was stopped in its middle; it goes back at the next boot".format(NAME))
         else:
             gone = None
-        if time.time() > deadline:
-            raise NodeError("{} has not ended for {} s (journalctl -u {})".format(NAME, seconds, NAME))
+            if fails_to_run():
+                stuck = stuck or time.monotonic()
+                if time.monotonic() - stuck > STUCK_SECONDS:
+                    raise NodeError("{0} ends before it has done anything (journalctl -u {0})".format(NAME))
+        if time.monotonic() > deadline:
+            raise NodeError("{0} has not ended for {1} s (journalctl -u {0})".format(NAME, seconds))
         time.sleep(0.3)

@@ -6,6 +6,7 @@ in its middle (see migrator_service). Where it stands is in the journal alone: a
 Runs on the node: Python 3.6 or later, standard library only.
 """
 
+import http.client
 import json
 import os
 import re
@@ -15,13 +16,16 @@ import time
 
 from ansible.module_utils import migrator_cni, migrator_service
 from ansible.module_utils.migrator_files import Files, Journal
-from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run, write_file
+from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run, sha256, write_file
 from ansible.module_utils.migrator_removal import release_addresses, remove_cri_containers, remove_docker_containers
 
 KUBELET = "kubelet.service"
 CONTAINERD = "containerd.service"
 DOCKER = ("docker.socket", "docker.service")
 START_SECONDS = 180
+SETTLE_SECONDS = 20
+TRIES = 3
+AGAIN_SECONDS = 5
 ENDS = ("done", "undone", "broken")
 """What the journal of a switch ends with: the node has the new runtime, the old one, or a person has to look."""
 REQUEST = "request.json"
@@ -41,6 +45,7 @@ class Switch:
         self.plugins = tuple(request["plugins"]) + migrator_cni.PLUGINS
         self.stale_addresses = request["stale_addresses"]
         self.timings = []
+        self.problems = []
 
     # What is to be done, in its order.
 
@@ -53,22 +58,32 @@ class Switch:
         self.timed("start the kubelet", self.start_kubelet)
 
     def back(self):
-        """Undo what the journal says was begun, in reverse order. Raise NodeError when an action fails."""
+        """Undo what the journal says was begun, in reverse order. Raise NodeError when an action fails.
+
+        What the new runtime leaves must not keep the old one from serving: it is told, and the rest is done.
+        """
         self.journal.use_space()
         begun = {entry["action"]: entry for entry in self.journal.entries()}
         if "begin" not in begun:
             raise NodeError("the journal {} has lost its beginning".format(self.journal.path))
         self.timed("stop the kubelet", self.stop_kubelet)
-        if "start the kubelet" in begun:
-            self.timed("remove Kubernetes' containerd containers", lambda: remove_cri_containers(self.plugins))
         if "write files" in begun:
+            alone = "start the kubelet on Docker" not in begun
+            self.tried("remove Kubernetes' containerd containers", lambda: remove_cri_containers(self.plugins, alone))
             self.timed("put files back", self.restore_files)
         if "enable containerd at boot" in begun:
-            self.timed("keep containerd from starting at boot", lambda: run(["systemctl", "disable", CONTAINERD]))
+            self.tried("keep containerd from starting at boot", lambda: run(["systemctl", "disable", CONTAINERD]))
         if "start containerd" in begun:
-            self.timed("restart containerd", lambda: run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS))
+            self.tried("restart containerd", lambda: run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS))
         self.timed("start Docker", lambda: self.start_docker(begun["begin"].get("enabled", [])))
         self.timed("start the kubelet on Docker", self.start_kubelet_again)
+
+    def tried(self, name, action):
+        """Do an action whose failure is only told."""
+        try:
+            self.timed(name, action)
+        except NodeError as error:
+            self.problems.append(str(error))
 
     def timed(self, name, action):
         """Journal an action, do it, and note how long it took."""
@@ -95,12 +110,23 @@ class Switch:
                 return
         else:
             cause = interruption(entries)
+        for left in reversed(range(TRIES)):
+            failed = self.retreat(cause)
+            if not failed:
+                return
+            if left:
+                time.sleep(AGAIN_SECONDS)
+        cause = "{}; then putting it back failed: {}".format(cause or "it was asked for", failed)
+        self.journal.write("broken", cause=cause, actions=self.timings)
+
+    def retreat(self, cause):
+        """Go back; give what failed, "" when nothing did: somebody must hear that a node is neither old nor new."""
         try:
             self.back()
-            self.journal.write("undone", cause=cause, actions=self.timings)
-        except Exception as error:  # whatever it is, somebody must hear that the node is neither old nor new
-            cause = "{}; then putting it back failed: {}".format(cause or "it was asked for", error)
-            self.journal.write("broken", cause=cause, actions=self.timings)
+            self.journal.write("undone", cause=cause, problems=self.problems, actions=self.timings)
+        except Exception as error:  # whatever it is
+            return str(error) or repr(error)
+        return ""
 
     def attempt(self):
         """Do the switch; give what failed, "" when nothing did."""
@@ -153,12 +179,12 @@ class Switch:
             self.journal.write("enable containerd at boot")
             run(["systemctl", "enable", CONTAINERD])
         run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS)
-        deadline = time.time() + START_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         while True:
             state = cri_plugin()
             if state == "ok":
                 break
-            if time.time() > deadline or (state == "error" and time.time() > deadline - START_SECONDS + 20):
+            if time.monotonic() > deadline or (state == "error" and time.monotonic() > deadline - START_SECONDS + 20):
                 raise NodeError("containerd runs, but its CRI plugin is {} after the restart".format(state))
             time.sleep(1)
         if not os.path.exists(self.socket):
@@ -169,6 +195,8 @@ class Switch:
         for unit in wanted:
             if not enabled(unit):
                 run(["systemctl", "enable", unit])
+        # containerd's restarts may have taken Docker with them, more often than systemd allows.
+        run(["systemctl", "reset-failed"] + list(DOCKER), check=False)
         run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
 
     def start_kubelet(self):
@@ -176,6 +204,7 @@ class Switch:
         if docker_containers(kubernetes_only=True):
             raise NodeError("Docker has containers of Kubernetes again")
         self.start_kubelet_again()
+        settled()
 
     def start_kubelet_again(self):
         """Start it: systemd lets it wait for the switch's own unit until that says it is ready."""
@@ -183,9 +212,39 @@ class Switch:
         run(["systemctl", "start", KUBELET], timeout=START_SECONDS)
 
 
+def settled():
+    """Return when the kubelet is well, or has run for a while. Raise NodeError when it ends: it may dislike its flags.
+
+    systemd calls a process started before that has read its command line.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    first = kubelet_process()
+    while time.monotonic() < deadline and not healthy():
+        time.sleep(0.5)
+        if kubelet_process() != first:
+            raise NodeError("the kubelet does not stay up (journalctl -u {})".format(KUBELET))
+
+
+def kubelet_process():
+    """Give the process id of the kubelet, "0" when there is none."""
+    return run(["systemctl", "show", "--property=MainPID", KUBELET], check=False)[1].strip().partition("=")[2]
+
+
+def healthy():
+    """Ask the kubelet where it listens by default (kubelet's --healthz-port); others are not heard."""
+    connection = http.client.HTTPConnection("127.0.0.1", 10248, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 def interruption(entries):
     """Say why a switch that had begun did not end; "" for one that was asked to go back."""
-    actions = [entry for entry in entries if entry["action"] not in ("saved", "made folder", "removed")]
+    actions = [entry for entry in entries if entry["action"] not in ("saved", "kept", "made folder", "removed")]
     if not actions or actions[-1]["action"] in ("undo", "broken") or any(e["action"] == "undo" for e in actions):
         return ""
     begun = [entry for entry in entries if entry["action"] == "begin"]
@@ -217,8 +276,10 @@ def ask(folder, request, about):
     """
     journal = Journal(folder)
     journal.create()
+    # What is there now may be what the plan wants already: somebody else has written the same.
+    files = [dict(entry, found=sha256(read_bytes(entry["path"]))) for entry in request["files"]]
     try:
-        write_file(os.path.join(folder, REQUEST), json.dumps(request).encode(), 0o600)
+        write_file(os.path.join(folder, REQUEST), json.dumps(dict(request, files=files)).encode(), 0o600)
         journal.set_space_aside()
     except OSError:
         shutil.rmtree(folder)  # nothing of a switch has begun
@@ -241,8 +302,8 @@ def main():
     try:
         Switch(folder, asked(folder)).proceed()
         broken = journal.entries()[-1]["action"] == "broken"
-    except (NodeError, ValueError) as error:  # nothing can be done here before a person has looked
-        journal.write("broken", cause=str(error), actions=[])
+    except Exception as error:  # nothing can be done here before a person has looked
+        journal.write("broken", cause=str(error) or repr(error), actions=[])
         broken = True
     migrator_service.ready()
     if not broken:
