@@ -114,7 +114,3 @@ class UnprovenError(MigratorError):
     """A node does not do what a node must; the verdict was printed."""
 
     exit_code = 16
-
-
-class TerminatedError(KeyboardInterrupt):
-    """Somebody ended the program by SIGTERM, and will not wait for long."""

@@ -14,7 +14,7 @@ import pytest
 from migrator.engine.apply import apply
 from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
-from migrator.errors import MigratorError, StalePlanError, StepFailedError
+from migrator.errors import ClusterError, MigratorError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.proof import Evidence, Via
@@ -371,13 +371,74 @@ def test_a_failed_annotation_is_undone_too() -> None:
     assert [event.step for event in world.events if event.kind == "undone"] == ["annotate", "switch", "cordon"]
 
 
+def test_an_api_server_that_stumbles_in_the_window_is_asked_again() -> None:
+    """Cordon, annotation and uncordon are no reason to give up: an answer may be lost, and each may be done twice."""
+    world = World()
+    annotate, cordon, blips = world.cluster.annotate, world.cluster.set_unschedulable, [0]
+
+    def stumbles(act: Any) -> Any:
+        def once(*words: Any, **more: Any) -> None:
+            act(*words, **more)
+            blips[0] += 1
+            if blips[0] % 2:
+                raise ClusterError("no answer was heard")
+
+        return once
+
+    world.cluster.annotate = stumbles(annotate)  # type: ignore[method-assign]
+    world.cluster.set_unschedulable = stumbles(cordon)  # type: ignore[method-assign]
+
+    apply(world.run)
+
+    assert (world.node.runtime, world.node.unschedulable) == ("containerd://1.6.20", False)
+    assert blips[0] == 6
+
+
+def test_a_proven_node_is_not_taken_back_because_it_cannot_be_uncordoned() -> None:
+    """It may be serving already: the message says what stays."""
+    world = World()
+    cordon = world.cluster.set_unschedulable
+
+    def refused(node: str, *, unschedulable: bool) -> None:
+        if not unschedulable:
+            raise RefusedError("no right")
+        cordon(node, unschedulable=unschedulable)
+
+    world.cluster.set_unschedulable = refused  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match="step 'uncordon' failed: no right\nWhat came before it stays done"):
+        apply(world.run)
+
+    assert world.hosts.names == ["stage", "switch new"]
+
+
+def test_a_cordon_that_came_since_the_plan_is_left_to_whoever_made_it() -> None:
+    """Before our own: nothing is done; after it: the node stays cordoned in the end."""
+    world = World()
+    world.cluster.change("worker-1", unschedulable=True)
+    with pytest.raises(StalePlanError, match="somebody has cordoned it since the plan was made"):
+        apply(world.run)
+    assert (world.changes, world.node.unschedulable) == ([], True)
+
+    later = World()
+    switch = later.hosts.answers["switch new"]
+
+    def meanwhile(variables: Mapping[str, Any]) -> HostResult:
+        later.cluster.change("worker-1", annotations={})  # somebody uncordons and cordons it again
+        return switch(variables)  # type: ignore[operator,no-any-return]
+
+    later.hosts.answers["switch new"] = meanwhile
+    apply(later.run)
+    assert later.node.unschedulable
+
+
 def test_docker_that_will_not_retire_does_not_undo_a_migration() -> None:
-    """After the uncordon nothing is taken back; the message says that the node is migrated."""
+    """After the uncordon nothing is taken back; the message says what stays."""
     lonely = situation().facts
     world = World(facts=lonely.model_copy(update={"docker": lonely.docker.model_copy(update={"containers": ()})}))
     world.hosts.answers["retire"] = HostResult(host="worker-1", problem="busy")
 
-    with pytest.raises(StepFailedError, match="worker-1 is migrated, but step 'retire' failed"):
+    with pytest.raises(StepFailedError, match="step 'retire' failed: .*\nWhat came before it stays done"):
         apply(world.run)
 
     assert world.hosts.names == ["stage", "switch new", "retire"]

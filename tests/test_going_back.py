@@ -110,6 +110,17 @@ def test_a_switch_that_stopped_in_its_middle_is_taken_back(last: str) -> None:
     assert [step.id for step in plan.steps if step.needed] == ["cordon", "restore", "uncordon"]
 
 
+def test_a_run_that_was_killed_before_its_switch_leaves_only_a_cordon() -> None:
+    """Which is taken back; nothing is drained for that."""
+    now = migrated(pod("web"), transactions={})
+    now = replace(now, node=node(unschedulable=True, annotations={CORDONED: "migrator"}))
+
+    plan = plan_of(now)
+
+    assert plan.blockers == ()
+    assert [step.id for step in plan.steps if step.needed] == ["cordon", "uncordon"]
+
+
 def test_a_stopped_docker_is_enough() -> None:
     """It was retired: it is started again."""
     assert plan_of(migrated(docker=None, docker_problem="docker.service does not run")).blockers == ()

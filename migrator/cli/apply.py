@@ -39,32 +39,23 @@ def command(
     until: Annotated[
         Until, typer.Option("--until", help="`stage` does what can be done while nodes serve, and stops there.")
     ] = Until.END,
-    canaries: options.Canaries = 1,
-    batch: options.Batch = "1",
-    max_unavailable: options.MaxUnavailable = "",
-    failures: options.Failures = 0,
-    pause: options.Pause = 0,
-    max_nodes: options.MaxNodes = 0,
     runs: options.Runs = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
-    """Migrate nodes: show the plan, ask, and do it, a canary first."""
+    """Migrate nodes, one after the other: show the plan, ask, and do it."""
     from migrator.cli import work
     from migrator.cli.records import Records, usual
-    from migrator.rollout import Policy
 
     as_json = output is options.Output.JSON
-    policy = Policy(canaries, batch, max_unavailable, failures, pause)
-    work.check(policy)
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
     if not as_json:
         show(plan, options.PlanOutput.TEXT)
     refuse(plan)
-    todo = [entry for entry in plan.nodes if entry.changes][: max_nodes or None]
+    todo = [entry for entry in plan.nodes if entry.changes]
     if todo:
         work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
         records = Records(runs or usual(), plan)
-        work.do(_work(doors, until, records, as_json=as_json), todo, policy)
+        work.do(_work(doors, until, records, as_json=as_json), todo)
     if as_json:
         print(json.dumps({"applied": [entry.node for entry in todo], "plan": plan.model_dump(mode="json")}))
     return 0

@@ -10,7 +10,7 @@ import typer
 
 from migrator import __version__
 from migrator.cli import apply, inspect, plan, rollback, status, translate, verify
-from migrator.errors import MigratorError, TerminatedError, UsageError
+from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
 
 app = typer.Typer(
@@ -44,13 +44,14 @@ def _options(
 
 
 def _interrupt(*_: object) -> None:
-    """Treat a termination as somebody's second Ctrl-C: nodes in work are put back before the program ends."""
-    raise TerminatedError
+    """Treat a termination like Ctrl-C: a node in work is put back before the program ends."""
+    raise KeyboardInterrupt
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the second when a terminal or an SSH session ends
+        signal.signal(number, _interrupt)
     try:
         code = app(standalone_mode=False)
     except MigratorError as error:

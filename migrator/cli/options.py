@@ -35,14 +35,5 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Runs = Annotated[
     Path | None, typer.Option("--runs", help="Folder in which each run keeps its plan, events and proofs.")
 ]
-Canaries = Annotated[int, typer.Option("--canaries", min=0, help="Nodes that go first, one after the other.")]
-Batch = Annotated[str, typer.Option("--batch", help="Nodes that are worked on together: a number, or 10%.")]
-MaxUnavailable = Annotated[
-    str,
-    typer.Option("--max-unavailable", help="Nodes that may be unavailable at once, by whomever. As many as a batch."),
-]
-Failures = Annotated[int, typer.Option("--failures", min=0, help="Nodes that may fail before no other is begun.")]
-Pause = Annotated[float, typer.Option("--pause", min=0, help="Seconds after each canary and each batch.")]
-MaxNodes = Annotated[int, typer.Option("--max-nodes", min=0, help="Work on no more than so many nodes; 0 for all.")]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
 PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]

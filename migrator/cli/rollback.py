@@ -20,24 +20,15 @@ def command(
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
     yes: options.Yes = False,
-    canaries: options.Canaries = 1,
-    batch: options.Batch = "1",
-    max_unavailable: options.MaxUnavailable = "",
-    failures: options.Failures = 0,
-    pause: options.Pause = 0,
-    max_nodes: options.MaxNodes = 0,
     runs: options.Runs = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
-    """Take migrated nodes back to their old runtime with its data: drain, undo, uncordon."""
+    """Take migrated nodes back to their old runtime, one after the other, with its data: drain, undo, uncordon."""
     from migrator.cli import wiring, work
     from migrator.cli.records import Records, usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
-    from migrator.rollout import Policy
 
-    policy = Policy(canaries, batch, max_unavailable, failures, pause)
-    work.check(policy)
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
@@ -46,8 +37,7 @@ def command(
     if not as_json:
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
     refuse(plan)
-    todo = plan.nodes[: max_nodes or None]
-    work.ask("Roll back", todo, yes=yes)
+    work.ask("Roll back", plan.nodes, yes=yes)
 
     def look_again(shown: NodePlan) -> NodePlan:
         again = doors.rollback([host for host in doors.chosen if host.name == shown.host])
@@ -58,7 +48,7 @@ def command(
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
 
     records = Records(runs or usual(), plan)
-    work.do(work.Work(doors, ROLLBACK, look_again, done, records, work.teller(as_json=as_json)), todo, policy)
+    work.do(work.Work(doors, ROLLBACK, look_again, done, records, work.teller(as_json=as_json)), plan.nodes)
     if as_json:
-        print(json.dumps({"rolled_back": [entry.node for entry in todo], "plan": plan.model_dump(mode="json")}))
+        print(json.dumps({"rolled_back": [entry.node for entry in plan.nodes], "plan": plan.model_dump(mode="json")}))
     return 0

@@ -31,10 +31,6 @@ class Cluster(Protocol):
         """Read everything that plans need."""
         ...
 
-    def nodes(self) -> tuple[Node, ...]:
-        """Give all nodes."""
-        ...
-
     def node(self, name: str) -> Node:
         """Give one node; raises `NotFoundError`."""
         ...

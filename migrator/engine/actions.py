@@ -45,7 +45,13 @@ def stage(run: Run) -> str:
 
 def cordon(run: Run) -> str:
     """Keep new pods away."""
-    run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+
+    def ours() -> None:
+        if run.cluster.node(run.plan.node).cordoned_by_others:
+            raise StalePlanError(f"{run.plan.node}: somebody has cordoned it since the plan was made; make a new plan")
+        run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+
+    waiting.patiently(run, ours)
     return "no new pods"
 
 
@@ -53,8 +59,15 @@ def uncordon(run: Run) -> str:
     """Let pods come again, unless somebody else had cordoned the node."""
     if run.plan.cordoned_before:
         return "stays cordoned, as somebody else had it"
-    run.cluster.set_unschedulable(run.plan.node, unschedulable=False)
-    return "takes pods again"
+    others: list[bool] = []
+
+    def back() -> None:
+        others.append(run.cluster.node(run.plan.node).cordoned_by_others)
+        if not others[-1]:
+            run.cluster.set_unschedulable(run.plan.node, unschedulable=False)
+
+    waiting.patiently(run, back)
+    return "stays cordoned, as somebody else has it by now" if others[-1] else "takes pods again"
 
 
 def drain(run: Run) -> str:
@@ -124,13 +137,13 @@ def verify(run: Run) -> str:
 
 def annotate(run: Run) -> str:
     """Tell kubeadm where the runtime's socket is."""
-    run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint)
+    waiting.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
     return run.plan.endpoint
 
 
 def annotate_back(run: Run) -> str:
     """Put the annotation back as it was."""
-    run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation)
+    waiting.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
     return run.plan.socket_annotation or "removed"
 
 
@@ -194,7 +207,10 @@ def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
     while True:
         result = run.hosts.play("switch", [run.plan.host], transaction(run.plan, name, state))[run.plan.host]
         if not result.problem:
-            return result.results.get(_SWITCH_TASK, {})
+            found = result.results.get(_SWITCH_TASK, {})
+            for problem in found.get("problems", ()):
+                run.progress("switch", problem)
+            return found
         if not result.unreachable or run.clock.now() >= deadline:
             raise StepFailedError(f"{run.plan.host}: {result.problem}")
         run.progress("switch", f"the connection is lost ({result.problem}); what the node does goes on, asks it again")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS, Step
 from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError
-from migrator.model.plan import Phase
 
 
 def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
@@ -28,11 +27,11 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
         try:
             _act(run, step)
         except BaseException as error:
-            state = _after(run, step, error) if step.phase is Phase.AFTER else _undo(run, begun)
+            state = _after(run, step, error) if step.settled else _undo(run, begun)
             if not isinstance(error, MigratorError):  # an interruption, or a bug: the node is put back all the same
                 error.add_note(state)
                 raise
-            if step.phase is Phase.AFTER:
+            if step.settled:
                 raise StepFailedError(state) from error
             kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
             raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
@@ -42,7 +41,6 @@ def _act(run: Run, step: Step) -> None:
     run.tell(Event(node=run.plan.node, step=step.id, kind="start", message=step.title))
     started = run.clock.now()
     try:
-        run.clock.sleep(0)  # whoever is to be interrupted hears of it between two steps, too
         message = step.act(run)
     except MigratorError as error:
         seconds = run.clock.now() - started
@@ -68,15 +66,17 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
             run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=f"could not be undone: {error}"))
             return (
                 f"It could NOT be put back: undoing {step.id!r} failed too: {error}\n{_state(run)}\n"
-                f"The node keeps its journal and the replaced files in /var/lib/migrator/transactions/{run.id}."
+                "The node keeps its journal and the replaced files in /var/lib/migrator/transactions/"
+                f"{run.plan.transaction or run.id}."
             )
         seconds = run.clock.now() - started
         run.tell(Event(node=run.plan.node, step=step.id, kind="undone", message=message, seconds=seconds))
-    return f"The node was put back. {_state(run)}"
+    said = "The node was put back" if any(step.undo for step in begun) else "Nothing of it has to be taken back"
+    return f"{said}. {_state(run)}"
 
 
 def _after(run: Run, step: Step, error: BaseException) -> str:
-    return f"{run.plan.node} is migrated, but step {step.id!r} failed: {error}\n{_state(run)}"
+    return f"{run.plan.node}: step {step.id!r} failed: {error}\nWhat came before it stays done. {_state(run)}"
 
 
 def _state(run: Run) -> str:

@@ -16,6 +16,8 @@ SECONDS = 60.0
 """A holder that was not heard of for so long is taken for dead."""
 EVERY = 15.0
 """Seconds between two renewals: three may fail."""
+GRACE = 60.0
+"""Seconds by which the clocks of two operators may differ."""
 
 
 class Leases(Protocol):
@@ -42,11 +44,17 @@ class Lock:
         self._lease = lease
         self._now = now
         self._lost = ""
+        self._heard = time.monotonic()
+        """When the API server last had it from us, by a clock that nobody sets."""
 
     def check(self) -> None:
         """Raise `LockedError` when somebody has taken it over: nothing more may be begun."""
+        if not self._lost and time.monotonic() - self._heard > EVERY:
+            self.renew()  # this process may have slept
         if self._lost:
             raise LockedError(f"the lock was taken over by {self._lost}: nothing more is begun here")
+        if time.monotonic() - self._heard > SECONDS:
+            raise LockedError("the lock could not be renewed for a minute: nothing more is begun here")
 
     def renew(self) -> None:
         """Go on holding it. What the API server does not hear now is tried again later."""
@@ -59,10 +67,12 @@ class Lock:
                 self._found(self._leases.lease())
             else:
                 self._lease = written
+                self._heard = time.monotonic()
 
     def _found(self, other: Lease | None) -> None:
         if other is not None and other.holder == self._lease.holder:
             self._lease = other  # an answer of ours that was not heard
+            self._heard = time.monotonic()
         elif other is None:
             self._lease = self._lease.model_copy(update={"version": ""})  # somebody has removed it: made anew next time
         else:
@@ -78,7 +88,7 @@ class Lock:
 def acquire(leases: Leases, holder: str, now: Callable[[], float] = time.time) -> Lock:
     """Take the lock. Raises `LockedError` when somebody else holds it, `ClusterError` when nobody can be asked."""
     found = leases.lease()
-    if found is not None and found.holder not in {"", holder} and found.ends > now():
+    if found is not None and found.holder not in {"", holder} and found.ends + GRACE > now():
         raise LockedError(_held(found, now()))
     wanted = Lease(
         holder=holder, acquired=now(), renewed=now(), seconds=SECONDS, version=found.version if found else ""
@@ -97,7 +107,8 @@ def held(leases: Leases, holder: str, *, every: float = EVERY) -> Iterator[Lock]
 
     def renew() -> None:
         while not ended.wait(every):
-            lock.renew()
+            with suppress(Exception):  # whatever it is, `check` finds that nothing was heard
+                lock.renew()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
@@ -113,5 +124,6 @@ def _held(lease: Lease, now: float) -> str:
     since = datetime.fromtimestamp(lease.acquired, tz=UTC)
     return (
         f"{lease.holder} changes nodes of this cluster since {since:%Y-%m-%d %H:%M:%S} UTC and was heard "
-        f"{max(0.0, now - lease.renewed):.0f} s ago; a holder that died is forgotten in {lease.ends - now:.0f} s"
+        f"{max(0.0, now - lease.renewed):.0f} s ago; a holder that died is forgotten in "
+        f"{lease.ends + GRACE - now:.0f} s"
     )

@@ -24,6 +24,8 @@ class Step:
     decide: Decide
     act: Act
     undo: Act | None = None
+    settled: bool = False
+    """Whether the node is proven by then: when this step fails, nothing is taken back."""
 
 
 STEPS: tuple[Step, ...] = (
@@ -35,8 +37,8 @@ STEPS: tuple[Step, ...] = (
     Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),
     Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify),
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
-    Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon),
-    Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire),
+    Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
+    Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire, settled=True),
 )
 
 ROLLBACK: tuple[Step, ...] = (
@@ -44,5 +46,5 @@ ROLLBACK: tuple[Step, ...] = (
     Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain),
     Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
-    Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon),
+    Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),
 )

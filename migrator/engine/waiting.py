@@ -5,9 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from migrator.engine.run import Run
-from migrator.errors import ClusterError, StepFailedError
+from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 
 _EVERY = 1.0
+_PATIENCE = 120.0
+"""Seconds for an API server that stumbles: one that is restarted or fails over is back by then."""
+
+
+def patiently(run: Run, act: Callable[[], None]) -> None:
+    """Do what may be done twice, again and again while the API server does not answer.
+
+    Raises `ClusterError` after two minutes, `RefusedError` and `NotFoundError` at once.
+    """
+    deadline = run.clock.now() + _PATIENCE
+    while True:
+        try:
+            act()
+        except (RefusedError, NotFoundError):
+            raise
+        except ClusterError:
+            if run.clock.now() >= deadline:
+                raise
+            run.clock.sleep(2 * _EVERY)
+        else:
+            return
 
 
 def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float) -> None:

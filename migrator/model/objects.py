@@ -41,8 +41,6 @@ class Node(Value):
     """Allocatable, in bytes."""
     room: int = 0
     """Pods that it may run."""
-    zone: str = ""
-    """Where it stands, by its label; "" when it has none."""
 
     @property
     def cordoned_by_us(self) -> bool:

@@ -77,8 +77,6 @@ class NodePlan(Value):
     """Its name in the inventory."""
     node: str
     """Its name in the cluster."""
-    zone: str = ""
-    """Where the node stands, by its label in the cluster."""
     machine_id: str
     """The host that the facts were read from."""
     source: str

@@ -22,7 +22,6 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         NodePlan(
             host=situation.host,
             node=situation.node.name,
-            zone=situation.node.zone,
             machine_id=situation.facts.machine_id,
             source=situation.node.runtime,
             target=switch.source,
@@ -50,17 +49,29 @@ def drain(now: Situation, _: NodePlan) -> Decision:
     """Move what can run elsewhere."""
     if not now.node.ready:
         return False, "the node is not Ready: nothing would end on it before it is put back"
+    if not _open(now):
+        return False, "the node is on its old runtime"
     leaving = [pod for pod in now.leaving if not pod.finished]
     return True, f"{len(leaving)} pods leave by eviction; {len(now.pods) - len(leaving)} stay"
 
 
-def restore(_: Situation, plan: NodePlan) -> Decision:
+def _open(now: Situation) -> bool:
+    """Tell whether there is a switch to undo."""
+    switch = last_switch(now.facts, now.node)
+    return switch is not None and switch[1].last != "undone"
+
+
+def restore(now: Situation, plan: NodePlan) -> Decision:
     """Undo the switch."""
+    if not _open(now):
+        return False, "no switch has to be undone: a run that ended too early has left the node cordoned"
     return True, f"undoes the switch {plan.transaction}: its files are put back, containers of the new runtime removed"
 
 
 def annotate(_: Situation, plan: NodePlan) -> Decision:
     """Tell kubeadm."""
+    if not plan.transaction:
+        return False, "it was not changed"
     if plan.endpoint == (plan.socket_annotation or ""):
         return False, f"the Node's cri-socket annotation is {plan.endpoint or 'missing'} already"
     return True, f"kubeadm reads the socket from the Node's annotation; it was {plan.socket_annotation or 'missing'}"

@@ -110,7 +110,7 @@ def uncordon(now: Situation, plan: NodePlan) -> Decision:
 
 def retire(now: Situation, _: NodePlan) -> Decision:
     """Stop Docker where nothing uses it any more."""
-    if done := _done(now):
+    if done := _given_back(now):
         return done
     foreign = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if not entry.pod_uid]
     if foreign:

@@ -23,7 +23,6 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     plan = NodePlan(
         host=situation.host,
         node=situation.node.name,
-        zone=situation.node.zone,
         machine_id=situation.facts.machine_id,
         source=situation.node.runtime,
         target=f"{situation.target.scheme}://{version}",

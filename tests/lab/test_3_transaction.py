@@ -106,7 +106,7 @@ def killed_in_the_switch(lab: Lab, inventory: Path) -> None:
             if "▸ stage" in line:
                 second = lab.migrator("apply", "--node", "worker-1", "--yes", *CONSENT, inventory)
                 assert second.returncode == 15, second.stderr
-                assert f"(process {running.pid}) changes nodes of this cluster since" in second.stderr
+                assert f"(process {running.pid}," in second.stderr
             if "▸ switch" in line:
                 break
         lab.until(lambda: lab.on(NODE, "systemctl is-active kubelet || true").strip() != "active", "the kubelet stops")

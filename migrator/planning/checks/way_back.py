@@ -26,6 +26,8 @@ def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
 def possible(now: Situation, _: Draft) -> Iterator[Finding]:
     """The switch that is undone must be known, and what it goes back to must be there."""
     switch = last_switch(now.facts, now.node)
+    if switch is None and now.node.cordoned_by_us:
+        return  # a run that was killed before its switch: there is only the cordon to take back
     if switch is None:
         yield found(
             "no-way-back",
