@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migrator.model.facts import NodeFacts, Transaction
 from migrator.model.objects import Node
 from migrator.model.plan import Finding
+from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.image_names import familiar
 from migrator.planning.situation import Draft, Situation
@@ -39,6 +40,12 @@ def possible(now: Situation, _: Draft) -> Iterator[Finding]:
             "no-way-back",
             f"the kubelet reports {now.node.runtime}: somebody has changed the runtime since",
             "look at the node: its switch may not be undone as it was done",
+        )
+    elif versions.parse(now.facts.kubelet.version) >= versions.DOCKERSHIM_GONE:
+        yield found(
+            "no-way-back",
+            f"kubelet {now.facts.kubelet.version} has no dockershim any more",
+            "downgrade it first, or leave the node on its new runtime",
         )
     elif not (now.facts.docker or now.facts.docker_problem):
         yield found("no-way-back", "Docker is not installed any more", "install it again, with its data")
