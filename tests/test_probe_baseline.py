@@ -117,6 +117,7 @@ UNANNOUNCED: dict[str, tuple[Evidence, Evidence, str]] = {
     "fewer open files": (
         DOCKER, knowing(changed(CONTAINERD, outside={"files": {"limits": "Max open files            512                  512                  files\n"}}), open_files=""),
         "rlimit-open-files[a/one]"),
+    "a unit whose limit somebody lowered": (CONTAINERD, good(open_files="512:512"), "rlimit-open-files[a/one]"),
     "a sysctl that is nobody's default": (
         DOCKER, changed(CONTAINERD, inside={"files": {"/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n"}}),
         "sysctl-net.ipv4.ip_unprivileged_port_start[a/one]"),

@@ -129,7 +129,9 @@ def _root_mount(change: Change) -> bool:
 
 
 def _open_files(change: Change) -> bool:
-    return change.what == "rlimit-open-files" and bool(change.now.open_files) and change.after == change.now.open_files
+    # On the same runtime as before, a configuration that says so now is itself what somebody has changed.
+    said = change.another_runtime and bool(change.now.open_files)
+    return change.what == "rlimit-open-files" and said and change.after == change.now.open_files
 
 
 def _crio_processes(change: Change) -> bool:
