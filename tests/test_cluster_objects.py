@@ -12,7 +12,11 @@ NODE: dict[str, Any] = {
     "metadata": {
         "name": "worker-1",
         "labels": {"zone": "a"},
-        "annotations": {"kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock", "secret": "s3"},
+        "annotations": {
+            "kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock",
+            "migrator/cordoned": "migrator",
+            "secret": "s3",
+        },
     },
     "spec": {"taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}], "unschedulable": True},
     "status": {
@@ -33,13 +37,17 @@ POD: dict[str, Any] = {
 
 
 def test_a_node() -> None:
-    """Its cordon is no taint, its room is in millicores and bytes, and of its annotations only the socket is kept."""
+    """Its cordon is no taint, its room is in millicores and bytes, and of its annotations only ours and the socket are kept."""
     found = objects.node(NODE)
 
     assert (found.cpu, found.memory, found.room) == (1900, 2**30, 110)
     assert (found.ready, found.unschedulable, found.tainted) == (True, True, False)
     assert found.pressures == ("DiskPressure",)
-    assert found.annotations == {"kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock"}
+    assert found.annotations == {
+        "kubeadm.alpha.kubernetes.io/cri-socket": "/var/run/dockershim.sock",
+        "migrator/cordoned": "migrator",
+    }
+    assert (found.cordoned_by_us, found.cordoned_by_others) == (True, False)
 
 
 def test_a_pod_with_nothing_but_what_it_must_have() -> None:

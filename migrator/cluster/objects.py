@@ -8,11 +8,23 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from migrator.model.objects import CRI_SOCKET, OPERATORS, Budget, DaemonSet, Node, Pod, Requirement, RuntimeClass
+from migrator.model.objects import (
+    CORDONED,
+    CRI_SOCKET,
+    OPERATORS,
+    Budget,
+    DaemonSet,
+    Node,
+    Pod,
+    Requirement,
+    RuntimeClass,
+)
 
 Item = Mapping[str, Any]
 _MIRROR = "kubernetes.io/config.mirror"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_READ = frozenset({CRI_SOCKET, CORDONED})
+"""Annotations of a Node that matter; the others may be many."""
 _CORDON = "node.kubernetes.io/unschedulable"
 
 
@@ -33,7 +45,7 @@ def node(item: Item) -> Node:
         unschedulable=bool(spec.get("unschedulable")),
         control_plane=any(label in labels for label in _CONTROL_PLANE),
         addresses=tuple(entry["address"] for entry in status.get("addresses") or []),
-        annotations={key: value for key, value in (meta.get("annotations") or {}).items() if key == CRI_SOCKET},
+        annotations={key: value for key, value in (meta.get("annotations") or {}).items() if key in _READ},
         pressures=tuple(
             sorted(kind for kind, entry in conditions.items() if "Pressure" in kind and entry["status"] == "True")
         ),
