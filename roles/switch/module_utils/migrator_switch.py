@@ -23,7 +23,6 @@ KUBELET = "kubelet.service"
 CONTAINERD = "containerd.service"
 DOCKER = ("docker.socket", "docker.service")
 START_SECONDS = 180
-SETTLE_SECONDS = 20
 TRIES = 3
 AGAIN_SECONDS = 5
 ENDS = ("done", "undone", "broken")
@@ -204,7 +203,8 @@ class Switch:
         if docker_containers(kubernetes_only=True):
             raise NodeError("Docker has containers of Kubernetes again")
         self.start_kubelet_again()
-        settled()
+        if any(entry.get("healthy") for entry in self.journal.entries()):
+            settled()
 
     def start_kubelet_again(self):
         """Start it: systemd lets it wait for the switch's own unit until that says it is ready."""
@@ -213,16 +213,18 @@ class Switch:
 
 
 def settled():
-    """Return when the kubelet is well, or has run for a while. Raise NodeError when it ends: it may dislike its flags.
+    """Return when the kubelet is well. Raise NodeError when it ends, or does not get so: it may dislike its flags.
 
-    systemd calls a process started before that has read its command line.
+    For systemd a process is started before it has read its command line.
     """
-    deadline = time.monotonic() + SETTLE_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     first = kubelet_process()
-    while time.monotonic() < deadline and not healthy():
+    while not healthy():
         time.sleep(0.5)
         if kubelet_process() != first:
             raise NodeError("the kubelet does not stay up (journalctl -u {})".format(KUBELET))
+        if time.monotonic() > deadline:
+            raise NodeError("the kubelet is not well after {} s (journalctl -u {})".format(START_SECONDS, KUBELET))
 
 
 def kubelet_process():
@@ -284,7 +286,9 @@ def ask(folder, request, about):
     except OSError:
         shutil.rmtree(folder)  # nothing of a switch has begun
         raise
-    journal.write("begin", boot=boot(), enabled=[unit for unit in DOCKER if enabled(unit)], about=about)
+    at_boot = [unit for unit in DOCKER if enabled(unit)]
+    # One that is not well before, or answers elsewhere, is not waited for afterwards.
+    journal.write("begin", boot=boot(), enabled=at_boot, healthy=healthy(), about=about)
 
 
 def asked(folder):
