@@ -30,7 +30,7 @@ def test_who_holds_it_is_told(cluster: FakeCluster) -> None:
 
     assert str(caught.value) == (
         "ann on laptop (process 7) changes nodes of this cluster since 1970-01-12 13:36:40 UTC and was heard 10 s ago; "
-        "a holder that died is forgotten in 110 s"
+        "a holder that died is forgotten in 110 s, or at once by kubectl -n kube-system delete lease migrator"
     )
     assert cluster.held == OTHER
     assert LockedError.exit_code == 15

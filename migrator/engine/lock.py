@@ -125,5 +125,5 @@ def _held(lease: Lease, now: float) -> str:
     return (
         f"{lease.holder} changes nodes of this cluster since {since:%Y-%m-%d %H:%M:%S} UTC and was heard "
         f"{max(0.0, now - lease.renewed):.0f} s ago; a holder that died is forgotten in "
-        f"{lease.ends + GRACE - now:.0f} s"
+        f"{lease.ends + GRACE - now:.0f} s, or at once by kubectl -n kube-system delete lease migrator"
     )
