@@ -146,7 +146,7 @@ FULL = """
 python3 - <<'EOF'
 import os
 
-free = os.statvfs("/data").f_bfree * os.statvfs("/data").f_frsize
+free = os.statvfs("/data").f_bavail * os.statvfs("/data").f_frsize
 os.posix_fallocate(os.open("/data/waste", os.O_WRONLY | os.O_CREAT), 0, free - 2**24)
 EOF
 dd if=/dev/zero of=/data/rest bs=64k 2>/dev/null || true
