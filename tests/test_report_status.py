@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from migrator.model.facts import Transaction
-from migrator.model.objects import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.target import Target
 from migrator.report import status
@@ -18,13 +17,11 @@ def seen(host: str, **transactions: str) -> Observation:
 
 def test_each_node_has_a_line() -> None:
     """Its runtime, whether it serves, and how its last switch ended; one that cannot be read has its reason."""
-    cluster = ClusterFacts(
-        nodes=(
-            node(name="w1", runtime="containerd://1.6.20"),
-            node(name="w2", unschedulable=True, ready=False),
-            node(name="w3"),
-            node(name="w5"),
-        )
+    nodes = (
+        node(name="w1", runtime="containerd://1.6.20"),
+        node(name="w2", unschedulable=True, ready=False),
+        node(name="w3"),
+        node(name="w5"),
     )
     hosts = (
         seen("w1", t1="undone", t2="done"),
@@ -34,7 +31,7 @@ def test_each_node_has_a_line() -> None:
         Observation(host="w5", target=Target(), problem="the host does not\x1b answer"),
     )
 
-    rows = status.rows(hosts, cluster)
+    rows = status.rows(hosts, nodes)
 
     assert [" ".join(line.split()) for line in status.text(rows).split("\n")] == [
         "w1 containerd://1.6.20 Ready switched by t2",

@@ -20,7 +20,7 @@ def command(
     from migrator.report import status
 
     doors = wiring.open_doors(inventory, node or [], kubeconfig, [], limit)
-    rows = status.rows(tuple(survey.observe(doors.chosen, doors.hosts)), doors.cluster.facts())
+    rows = status.rows(tuple(survey.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
     if output is options.Output.JSON:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
     else:

@@ -49,7 +49,7 @@ class Work:
     """Say what became of a node."""
     records: Records
     tell: Callable[[Event], None]
-    """Show an event. Never raises."""
+    """Show an event. What goes wrong with that ends nothing."""
 
 
 def ask(what: str, todo: Sequence[NodePlan], *, yes: bool) -> None:
@@ -94,7 +94,7 @@ def _run(work: Work, plan: NodePlan) -> Run:
     from migrator.engine.run import Run
 
     def tell(event: Event) -> None:
-        with suppress(Exception):  # a migration is not ended by whoever listens to it
+        with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
             work.records.event(event)
             work.tell(event)
 
@@ -112,16 +112,9 @@ def _run(work: Work, plan: NodePlan) -> Run:
 
 
 def teller(*, as_json: bool) -> Callable[[Event], None]:
-    """Give what shows events: lines for people, or a JSON object a line, both on stderr.
-
-    It never raises: a terminal that is gone must not end a migration in its middle.
-    """
+    """Give what shows events: lines for people, or a JSON object a line, both on stderr."""
 
     def show(event: Event) -> None:
-        with suppress(OSError):
-            write(event)
-
-    def write(event: Event) -> None:
         if as_json:
             print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
             return

@@ -31,6 +31,10 @@ class Cluster(Protocol):
         """Read everything that plans need."""
         ...
 
+    def nodes(self) -> tuple[Node, ...]:
+        """Give all nodes, and nothing of what runs on them."""
+        ...
+
     def node(self, name: str) -> Node:
         """Give one node; raises `NotFoundError`."""
         ...

@@ -46,12 +46,15 @@ class KubeCluster(ProbeObjects, Leases):
     def facts(self) -> ClusterFacts:
         daemon_sets = self._api.list("/apis/apps/v1/daemonsets")
         return ClusterFacts(
-            nodes=tuple(objects.node(item) for item in self._api.list("/api/v1/nodes")),
+            nodes=self.nodes(),
             pods=tuple(objects.pod(item) for item in self._api.list("/api/v1/pods")),
             budgets=self.budgets(),
             runtime_classes=self._runtime_classes(),
             daemon_sets=tuple(entry for entry in map(objects.daemon_set, daemon_sets) if entry.host_paths),
         )
+
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(objects.node(item) for item in self._api.list("/api/v1/nodes"))
 
     def node(self, name: str) -> Node:
         return objects.node(self._api.get(f"/api/v1/nodes/{name}"))

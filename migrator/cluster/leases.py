@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from migrator.cluster.api import Answer, Api
+from migrator.cluster.probe_objects import moment
 from migrator.errors import NotFoundError
 from migrator.model.lease import Lease
 
@@ -65,8 +66,8 @@ def _lease(answer: Answer) -> Lease:
     spec = answer.get("spec") or {}
     return Lease(
         holder=spec.get("holderIdentity") or "",
-        acquired=_read(spec.get("acquireTime")),
-        renewed=_read(spec.get("renewTime")),
+        acquired=moment(spec.get("acquireTime")),
+        renewed=moment(spec.get("renewTime")),
         seconds=float(spec.get("leaseDurationSeconds") or 0),
         version=answer["metadata"]["resourceVersion"],
     )
@@ -75,7 +76,3 @@ def _lease(answer: Answer) -> Lease:
 def _written(moment: float) -> str:
     """Write a MicroTime (apimachinery pkg/apis/meta/v1/micro_time.go)."""
     return datetime.fromtimestamp(moment, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _read(text: str | None) -> float:
-    return datetime.fromisoformat(text).timestamp() if text else 0.0

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Protocol
 
+from migrator.cluster import Cluster
 from migrator.errors import ClusterError, LockedError
 from migrator.model.lease import Lease
 
@@ -20,27 +20,11 @@ GRACE = 60.0
 """Seconds by which the clocks of two operators may differ."""
 
 
-class Leases(Protocol):
-    """The part of the cluster that a lock needs."""
-
-    def lease(self) -> Lease | None:
-        """Read it; None when there is none."""
-        ...
-
-    def put_lease(self, lease: Lease) -> Lease | None:
-        """Make it, or replace the one of the same version; None when somebody else was faster."""
-        ...
-
-    def delete_lease(self, version: str) -> None:
-        """Remove the one of this version; another one stays."""
-        ...
-
-
 class Lock:
     """A lease that is held."""
 
-    def __init__(self, leases: Leases, lease: Lease, now: Callable[[], float]) -> None:
-        self._leases = leases
+    def __init__(self, cluster: Cluster, lease: Lease, now: Callable[[], float]) -> None:
+        self._cluster = cluster
         self._lease = lease
         self._now = now
         self._lost = ""
@@ -62,9 +46,9 @@ class Lock:
             return
         with suppress(ClusterError):
             wanted = self._lease.model_copy(update={"renewed": self._now()})
-            written = self._leases.put_lease(wanted)
+            written = self._cluster.put_lease(wanted)
             if written is None:
-                self._found(self._leases.lease())
+                self._found(self._cluster.lease())
             else:
                 self._lease = written
                 self._heard = time.monotonic()
@@ -82,27 +66,27 @@ class Lock:
         """Give it back; one that cannot be given back ends by itself."""
         if not self._lost and self._lease.version:
             with suppress(ClusterError):
-                self._leases.delete_lease(self._lease.version)
+                self._cluster.delete_lease(self._lease.version)
 
 
-def acquire(leases: Leases, holder: str, now: Callable[[], float] = time.time) -> Lock:
+def acquire(cluster: Cluster, holder: str, now: Callable[[], float] = time.time) -> Lock:
     """Take the lock. Raises `LockedError` when somebody else holds it, `ClusterError` when nobody can be asked."""
-    found = leases.lease()
+    found = cluster.lease()
     if found is not None and found.holder not in {"", holder} and found.ends + GRACE > now():
         raise LockedError(_held(found, now()))
     wanted = Lease(
         holder=holder, acquired=now(), renewed=now(), seconds=SECONDS, version=found.version if found else ""
     )
-    written = leases.put_lease(wanted)
+    written = cluster.put_lease(wanted)
     if written is None:
         raise LockedError("somebody else has taken the lock at this very moment: try again")
-    return Lock(leases, written, now)
+    return Lock(cluster, written, now)
 
 
 @contextmanager
-def held(leases: Leases, holder: str, *, every: float = EVERY) -> Iterator[Lock]:
+def held(cluster: Cluster, holder: str, *, every: float = EVERY) -> Iterator[Lock]:
     """Hold the lock for the `with` block, renewed by a thread of its own. Raises as `acquire` does."""
-    lock = acquire(leases, holder)
+    lock = acquire(cluster, holder)
     ended = threading.Event()
 
     def renew() -> None:

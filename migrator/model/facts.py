@@ -314,6 +314,12 @@ class NodeFacts(Value):
     files: Mapping[str, FileFact] = {}
     """By path: every file that a migration may read or write."""
 
+    @property
+    def newest_switch(self) -> tuple[str, Transaction]:
+        """Give the last switch that ran here, with its id; ("", an empty one) when none did."""
+        name = max(self.transactions, default="")
+        return name, self.transactions.get(name, Transaction())
+
     def file(self, path: str) -> FileFact:
         """Give the file at `path`, which may not exist."""
         return self.files.get(path, FileFact(path=path))

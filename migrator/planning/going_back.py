@@ -28,7 +28,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             endpoint=annotation or "",
             transaction=name,
             cni_plugins=network.plugin_folders(situation.facts),
-            staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
+            staying=situation.staying,
             socket_annotation=switch.annotation,
             cordoned_before=situation.node.cordoned_by_others,
             findings=checks.judged(checks.OF_ROLLBACK, situation, Draft(destination=drafting.destination(situation))),

@@ -32,7 +32,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         cni_plugins=network.plugin_folders(situation.facts),
         network_needs_pods=network.needs_pods(situation.facts),
         stale_addresses=() if situation.migrated else network.stale_addresses(situation.facts),
-        staying=tuple(sorted({pod.lasting for pod in situation.alive if pod.stays and pod.ready})),
+        staying=situation.staying,
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
         circumstances=_circumstances(situation),
         cordoned_before=situation.node.cordoned_by_others,

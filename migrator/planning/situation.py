@@ -44,6 +44,11 @@ class Situation:
         return tuple(pod for pod in self.pods if not pod.stays)
 
     @property
+    def staying(self) -> tuple[str, ...]:
+        """What a drain leaves and is Ready now, each once."""
+        return tuple(sorted({pod.lasting for pod in self.alive if pod.stays and pod.ready}))
+
+    @property
     def alive(self) -> tuple[Pod, ...]:
         """The pods that are not finished."""
         return tuple(pod for pod in self.pods if not pod.finished)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from migrator.model.facts import Transaction
-from migrator.model.objects import ClusterFacts
+from migrator.model.objects import Node
 from migrator.model.observation import Observation
 from migrator.model.value import Value
 from migrator.report.escape import visible
@@ -36,14 +36,13 @@ class Row(Value):
     """Why the host could not be read."""
 
 
-def rows(seen: Sequence[Observation], cluster: ClusterFacts) -> tuple[Row, ...]:
+def rows(seen: Sequence[Observation], nodes: Iterable[Node]) -> tuple[Row, ...]:
     """Put both sides together, in the order of the inventory."""
-    nodes = {node.name: node for node in cluster.nodes}
+    by_name = {node.name: node for node in nodes}
     found = []
     for entry in seen:
-        node = nodes.get(entry.node)
-        switches = entry.facts.transactions if entry.facts else {}
-        switch = max(switches, default="")
+        node = by_name.get(entry.node)
+        switch, told = entry.facts.newest_switch if entry.facts else ("", Transaction())
         found.append(
             Row(
                 host=entry.host,
@@ -52,7 +51,7 @@ def rows(seen: Sequence[Observation], cluster: ClusterFacts) -> tuple[Row, ...]:
                 ready=bool(node and node.ready),
                 schedulable=bool(node and not node.unschedulable),
                 switch=switch,
-                last=switches.get(switch, Transaction()).last,
+                last=told.last,
                 problem=entry.problem,
             )
         )

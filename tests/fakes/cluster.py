@@ -63,6 +63,11 @@ class FakeCluster:
             nodes=tuple(self.by_name.values()), pods=tuple(self.pods.values()), budgets=tuple(self.all_budgets)
         )
 
+    def nodes(self) -> tuple[Node, ...]:
+        """Give all nodes."""
+        self._call("nodes")
+        return tuple(self.by_name.values())
+
     def node(self, name: str) -> Node:
         """Give one node."""
         self._call(f"node {name}")

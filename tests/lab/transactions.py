@@ -13,6 +13,7 @@ from typing import Any
 
 from lab import network
 from tests.lab.conftest import ROOT, Lab
+from tests.lab.test_5_migration import CONSENT
 
 DROP_IN = "/etc/systemd/system/migrator-switch.service.d"
 CUT = """
@@ -75,8 +76,7 @@ class Subject:
         self.node = node
         self._plan = folder / f"{node}.json"
         self._count = 0
-        consent = ("--allow", "local-storage", "--allow", "docker-socket-mounts")
-        planned = lab.migrator("plan", "--node", node, "--out", self._plan, *consent, lab.inventory)
+        planned = lab.migrator("plan", "--node", node, "--out", self._plan, *CONSENT, lab.inventory)
         assert planned.returncode == 0, planned.stderr
         self.before = self.files()
 

@@ -120,10 +120,9 @@ def clock(now: Situation, _: Draft) -> Iterator[Finding]:
 
 def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
     """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
-    switch = max(now.facts.transactions, default="")  # their names begin with their time
-    last = now.facts.transactions[switch].last if switch else ""
-    if switch and last not in _ENDED:
-        how = "could not be put back" if last == "broken" else f"is at {last!r}"
+    switch, told = now.facts.newest_switch
+    if switch and told.last not in _ENDED:
+        how = "could not be put back" if told.last == "broken" else f"is at {told.last!r}"
         yield found(
             "half-migrated",
             f"the switch {switch} {how}",

@@ -18,10 +18,10 @@ def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
 
     One that is undone counts while the node is still cordoned for that: a rollback ended too early, and goes on.
     """
-    name = max(facts.transactions, default="")
-    if not name or (facts.transactions[name].last == "undone" and not node.cordoned_by_us):
+    name, switch = facts.newest_switch
+    if not name or (switch.last == "undone" and not node.cordoned_by_us):
         return None
-    return name, facts.transactions[name]
+    return name, switch
 
 
 def possible(now: Situation, _: Draft) -> Iterator[Finding]:
