@@ -56,6 +56,12 @@ class StepFailedError(MigratorError):
     exit_code = 13
 
 
+class StoppedError(MigratorError):
+    """The user wanted an end, and the node was left between two steps; the message says in which state."""
+
+    exit_code = 130
+
+
 class StalePlanError(MigratorError):
     """The node is not any more what the plan was made from; nothing was changed."""
 

@@ -11,13 +11,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from migrator.errors import InventoryError
+from migrator.model.policy import Policy
 from migrator.model.target import PREFIX, Target
 from migrator.model.value import Value
 
@@ -35,10 +36,13 @@ class Host(Value):
 
 
 class Inventory(Value):
-    """All hosts, in the inventory's order."""
+    """Hosts in the inventory's order."""
 
     path: str
     hosts: tuple[Host, ...]
+    """Those that the limit matches."""
+    everyone: tuple[Host, ...]
+    """All of them."""
 
     def select(self, names: tuple[str, ...]) -> tuple[Host, ...]:
         """Give the named hosts, by inventory or node name; all when `names` is empty.
@@ -62,21 +66,39 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     """Read an inventory of any form that Ansible accepts; only hosts that `limit`, one of its patterns, matches."""
     if not path.exists():
         raise InventoryError(f"{path}: there is no such inventory; inventory.example shows how one looks")
-    document = _ask_ansible(path, limit)
+    document = _ask_ansible(path)
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
     names = _host_names(document)
     for name in names:
         if not plain_name(name):
             raise InventoryError(f"{path}: host {name!r}: Ansible takes this name for a pattern; rename it")
-    if not names and limit:
-        raise InventoryError(f"--limit {limit}: no host of {path} matches")
     if not names:
         raise InventoryError(f"{path}: the inventory has no hosts; name the cluster's workers in it")
+    limited = set(_host_names(_ask_ansible(path, limit)) if limit else names)
+    if not limited:
+        raise InventoryError(f"--limit {limit}: no host of {path} matches")
     problems: list[str] = []
-    hosts = [_host(name, variables.get(name, {}), path, problems) for name in names]
+    read = [_host(name, variables.get(name, {}), path, problems) for name in names]
+    hosts = tuple(host for host in read if host is not None)
+    problems += _disagreements(hosts)
     if problems:
         raise InventoryError(f"{path}: " + "\n".join(problems))
-    return Inventory(path=str(path), hosts=tuple(host for host in hosts if host is not None))
+    chosen = tuple(host for host in hosts if host.name in limited)
+    return Inventory(path=str(path), hosts=chosen, everyone=hosts)
+
+
+def _disagreements(hosts: Sequence[Host]) -> Iterator[str]:
+    """Name what hosts of one group have differently that only the group can have."""
+    first: dict[str, Host] = {}
+    for host in hosts:
+        other = first.setdefault(host.target.group, host)
+        for field in Policy.model_fields:
+            mine, theirs = getattr(host.target, field), getattr(other.target, field)
+            if mine != theirs:
+                yield (
+                    f"host {host.name}: {PREFIX}{field} is {mine!r}, and {theirs!r} for {other.name}: hosts of one "
+                    f"group have the same; give them groups of their own by {PREFIX}group"
+                )
 
 
 _PATTERN = re.compile(r"[\s,&!~*?\[\]{}()$`\"'\\]|^-")
@@ -88,7 +110,7 @@ def plain_name(name: str) -> bool:
     return not _PATTERN.search(name)
 
 
-def _ask_ansible(path: Path, limit: str) -> dict[str, Any]:
+def _ask_ansible(path: Path, limit: str = "") -> dict[str, Any]:
     environment = {
         **os.environ,
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
@@ -145,8 +167,6 @@ def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[st
             problems.append(f"host {name}: unknown variable {PREFIX}{key}{_nearest(key, known, prefix=PREFIX)}")
         elif isinstance(value, str) and ("{{" in value or "{%" in value):
             problems.append(f"host {name}: {PREFIX}{key} is a template; write the value itself")
-    if isinstance(asked.get("allow"), list):
-        asked["allow"] = tuple(asked["allow"])
     try:
         target = Target.model_validate({key: value for key, value in asked.items() if key in known})
     except ValidationError as error:

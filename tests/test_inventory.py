@@ -37,6 +37,19 @@ def test_hosts_and_settings(tmp_path: Path) -> None:
     assert found.hosts[1].target.drain_timeout == 60
 
 
+def test_groups_have_policies_of_their_own(tmp_path: Path) -> None:
+    """Numbers and shares, one window or several, from the variables of a group."""
+    text = """all:
+  children:
+    plain: {hosts: {a: }, vars: {migrator_batch: 3, migrator_windows: "22:00-05:00"}}
+    gpu: {hosts: {b: {migrator_canary: true}}, vars: {migrator_group: gpu, migrator_batch: 10%, migrator_max_unavailable: 1}}
+"""
+    plain, gpu = inventory.load(written(tmp_path, text)).hosts
+
+    assert (plain.target.policy.batch, plain.target.policy.windows) == ("3", ("22:00-05:00",))
+    assert (gpu.target.policy.batch, gpu.target.policy.max_unavailable, gpu.target.canary) == ("10%", "1", True)
+
+
 def test_any_form_that_ansible_reads(tmp_path: Path) -> None:
     """An INI file with a range of hosts is an inventory too."""
     found = inventory.load(written(tmp_path, "[workers]\nw-[1:3] migrator_ready_timeout=90\n", "hosts.ini"))
@@ -70,6 +83,11 @@ MISTAKES = {
     "a wrong type": ("all: {hosts: {a: {migrator_drain_timeout: soon}}}\n", r"host a: migrator_drain_timeout='soon'"),
     "too small": ("all: {hosts: {a: {migrator_ready_timeout: 0}}}\n", r"migrator_ready_timeout=0"),
     "another runtime": ("all: {hosts: {a: {migrator_runtime: rkt}}}\n", r"migrator_runtime='rkt'.*'containerd'"),
+    "no amount": ("all: {hosts: {a: {migrator_batch: 0%}}}\n", r"migrator_batch='0%'"),
+    "a switch for a number": ("all: {hosts: {a: {migrator_failures: yes}}}\n", r"migrator_failures=True: .*a number is needed"),
+    "no window": ("all: {hosts: {a: {migrator_windows: [at night]}}}\n", r"'at night' is no window such as 'Mon-Fri 22:00-05:00'"),
+    "no time zone": ("all: {hosts: {a: {migrator_timezone: Mars/Olympus}}}\n", r"'Mars/Olympus' is no time zone"),
+    "two policies in one group": ("all: {hosts: {a: {}, b: {migrator_batch: 2}}}\n", r"host b: migrator_batch is '2', and '1' for a: hosts of one group have the same; give them groups of their own by migrator_group"),
     "a template": ("all: {hosts: {a: {migrator_node_name: '{{ x }}'}}}\n", r"migrator_node_name is a template"),
 }  # fmt: skip
 
@@ -114,7 +132,9 @@ def test_a_limit_is_one_of_ansibles_patterns(tmp_path: Path) -> None:
     """Groups, globs and exclusions; one that matches nothing is told."""
     path = written(tmp_path, GOOD)
 
-    assert [host.name for host in inventory.load(path, limit="workers:!a").hosts] == ["b"]
+    found = inventory.load(path, limit="workers:!a")
+    assert [host.name for host in found.hosts] == ["b"]
+    assert [host.name for host in found.everyone] == ["a", "b"]
     with pytest.raises(InventoryError, match="--limit z"):
         inventory.load(path, limit="z*")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,12 +38,14 @@ def command(
     until: Annotated[
         Until, typer.Option("--until", help="`stage` does what can be done while nodes serve, and stops there.")
     ] = Until.END,
+    max_nodes: options.MaxNodes = 0,
     runs: options.Runs = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
-    """Migrate nodes, one after the other: show the plan, ask, and do it."""
+    """Migrate nodes, canaries first: show the plan, ask, and do it."""
     from migrator.cli import work
     from migrator.cli.records import Records, usual
+    from migrator.rollout.ends import Rolled
 
     as_json = output is options.Output.JSON
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
@@ -52,13 +53,12 @@ def command(
         show(plan, options.PlanOutput.TEXT)
     refuse(plan)
     todo = [entry for entry in plan.nodes if entry.changes]
-    if todo:
-        work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
-        records = Records(runs or usual(), plan)
-        work.do(_work(doors, until, records, as_json=as_json), todo)
-    if as_json:
-        print(json.dumps({"applied": [entry.node for entry in todo], "plan": plan.model_dump(mode="json")}))
-    return 0
+    if not todo:
+        return work.conclude(Rolled(()), plan, as_json=as_json)
+    work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
+    records = Records(runs or usual(), plan)
+    rolled = work.do(_work(doors, until, records, most=max_nodes, as_json=as_json), todo)
+    return work.conclude(rolled, plan, as_json=as_json)
 
 
 def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: list[str]) -> tuple[Doors, Plan]:
@@ -78,15 +78,10 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
     return doors, doors.plan_again(shown.nodes)
 
 
-def _work(doors: Doors, until: Until, records: Records, *, as_json: bool) -> Work:
+def _work(doors: Doors, until: Until, records: Records, *, most: int, as_json: bool) -> Work:
     from migrator.cli.work import Work, teller
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
-
-    def look_again(shown: NodePlan) -> NodePlan:
-        plan = doors.plan_again([shown])
-        refuse(plan)
-        return plan.nodes[0]
 
     def done(plan: NodePlan) -> str:
         now = doors.cluster.node(plan.node).runtime
@@ -94,5 +89,13 @@ def _work(doors: Doors, until: Until, records: Records, *, as_json: bool) -> Wor
             return f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here"
         return f"{plan.node} is migrated: {plan.source} → {now}"
 
-    steps = [step for step in STEPS if until is Until.END or step.phase is Phase.STAGE]
-    return Work(doors, steps, look_again, done, records, teller(as_json=as_json))
+    return Work(
+        doors,
+        steps=[step for step in STEPS if until is Until.END or step.phase is Phase.STAGE],
+        look_again=doors.look_again,
+        done=done,
+        records=records,
+        tell=teller(as_json=as_json),
+        serving=until is Until.STAGE,
+        most=most,
+    )

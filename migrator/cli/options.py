@@ -35,5 +35,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Runs = Annotated[
     Path | None, typer.Option("--runs", help="Folder in which each run keeps its plan, events and proofs.")
 ]
+MaxNodes = Annotated[
+    int, typer.Option("--max-nodes", min=0, help="Work on no more nodes than that; the next run goes on.")
+]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
 PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]

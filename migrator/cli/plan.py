@@ -98,12 +98,10 @@ def show(plan: Plan, output: options.PlanOutput) -> None:
 
 def refuse(plan: Plan) -> None:
     """Raise `PlanRefusedError` when a node could not be planned or has findings that block."""
+    from migrator.cli import wiring
+
     reasons = [f"{entry.host} cannot be planned: {entry.problem}" for entry in plan.unplanned]
-    reasons += [
-        f"{entry.node}: {finding.id}: {finding.evidence}; {finding.remedy}"
-        for entry in plan.nodes
-        for finding in entry.blockers
-    ]
+    reasons += [reason for entry in plan.nodes for reason in wiring.blocked(entry)]
     if len(reasons) > _TOLD:
         reasons = [*reasons[:_TOLD], f"and {len(reasons) - _TOLD} more"]
     if reasons:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -37,6 +38,8 @@ class Records:
         """Make it. Raises `UsageError` when that cannot be done: nothing was changed yet."""
         name = f"{moment or datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         self.folder = runs / name
+        self._alone = threading.Lock()
+        """Held while an event is added: several nodes tell theirs at once."""
         self._steps: dict[tuple[str, str], tuple[str, float]] = {}
         try:
             self.folder.mkdir(mode=0o700, parents=True)
@@ -47,11 +50,11 @@ class Records:
     def event(self, event: Event) -> None:
         """Add an event, with the time by this machine's clock; the metrics follow."""
         line = json.dumps({"at": datetime.now(tz=UTC).isoformat(timespec="milliseconds"), **asdict(event)})
-        with suppress(OSError), (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        if event.kind in _ENDS:
-            self._steps[event.node, event.step] = (_ENDS[event.kind], event.seconds)
-            with suppress(OSError):
+        with self._alone, suppress(OSError):
+            with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+            if event.kind in _ENDS:
+                self._steps[event.node, event.step] = (_ENDS[event.kind], event.seconds)
                 self._write("metrics.prom", metrics(self._steps))
 
     def evidence(self, node: str, seen: Mapping[str, Evidence]) -> None:

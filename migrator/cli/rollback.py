@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from migrator.cli import options
@@ -20,10 +19,12 @@ def command(
     kubeconfig: options.Kubeconfig = "",
     allow: options.Allow = None,
     yes: options.Yes = False,
+    max_nodes: options.MaxNodes = 0,
     runs: options.Runs = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
-    """Take migrated nodes back to their old runtime, one after the other, with its data: drain, undo, uncordon."""
+    """Take migrated nodes back to their old runtime, with its data, as carefully as they were migrated."""
+    from migrator import survey
     from migrator.cli import wiring, work
     from migrator.cli.records import Records, usual
     from migrator.engine.steps import ROLLBACK
@@ -39,16 +40,16 @@ def command(
     refuse(plan)
     work.ask("Roll back", plan.nodes, yes=yes)
 
-    def look_again(shown: NodePlan) -> NodePlan:
-        again = doors.rollback([host for host in doors.chosen if host.name == shown.host])
-        refuse(again)
-        return again.nodes[0]
-
     def done(shown: NodePlan) -> str:
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
 
-    records = Records(runs or usual(), plan)
-    work.do(work.Work(doors, ROLLBACK, look_again, done, records, work.teller(as_json=as_json)), plan.nodes)
-    if as_json:
-        print(json.dumps({"rolled_back": [entry.node for entry in plan.nodes], "plan": plan.model_dump(mode="json")}))
-    return 0
+    doing = work.Work(
+        doors,
+        steps=ROLLBACK,
+        look_again=lambda shown: doors.look_again(shown, survey.rollback),
+        done=done,
+        records=Records(runs or usual(), plan),
+        tell=work.teller(as_json=as_json),
+        most=max_nodes,
+    )
+    return work.conclude(work.do(doing, plan.nodes), plan, as_json=as_json)

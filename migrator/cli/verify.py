@@ -89,8 +89,8 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
     Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
     from migrator import survey
-    from migrator.cli.work import WallClock
     from migrator.engine import verifying
+    from migrator.engine.wall_clock import WallClock
     from migrator.proving import node
 
     (seen,) = survey.observe([host], doors.hosts)
@@ -103,9 +103,9 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
 
 
 def _work(doors: Doors, *, reboot: bool, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
-    from migrator.cli.work import WallClock
     from migrator.engine import reboot as rebooting
     from migrator.engine.verifying import Work
+    from migrator.engine.wall_clock import WallClock
 
     def restart(host: Host) -> None:
         rebooting.reboot(doors.hosts, doors.cluster, WallClock(), host=host.name, node=host.node)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from migrator import inventory, survey
 from migrator.cluster import Cluster
-from migrator.errors import InventoryError, StalePlanError, UsageError
+from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
 from migrator.hosts import Hosts
-from migrator.inventory import Host
+from migrator.inventory import Host, Inventory
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.situation import Situation
@@ -24,14 +24,12 @@ class Doors:
     hosts: Hosts
     cluster: Cluster
     allow: frozenset[str]
+    everyone: tuple[Host, ...] = ()
+    """All hosts of the inventory: where a limit counts nodes, it counts those too that were not chosen."""
 
     def plan(self) -> Plan:
         """Look at the chosen nodes and plan them."""
         return self._plan(self.chosen)
-
-    def rollback(self, hosts: Sequence[Host] = ()) -> Plan:
-        """Look at the chosen nodes, or some of them, and plan their way back."""
-        return self._plan(hosts or self.chosen, survey.rollback)
 
     def plan_again(self, shown: Iterable[NodePlan]) -> Plan:
         """Look again at nodes whose plan was shown some time ago.
@@ -39,15 +37,53 @@ class Doors:
         Raises `StalePlanError` when something else would be done now than was shown.
         """
         by_host = {entry.host: entry for entry in shown}
-        plan = self._plan([host for host in self.chosen if host.name in by_host])
-        moved = {entry.node: staleness.moved(by_host[entry.host], entry) for entry in plan.nodes}
-        told = [f"{node}: {'; '.join(what)}" for node, what in moved.items() if what]
+        plan = self._plan(self._hosts_of(by_host))
+        told = [text for entry in plan.nodes if (text := _moved(by_host[entry.host], entry))]
         if told:
             raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
 
+    def rollback(self) -> Plan:
+        """Look at the chosen nodes and plan their way back."""
+        return self._plan(self.chosen, survey.rollback)
+
+    def look_again(
+        self, shown: Sequence[NodePlan], make: Callable[[Situation], NodePlan] = survey.migration
+    ) -> dict[str, NodePlan | MigratorError]:
+        """Look at nodes again, all together, just before they are begun: their pods may have moved meanwhile.
+
+        Give for each, by its name in the cluster, its plan of now or why it may not be begun.
+        """
+        by_host = {entry.host: entry for entry in shown}
+        plan = self._plan(self._hosts_of(by_host), make)
+        found: dict[str, NodePlan | MigratorError] = {
+            by_host[entry.host].node: PlanRefusedError(f"{entry.host} cannot be planned: {entry.problem}")
+            for entry in plan.unplanned
+        }
+        for entry in plan.nodes:
+            if reasons := blocked(entry):
+                found[entry.node] = PlanRefusedError("\n  ".join(reasons))
+            elif told := _moved(by_host[entry.host], entry):
+                found[entry.node] = StalePlanError(f"changed since the plan was made: {told}; make a new plan")
+            else:
+                found[entry.node] = entry
+        return found
+
+    def _hosts_of(self, names: Collection[str]) -> list[Host]:
+        return [host for host in self.chosen if host.name in names]
+
     def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
         return survey.plan_all(survey.observe(hosts, self.hosts), self.cluster.facts(), self.allow, make)
+
+
+def blocked(plan: NodePlan) -> list[str]:
+    """Say for each finding that blocks a node what it is, and what to do."""
+    return [f"{plan.node}: {finding.id}: {finding.evidence}; {finding.remedy}" for finding in plan.blockers]
+
+
+def _moved(shown: NodePlan, now: NodePlan) -> str:
+    what = staleness.moved(shown, now)
+    return f"{now.node}: {'; '.join(what)}" if what else ""
 
 
 def check_allowed(allow: Collection[str]) -> frozenset[str]:
@@ -61,7 +97,11 @@ def check_allowed(allow: Collection[str]) -> frozenset[str]:
 
 def choose(path: Path, nodes: Sequence[str], limit: str = "") -> tuple[Host, ...]:
     """Read the inventory and give the hosts that are asked for. Raises `InventoryError`."""
-    chosen = inventory.load(path, limit=limit).select(tuple(nodes))
+    return _chosen(path, inventory.load(path, limit=limit), nodes)
+
+
+def _chosen(path: Path, known: Inventory, nodes: Sequence[str]) -> tuple[Host, ...]:
+    chosen = known.select(tuple(nodes))
     for host in chosen:
         if unknown := sorted(set(host.target.allow) - checks.waivable_ids()):
             raise InventoryError(
@@ -93,5 +133,7 @@ def open_cluster(path: Path, chosen: Sequence[Host], kubeconfig: str) -> Cluster
 def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collection[str], limit: str = "") -> Doors:
     """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
     allowed = check_allowed(allow)
-    chosen = choose(path, nodes, limit)
-    return Doors(chosen, open_hosts(path, chosen), open_cluster(path, chosen, kubeconfig), allowed)
+    known = inventory.load(path, limit=limit)
+    chosen = _chosen(path, known, nodes)
+    cluster = open_cluster(path, chosen, kubeconfig)
+    return Doors(chosen, open_hosts(path, chosen), cluster, allowed, known.everyone)

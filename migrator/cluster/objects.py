@@ -23,6 +23,8 @@ from migrator.model.objects import (
 Item = Mapping[str, Any]
 _MIRROR = "kubernetes.io/config.mirror"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+"""The second until Kubernetes 1.17 (k8s.io/api/core/v1/well_known_labels.go)."""
 _READ = frozenset({CRI_SOCKET, CORDONED})
 """Annotations of a Node that matter; the others may be many."""
 _CORDON = "node.kubernetes.io/unschedulable"
@@ -43,6 +45,7 @@ def node(item: Item) -> Node:
         ready=ready.get("status") == "True",
         heartbeat=str(ready.get("lastHeartbeatTime", "")),
         unschedulable=bool(spec.get("unschedulable")),
+        zone=next((labels[key] for key in _ZONES if key in labels), ""),
         control_plane=any(label in labels for label in _CONTROL_PLANE),
         addresses=tuple(entry["address"] for entry in status.get("addresses") or []),
         annotations={key: value for key, value in (meta.get("annotations") or {}).items() if key in _READ},

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS, Step
-from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError
+from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
+from migrator.model.plan import Phase
 
 
 def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
     """Migrate the node as planned.
 
     Raises `StepFailedError`, or `StalePlanError` when the node changed since the plan, with the state that the node
-    is in now. Anything else that is raised, an interruption by the user too, is raised again after the node was put
-    back, with the state as a note.
+    is in now; `StoppedError` when the user wanted an end while the node served. Anything else that is raised, an
+    interruption by the user too, is raised again after the node was put back, with the state as a note.
     """
     needed = {planned.id: planned for planned in run.plan.steps if planned.needed}
     skipped = {planned.id: planned.reason for planned in run.plan.steps if not planned.needed}
@@ -23,11 +24,15 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
         if step.id not in needed:
             run.tell(Event(node=run.plan.node, step=step.id, kind="skipped", message=skipped.get(step.id, "")))
             continue
+        if run.stopping() and not any(entry.phase is Phase.WINDOW for entry in begun):
+            raise StoppedError(f"{run.plan.node}: stopped before step {step.id!r}, nothing was taken out of service")
         begun.append(step)
         try:
+            if run.hurried() and not step.settled:
+                raise KeyboardInterrupt  # noqa: TRY301 - as if it had come while the step waits
             _act(run, step)
         except BaseException as error:
-            state = _after(run, step, error) if step.settled else _undo(run, begun)
+            state = _after(run, step, error) if step.settled else _undo(run.unhurried(), begun)
             if not isinstance(error, MigratorError):  # an interruption, or a bug: the node is put back all the same
                 error.add_note(state)
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from migrator.cluster import Cluster
@@ -55,8 +55,18 @@ class Run:
     allow: frozenset[str]
     tell: Callable[[Event], None]
     sessions: Sessions = Sessions()
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the user wants an end: a node that still serves is left between two steps."""
+    hurried: Callable[[], bool] = lambda: False
+    """Whether the user cannot wait: a node that is not proven yet is put back."""
+    steady: Clock | None = None
+    """Time that nobody cuts short, for putting a node back; `clock` when None."""
     seen: dict[str, Evidence] = field(default_factory=dict)
     """What probes saw, by the name of the proof, for those that come later and for whoever keeps it."""
+
+    def unhurried(self) -> Run:
+        """Give the same run with nobody who could cut its waiting short."""
+        return replace(self, clock=self.steady or self.clock)
 
     def progress(self, step: str, message: str) -> None:
         """Say what a step is doing."""

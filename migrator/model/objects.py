@@ -28,6 +28,8 @@ class Node(Value):
     unschedulable: bool
     heartbeat: str = ""
     """When the kubelet last reported the node's condition, by its own clock (RFC 3339)."""
+    zone: str = ""
+    """Where it stands, by its label; "" when it has none."""
     control_plane: bool = False
     addresses: tuple[str, ...] = ()
     annotations: Mapping[str, str] = {}

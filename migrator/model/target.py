@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from migrator.model.value import Value
+from migrator.model.policy import Policy
 
 PREFIX = "migrator_"
 
 
-class Target(Value):
-    """The settings of one host. Each field is the inventory variable `migrator_<field>`."""
+class Target(Policy):
+    """The settings of one host, and those of its group. Each field is the inventory variable `migrator_<field>`."""
 
     runtime: Literal["containerd", "crio"] = "containerd"
     """The runtime that the node shall have."""
@@ -39,13 +39,28 @@ class Target(Value):
     """Seconds that a host's clock may differ from that of this machine."""
     connect_timeout: int = Field(default=20, ge=1, le=600)
     """Seconds that a connection to the host may take."""
+    canary: bool = False
+    """Whether it goes before the others of its group."""
+    settle_timeout: int = Field(default=900, ge=0, le=86400)
+    """Seconds until the workloads that left the node must be available again, wherever they run now."""
+    soak: float = Field(default=0, ge=0, le=86400 * 7)
+    """Seconds that a migrated node must stay Ready before it counts as done."""
+    on_failure: Literal["rollback", "hold"] = "rollback"
+    """What becomes of a node whose switch was begun when a step fails: put back, or left cordoned to be looked at."""
 
-    @field_validator("drain_timeout", "ready_timeout", "clock_skew", "connect_timeout", mode="before")
+    @field_validator(
+        "drain_timeout", "ready_timeout", "clock_skew", "connect_timeout", "settle_timeout", "soak", mode="before"
+    )
     @classmethod
-    def _no_switch(cls, value: object) -> object:
+    def _seconds(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("a number of seconds is needed")  # noqa: TRY004 - as pydantic wants it; YAML's `yes` is 1
         return value
+
+    @property
+    def policy(self) -> Policy:
+        """How its group is rolled out."""
+        return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
 
     @property
     def scheme(self) -> str:

@@ -10,8 +10,11 @@ _PROMISES = ("machine_id", "source", "target", "endpoint", "root", "installs")
 def moved(shown: NodePlan, now: NodePlan) -> tuple[str, ...]:
     """Name what would be done differently now than was shown; () when nothing.
 
-    Pods come and go while a plan is read: which of them leave and which images they use is no promise.
+    Pods come and go while a plan is read: which of them leave and which images they use is no promise. A node for
+    which nothing is left to do is what the plan wanted.
     """
+    if not now.changes:
+        return ()
     what = [
         f"{name.replace('_', '-')} was {getattr(shown, name)!r}, is {getattr(now, name)!r}"
         for name in _PROMISES

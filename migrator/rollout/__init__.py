@@ -1,0 +1,1 @@
+"""Many nodes: in which order, how many at once, and when to stop."""

@@ -1,0 +1,181 @@
+"""Which nodes are begun when. Decides only, and knows nothing of nodes but their names."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from migrator.model.policy import Policy, amount
+from migrator.rollout.ends import End
+
+_NAMED = 10
+"""Nodes that a message names."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node that is to be worked on."""
+
+    node: str
+    zone: str = ""
+    canary: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes with one policy."""
+
+    policy: Policy
+    members: Sequence[Member]
+    everyone: frozenset[str]
+    """All nodes of the group, those too that are not worked on: of them so many may be unavailable."""
+
+    @property
+    def size(self) -> int:
+        """How many nodes are worked on together."""
+        return amount(self.policy.batch or "1", len(self.everyone))
+
+    @property
+    def most(self) -> int:
+        """How many nodes may be unavailable."""
+        return amount(self.policy.max_unavailable, len(self.everyone)) if self.policy.max_unavailable else self.size
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Nodes that are worked on together."""
+
+    group: Group
+    nodes: tuple[str, ...]
+    canary: bool = False
+
+
+def batches(groups: Iterable[Group], most: int = 0) -> tuple[Batch, ...]:
+    """Give the batches of all groups in turn, canaries first; of no more than `most` nodes, if that is not 0."""
+    found: list[Batch] = []
+    for group in groups:
+        ordered = spread(group.members)
+        marked = [entry.node for entry in group.members if entry.canary]
+        first = marked or ordered[: group.policy.canaries]
+        found += [Batch(group, (node,), canary=True) for node in first]
+        found += [Batch(group, part) for part in _parts([node for node in ordered if node not in first], group.size)]
+    return tuple(_first(found, most)) if most else tuple(found)
+
+
+def spread(members: Iterable[Member]) -> list[str]:
+    """Take one of each zone in turn, so that what is worked on together is of as many zones as there are."""
+    zones: dict[str, deque[str]] = {}
+    for member in members:
+        zones.setdefault(member.zone, deque()).append(member.node)
+    ordered = []
+    while zones:
+        for zone in list(zones):
+            ordered.append(zones[zone].popleft())
+            if not zones[zone]:
+                del zones[zone]
+    return ordered
+
+
+class Course:
+    """Where a rollout stands."""
+
+    def __init__(self, ordered: Sequence[Batch], *, serving: bool = False) -> None:
+        """Begin with nothing done."""
+        self._batches = deque(ordered)
+        self._waiting = list(ordered[0].nodes) if ordered else []
+        self.serving = serving
+        """Whether nodes serve while they are worked on, so that neither windows nor limits hold any back."""
+        self._not_before = 0.0
+        self._failed: Counter[str] = Counter()
+        """How many of each group."""
+        self.working: set[str] = set()
+        self.stopped = ""
+        """Why no other node is begun; "" while that is not so."""
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The nodes that were not begun."""
+        return (*self._waiting, *(node for batch in list(self._batches)[1:] for node in batch.nodes))
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is under way and nothing will be begun."""
+        return not self.working and bool(self.stopped or not self._batches)
+
+    @property
+    def policy(self) -> Policy | None:
+        """What holds for the node that is next; None when none is, before others have ended."""
+        return self._batches[0].group.policy if self._waiting and not self.stopped else None
+
+    def pauses(self, now: float) -> float:
+        """Give the seconds until another may be begun, as far as only the policy's pause is concerned."""
+        return max(0.0, self._not_before - now)
+
+    def begin(self, unavailable: Collection[str]) -> tuple[str, ...]:
+        """Give the nodes to begin now; they count as begun then.
+
+        `unavailable` are the nodes that take no pods at this moment, for whatever reason: one of those makes it no
+        worse, as long as there are not more of them than may be.
+        """
+        if self.policy is None:
+            return ()
+        out = self._out(unavailable)
+        begun = []
+        for node in list(self._waiting):
+            if self.serving or len(out | {node}) <= self._batches[0].group.most:
+                out.add(node)
+                begun.append(node)
+                self._waiting.remove(node)
+        self.working.update(begun)
+        return tuple(begun)
+
+    def held_up(self, unavailable: Collection[str]) -> str:
+        """Say which nodes keep others from being begun; "" when it is only those that are worked on."""
+        if self.policy is None or self.serving:
+            return ""
+        out = self._out(unavailable)
+        others = sorted(out - self.working)
+        if not others:
+            return ""
+        named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+        return f"{len(out)} nodes are unavailable, {self._batches[0].group.most} may be: {named}"
+
+    def ended(self, node: str, end: End, now: float) -> None:
+        """Note what became of a node."""
+        batch = self._batches[0]
+        self.working.remove(node)
+        if end is End.FAILED:
+            self._count(batch, node)
+        if not self.working and not self._waiting:
+            self._batches.popleft()
+            self._waiting = list(self._batches[0].nodes) if self._batches else []
+            self._not_before = now + batch.group.policy.pause
+
+    def stop(self, why: str) -> None:
+        """Begin no other node."""
+        self.stopped = self.stopped or why
+
+    def _count(self, batch: Batch, node: str) -> None:
+        policy = batch.group.policy
+        self._failed[policy.group] += 1
+        if batch.canary:
+            self.stop(f"the canary {node} failed")
+        elif self._failed[policy.group] > policy.failures:
+            self.stop(f"{self._failed[policy.group]} failed, {policy.failures} may")
+
+    def _out(self, unavailable: Collection[str]) -> set[str]:
+        return set(self._batches[0].group.everyone.intersection(unavailable)) | self.working
+
+
+def _parts(nodes: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    for start in range(0, len(nodes), size):
+        yield tuple(nodes[start : start + size])
+
+
+def _first(found: Iterable[Batch], most: int) -> Iterator[Batch]:
+    for batch in found:
+        if most <= 0:
+            return
+        yield Batch(batch.group, batch.nodes[:most], canary=batch.canary)
+        most -= len(batch.nodes)

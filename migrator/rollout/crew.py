@@ -1,0 +1,84 @@
+"""Work on nodes side by side, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+
+from migrator.errors import MigratorError, StoppedError
+from migrator.model.plan import NodePlan
+from migrator.rollout.ends import End, Ended
+
+Looked = Mapping[str, NodePlan | MigratorError]
+
+
+class Threads:
+    """Looks at nodes that shall be begun once more, all together, and works on each."""
+
+    def __init__(
+        self,
+        plans: Sequence[NodePlan],
+        look: Callable[[Sequence[NodePlan]], Looked],
+        work: Callable[[NodePlan], str],
+    ) -> None:
+        """Take the plans as they were shown, what makes them anew, and what does one and says how it went."""
+        self._plans = {plan.node: plan for plan in plans}
+        self._look = look
+        self._work = work
+        self._threads: list[threading.Thread] = []
+        self._came: SimpleQueue[Ended] = SimpleQueue()
+        self.results: dict[str, Ended] = {}
+        """What became of those that have ended, in that order."""
+
+    def begin(self, nodes: Sequence[str]) -> None:
+        """Begin with these."""
+        self._start(self._party, tuple(nodes))
+
+    def ended(self, seconds: float) -> Mapping[str, End]:
+        """Give those that have ended since the last time; wait for one, at most so long."""
+        found: dict[str, Ended] = {}
+        try:
+            entry = self._came.get(timeout=seconds)
+            while True:
+                found[entry.node] = entry
+                entry = self._came.get_nowait()
+        except Empty:
+            self.results.update(found)
+            return {name: entry.end for name, entry in found.items()}
+
+    def join(self) -> None:
+        """Wait for all."""
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, target: Callable[..., None], *words: object) -> None:
+        thread = threading.Thread(target=target, args=words, name=f"node {words[0]}")
+        self._threads.append(thread)
+        thread.start()
+
+    def _party(self, nodes: Sequence[str]) -> None:
+        try:
+            looked = self._look([self._plans[node] for node in nodes])
+        except BaseException as error:  # noqa: BLE001 - whatever it is, each of them must be told of
+            for node in nodes:
+                self._came.put(_failure(node, error))
+            return
+        for node in nodes:
+            found = looked[node]
+            if isinstance(found, MigratorError):
+                self._came.put(_failure(node, found))
+            else:
+                self._start(self._one, node, found)
+
+    def _one(self, node: str, plan: NodePlan) -> None:
+        try:
+            self._came.put(Ended(node, End.DONE, self._work(plan)))
+        except BaseException as error:  # noqa: BLE001 - a thread has nobody above it: it is raised where all are awaited
+            self._came.put(_failure(node, error))
+
+
+def _failure(node: str, error: BaseException) -> Ended:
+    end = End.STOPPED if isinstance(error, StoppedError | KeyboardInterrupt) else End.FAILED
+    told = [text for text in (str(error), *getattr(error, "__notes__", ())) if text]
+    return Ended(node, end, "\n".join(told) or type(error).__name__, error)

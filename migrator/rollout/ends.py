@@ -1,0 +1,63 @@
+"""What became of the nodes of a rollout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from migrator.errors import LockedError, MigratorError, StepFailedError, StoppedError
+
+
+class End(Enum):
+    """What became of a node."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """The user did not want to wait for it."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A node that was begun, and how that ended."""
+
+    node: str
+    end: End
+    message: str
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """A rollout that is over."""
+
+    results: tuple[Ended, ...]
+    """Of those that were begun, in the order in which they ended."""
+    left: tuple[str, ...] = ()
+    """The nodes that were not begun."""
+    stopped: str = ""
+    """Why not."""
+    interrupted: bool = False
+    lost: LockedError | None = None
+    """Where somebody else has taken the lock over."""
+
+    def of(self, end: End) -> tuple[Ended, ...]:
+        """Give those that ended so."""
+        return tuple(entry for entry in self.results if entry.end is end)
+
+    def check(self) -> None:
+        """Raise, unless all is well: a bug as it is, the error of the one node that failed, or one about several."""
+        for entry in self.results:
+            if not isinstance(entry.error, MigratorError | KeyboardInterrupt | None):
+                raise entry.error
+        failed = self.of(End.FAILED)
+        if len(failed) == 1 and isinstance(failed[0].error, MigratorError):
+            raise failed[0].error
+        if failed:
+            names = ", ".join(entry.node for entry in failed)
+            raise StepFailedError(f"{len(failed)} of {len(self.results)} nodes failed: {names}")
+        if self.interrupted:
+            raise StoppedError("interrupted")
+        if self.left:
+            kind = LockedError if self.lost else StepFailedError
+            raise kind(f"{len(self.left)} nodes were not begun: {self.stopped}")

@@ -1,0 +1,33 @@
+"""Which nodes have which policy, from the inventory and the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from migrator.inventory import Host
+from migrator.model.objects import Node
+from migrator.model.plan import NodePlan
+from migrator.rollout.course import Group, Member
+
+
+def groups(todo: Sequence[NodePlan], everyone: Iterable[Host], nodes: Iterable[Node]) -> tuple[Group, ...]:
+    """Give the groups of the nodes to be worked on, as the inventory has them; zones are those of the cluster."""
+    zones = {node.name: node.zone for node in nodes}
+    wanted = {plan.host for plan in todo}
+    by_group: dict[str, list[Host]] = {}
+    for host in everyone:
+        by_group.setdefault(host.target.group, []).append(host)
+    found = (_group(hosts, wanted, zones) for hosts in by_group.values())
+    return tuple(group for group in found if group.members)
+
+
+def _group(hosts: Sequence[Host], wanted: set[str], zones: Mapping[str, str]) -> Group:
+    return Group(
+        policy=hosts[0].target.policy,
+        members=tuple(
+            Member(host.node, zones.get(host.node, ""), canary=host.target.canary)
+            for host in hosts
+            if host.name in wanted
+        ),
+        everyone=frozenset(host.node for host in hosts),
+    )

@@ -1,0 +1,123 @@
+"""Have the nodes of a rollout worked on, in the course's order, until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from migrator.errors import ClusterError
+from migrator.model import window
+from migrator.model.policy import Policy
+from migrator.rollout.course import Course
+from migrator.rollout.ends import End
+
+_TICK = 0.5
+"""Seconds between two looks at whether the user wants an end."""
+_LOOK = 10.0
+"""Seconds between two looks at the cluster while it holds a rollout up: the list of all nodes may be long."""
+_PATIENCE = 3600.0
+"""Seconds that a cluster may hold a rollout up."""
+
+
+class Crew(Protocol):
+    """Whoever works on nodes."""
+
+    def begin(self, nodes: Sequence[str]) -> None:
+        """Begin with these, beside those under way."""
+        ...
+
+    def ended(self, seconds: float) -> Mapping[str, End]:
+        """Give those that have ended since the last time; wait for one, at most so long."""
+        ...
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a rollout sees of the world."""
+
+    unavailable: Callable[[], Collection[str]]
+    """The nodes that take no pods now. Raises `ClusterError`."""
+    stopping: Callable[[], str]
+    """Why no other node shall be begun; "" while that is not so."""
+    now: Callable[[], float]
+    """Seconds on a clock that never goes back."""
+    moment: Callable[[], datetime]
+    """The time of day, with its zone."""
+    tell: Callable[[str], None]
+    """Say why nothing is begun."""
+
+
+def roll(course: Course, crew: Crew, around: Around) -> None:
+    """Do it. Whoever wants it to end says so by `stopping`; nodes under way are waited for in any case."""
+    gate = _Gate(course, around)
+    while True:
+        if why := around.stopping():
+            course.stop(why)
+        if begun := gate.begin():
+            crew.begin(begun)
+        if course.over:
+            return
+        for node, end in crew.ended(_TICK).items():
+            course.ended(node, end, around.now())
+            gate.look_again()
+
+
+class _Gate:
+    """Lets nodes be begun when time and cluster allow it; tells once why not."""
+
+    def __init__(self, course: Course, around: Around) -> None:
+        self._course = course
+        self._around = around
+        self._next_look = 0.0
+        self._since: float | None = None
+        """When the cluster began to hold it up."""
+        self._told = ""
+
+    def look_again(self) -> None:
+        """Look at the cluster at once: something has ended."""
+        self._next_look = 0.0
+
+    def begin(self) -> Sequence[str]:
+        """Give what begins now."""
+        now = self._around.now()
+        policy = self._course.policy
+        if policy is None or now < self._next_look or self._too_early(policy):
+            return ()
+        self._next_look = now + _LOOK
+        try:
+            unavailable = self._around.unavailable()
+        except ClusterError as error:
+            self._held_up(now, f"the API server: {error}")
+            return ()
+        begun = self._course.begin(unavailable)
+        reason = "" if begun else self._course.held_up(unavailable)
+        if reason:
+            self._held_up(now, reason)
+        else:
+            self._since = None
+            self._told = ""
+        return begun
+
+    def _too_early(self, policy: Policy) -> bool:
+        pause = self._course.pauses(self._around.now())
+        closed = not self._course.serving and window.until_open(
+            tuple(map(window.parse, policy.windows)), window.timezone(policy.timezone), self._around.moment()
+        )
+        if pause:
+            self._tell("pause", f"pauses for {pause:.0f} s")
+        elif closed:
+            self._tell("window", f"waits for the window {', '.join(policy.windows)} ({policy.timezone})")
+        return bool(pause or closed)
+
+    def _held_up(self, now: float, reason: str) -> None:
+        self._since = now if self._since is None else self._since
+        if now - self._since >= _PATIENCE:
+            self._course.stop(f"waited an hour in vain for {reason}")
+        self._tell(reason, f"waits for {reason}")
+
+    def _tell(self, kind: str, message: str) -> None:
+        if kind != self._told:
+            self._around.tell(message)
+        self._told = kind

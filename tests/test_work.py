@@ -1,0 +1,338 @@
+"""Nodes worked on side by side: what fails, what is interrupted, and what is said in the end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.cli import work
+from migrator.cli.records import Records
+from migrator.cli.wiring import Doors
+from migrator.engine import lock
+from migrator.engine.run import Event
+from migrator.engine.steps import STEPS
+from migrator.errors import LockedError, PlanRefusedError, StepFailedError, StoppedError
+from migrator.hosts import HostResult
+from migrator.inventory import Host
+from migrator.model.lease import Lease
+from migrator.model.plan import NodePlan, Phase, Plan
+from migrator.model.target import Target
+from migrator.planning import plan
+from migrator.report import rollout
+from migrator.rollout.ends import End, Rolled
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts, switched
+from tests.fakes.values import node, situation
+
+NODES = ("w1", "w2", "w3")
+SECONDS = 30.0
+
+
+class World:
+    """Three nodes without pods; a test says what their stages and switches do."""
+
+    def __init__(self, folder: Path, **policy: Any) -> None:
+        """Start on Docker."""
+        self.target = Target(proof="none", settle_timeout=0, **policy)
+        self.cluster = FakeCluster([node(name=name) for name in NODES])
+        self.hosts = FakeHosts(
+            {
+                "stage": self.stage,
+                "switch new": self.switch,
+                "switch old": self.back,
+                "retire": lambda _: HostResult(host=""),
+            }
+        )
+        self.staging: list[Callable[[], None]] = []
+        """What the stages do, in turn."""
+        self.does: dict[str, Callable[[], None]] = {}
+        """What a node's switch does."""
+        self.switches: list[str] = []
+        self.events: list[Event] = []
+        self.plans = [self.plan(name) for name in NODES]
+        chosen = tuple(Host(name=name, target=self.target) for name in NODES)
+        self.work = work.Work(
+            Doors(chosen, self.hosts, self.cluster, frozenset()),
+            STEPS,
+            lambda shown: {entry.node: entry for entry in shown},
+            lambda shown: f"{shown.node} is done",
+            Records(folder, Plan()),
+            self.events.append,
+        )
+
+    def plan(self, name: str) -> NodePlan:
+        """Plan one."""
+        return plan.make(replace(situation(), host=name, target=self.target, node=node(name=name), pods=()), STEPS)
+
+    def stage(self, _: Mapping[str, Any]) -> HostResult:
+        """Do what the test says."""
+        if self.staging:
+            self.staging.pop(0)()
+        return HostResult(host="")
+
+    def switch(self, variables: Mapping[str, Any]) -> HostResult:
+        """Do what the test says, then report containerd."""
+        name = variables["switch_transaction"].rpartition("-")[2]
+        self.switches.append(name)
+        self.does.get(name, lambda: None)()
+        self.cluster.change(name, runtime="containerd://1.6.20", heartbeat="2026-01-01T01:00:00Z")
+        return switched("switched")
+
+    def back(self, variables: Mapping[str, Any]) -> HostResult:
+        """Report Docker."""
+        name = variables["switch_transaction"].rpartition("-")[2]
+        self.cluster.change(name, runtime="docker://20.10.24", heartbeat="2026-01-01T02:00:00Z")
+        return switched("restored")
+
+    def do(self, **update: Any) -> Rolled:
+        """Work on all."""
+        return work.do(replace(self.work, **update), self.plans)
+
+    @property
+    def runtimes(self) -> list[str]:
+        """Tell where each node ended, "+" for one that takes pods."""
+        found = [self.cluster.by_name[name] for name in NODES]
+        return [entry.runtime.partition(":")[0] + ("" if entry.unschedulable else "+") for entry in found]
+
+
+def fails() -> None:
+    """Stand in for a switch that fails."""
+    raise StepFailedError("containerd does not start")
+
+
+def ends(rolled: Rolled) -> dict[str, End]:
+    """Tell how each node ended."""
+    return {entry.node: entry.end for entry in rolled.results}
+
+
+def test_a_canary_then_the_others_together(tmp_path: Path) -> None:
+    """Two of them are in work at once, which neither could end without the other."""
+    together = threading.Barrier(2, timeout=SECONDS)
+    world = World(tmp_path, batch="2")
+    world.does = {"w2": lambda: meet(together), "w3": lambda: meet(together)}
+
+    rolled = world.do()
+    rolled.check()
+
+    assert world.runtimes == ["containerd+"] * 3
+    assert world.switches[0] == "w1"
+    assert world.cluster.held is None
+    assert sorted(rollout.text(rolled).splitlines()) == ["✓ w1 is done", "✓ w2 is done", "✓ w3 is done"]
+
+
+def meet(barrier: threading.Barrier) -> None:
+    """Wait for the other."""
+    barrier.wait()
+
+
+def test_a_canary_that_fails_keeps_the_others_from_beginning(tmp_path: Path) -> None:
+    """It is put back; what it failed with is raised, and those that were not begun are named."""
+    world = World(tmp_path, failures=2)
+    world.does = {"w1": fails}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["docker+"] * 3
+    assert rollout.text(rolled).splitlines() == [
+        "✗ w1: step 'switch' failed: containerd does not start; The node was put back. w1 is Ready on docker://20.10.24, schedulable.",
+        "- not begun (the canary w1 failed): w2, w3",
+    ]
+    with pytest.raises(StepFailedError, match="containerd does not start"):
+        rolled.check()
+
+
+def test_a_failure_that_is_allowed_for_is_told_in_the_end(tmp_path: Path) -> None:
+    """The others are done."""
+    world = World(tmp_path, canaries=0, failures=1)
+    world.does = {"w1": fails}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["docker+", "containerd+", "containerd+"]
+    assert rollout.document(rolled)["nodes"][0]["outcome"] == "failed"
+    with pytest.raises(StepFailedError, match="containerd does not start"):
+        rolled.check()
+
+
+def test_several_failures_are_counted(tmp_path: Path) -> None:
+    """One message names them; what became of each was said before."""
+    world = World(tmp_path, canaries=0, batch="3")
+    world.does = {"w1": fails, "w3": fails}
+
+    with pytest.raises(StepFailedError, match=r"2 of 3 nodes failed: w\d, w\d"):
+        world.do().check()
+
+
+def test_a_bug_is_raised_as_it_is(tmp_path: Path) -> None:
+    """With its traceback, after the node was put back."""
+    world = World(tmp_path)
+
+    def bug() -> None:
+        raise KeyError("a bug")
+
+    world.does = {"w1": bug}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["docker+"] * 3
+    with pytest.raises(KeyError):
+        rolled.check()
+
+
+def test_nodes_are_looked_at_again_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch in one go; one that may not be begun any more fails alone."""
+    monkeypatch.setattr(work, "_FRESH", 0.0)
+    asked: list[list[str]] = []
+    world = World(tmp_path, batch="2", failures=1)
+
+    def look(shown: Any) -> Any:
+        asked.append([entry.node for entry in shown])
+        return {
+            entry.node: PlanRefusedError("w2: disk-space: too full") if entry.node == "w2" else entry for entry in shown
+        }
+
+    rolled = world.do(look_again=look)
+
+    assert asked == [["w1"], ["w2", "w3"]]
+    assert ends(rolled) == {"w1": End.DONE, "w2": End.FAILED, "w3": End.DONE}
+    with pytest.raises(PlanRefusedError):
+        rolled.check()
+
+
+def test_what_cannot_be_looked_at_again_fails_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is changed."""
+    monkeypatch.setattr(work, "_FRESH", 0.0)
+    world = World(tmp_path)
+
+    def look(_: Any) -> Any:
+        raise StepFailedError("no host answers")
+
+    assert ends(world.do(look_again=look)) == {"w1": End.FAILED}
+    assert world.hosts.calls == []
+
+
+class Terminal:
+    """Sends this process signals, as whoever sits before it does, while nodes are in work."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Say nothing yet."""
+        self.capsys = capsys
+
+    def send(self, *numbers: int) -> None:
+        """Send them, and wait until each was noticed."""
+        for number in numbers:
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            time.sleep(1.0)
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    """Give one; the handlers of before must be there again afterwards."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield Terminal(capsys)
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_ctrl_c_once_lets_a_node_in_its_window_be_finished(tmp_path: Path, terminal: Terminal) -> None:
+    """No other is begun; they are named, and what a second one would do."""
+    world = World(tmp_path)
+    world.does = {"w1": lambda: terminal.send(signal.SIGINT)}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["containerd+", "docker+", "docker+"]
+    assert rolled.left == ("w2", "w3")
+    assert "finishes w1, or stops before its window; Ctrl-C once more puts back" in terminal.capsys.readouterr().err
+    with pytest.raises(StoppedError):
+        rolled.check()
+
+
+def test_ctrl_c_once_stops_a_node_that_serves_after_its_step(tmp_path: Path, terminal: Terminal) -> None:
+    """Nothing has to be put back."""
+    world = World(tmp_path)
+    world.staging = [lambda: terminal.send(signal.SIGINT)]
+
+    rolled = world.do()
+
+    assert ends(rolled) == {"w1": End.STOPPED}
+    assert rolled.results[0].message == "w1: stopped before step 'cordon', nothing was taken out of service"
+    assert [name for name, _ in world.hosts.calls] == ["stage"]
+    assert "cordon" not in world.cluster.calls
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)], ids=["Ctrl-C twice", "ended"])
+def test_whoever_cannot_wait_has_nodes_in_work_put_back(
+    tmp_path: Path, terminal: Terminal, signals: tuple[int, ...]
+) -> None:
+    """The state of each is told; putting it back is not interrupted again."""
+    world = World(tmp_path)
+    world.does = {"w1": lambda: terminal.send(*signals)}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["docker+"] * 3
+    assert ends(rolled) == {"w1": End.STOPPED}
+    assert rolled.results[0].message == "The node was put back. w1 is Ready on docker://20.10.24, schedulable."
+    with pytest.raises(StoppedError):
+        rolled.check()
+
+
+def test_a_lock_that_was_taken_over_begins_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node in work is finished."""
+    monkeypatch.setattr(lock, "EVERY", 0.01)
+    world = World(tmp_path)
+
+    def taken() -> None:
+        world.cluster.held = Lease(holder="ann", acquired=0, renewed=2e9, seconds=60, version="99")
+        time.sleep(1.0)
+
+    world.does = {"w1": taken}
+
+    rolled = world.do()
+
+    assert world.runtimes == ["containerd+", "docker+", "docker+"]
+    with pytest.raises(LockedError, match=r"2 nodes were not begun: the lock was taken over by ann"):
+        rolled.check()
+
+
+def test_nobody_begins_while_somebody_else_is_at_work(tmp_path: Path) -> None:
+    """Nothing is changed."""
+    world = World(tmp_path)
+    world.cluster.held = Lease(holder="ann", acquired=time.time(), renewed=time.time(), seconds=60, version="1")
+
+    with pytest.raises(LockedError, match="ann changes nodes of this cluster"):
+        world.do()
+
+    assert world.hosts.calls == []
+
+
+def test_a_fleet_is_staged_without_a_limit(tmp_path: Path) -> None:
+    """Its nodes serve meanwhile, so a neighbour that is unavailable holds nobody up."""
+    world = World(tmp_path, batch="3")
+    world.cluster.change("w3", ready=False)
+
+    rolled = world.do(serving=True, steps=[step for step in STEPS if step.phase is Phase.STAGE])
+
+    assert ends(rolled) == dict.fromkeys(NODES, End.DONE)
+    assert {name for name, _ in world.hosts.calls} == {"stage"}
+
+
+def test_what_two_nodes_tell_at_once_is_kept(tmp_path: Path) -> None:
+    """Each line whole, and the metrics of all of them."""
+    world = World(tmp_path, canaries=0, batch="3")
+
+    world.do()
+
+    lines = (world.work.records.folder / "events.jsonl").read_text().splitlines()
+    assert len(lines) == len(world.events)
+    assert all(
+        f'node="{name}",step="switch"' in (world.work.records.folder / "metrics.prom").read_text() for name in NODES
+    )
