@@ -159,6 +159,38 @@ def test_a_node_that_never_gets_ready_goes_back() -> None:
     assert world.node.runtime == "docker://20.10.24"
 
 
+def test_a_node_may_be_held_as_it_is() -> None:
+    """For somebody to look at: cordoned on its new runtime, with the next commands said."""
+    world = World()
+    world.run = replace(world.run, target=Target(on_failure="hold"))
+
+    def sick(_: Mapping[str, Any]) -> HostResult:
+        world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
+        return switched("switched")
+
+    world.hosts.answers["switch new"] = sick
+
+    with pytest.raises(StepFailedError, match="What came before it stays done. worker-1 is NotReady") as caught:
+        apply(world.run)
+
+    assert "`migrator rollback --node worker-1` takes it back, `migrator apply --node worker-1` goes on" in str(
+        caught.value
+    )
+    assert world.hosts.names == ["stage", "switch new"]
+    assert (world.node.unschedulable, world.node.runtime) == (True, "containerd://1.6.20")
+
+
+def test_an_interruption_holds_nothing() -> None:
+    """Whoever cannot wait will not look at it either."""
+    world = World()
+    world.run = replace(world.run, target=Target(on_failure="hold"), hurried=lambda: "switch new" in world.hosts.names)
+
+    with pytest.raises(KeyboardInterrupt):
+        apply(world.run)
+
+    assert world.node.runtime == "docker://20.10.24"
+
+
 def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
     """A DaemonSet's pod that still shows its Docker container is not running on the new runtime."""
     world = World()

@@ -142,3 +142,44 @@ def test_a_pod_that_came_since_the_plan_needs_consent_too(late: Pod, check: str)
     allowed, cluster, _ = world(pod("web"), late, allow=frozenset({check}))
     draining.drain(allowed)
     assert cluster.pods == {}
+
+
+def test_the_least_important_leave_first() -> None:
+    """What the cluster itself needs stays until all others are gone."""
+    run, cluster, _ = world(
+        pod("dns", priority=2_000_000_000), pod("web", priority=10), pod("batch", priority=-5), pod("slow", priority=0)
+    )
+    cluster.stuck = {"shop/slow"}
+    clock = FakeClock(lambda now: cluster.pods.pop("uid-slow", None) and None if now > 20 else None)
+
+    draining.drain(replace(run, clock=clock))
+
+    assert evictions(cluster) == ["shop/batch", "shop/slow", "shop/web", "shop/dns"]
+    assert clock.now() > 20
+
+
+def test_volumes_are_waited_for() -> None:
+    """Whoever needs them elsewhere would wait for minutes once the kubelet is stopped."""
+    run, cluster, events = world(pod("web", claims=("data",)))
+    cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
+    clock = FakeClock(lambda now: cluster.change("worker-1", volumes=()) if now > 7 else None)
+
+    assert draining.drain(replace(run, clock=clock)) == "1 pods left, their volumes too"
+    assert [event.message for event in events][-1] == "waits for 1 volumes to be unmounted"
+
+
+def test_volumes_that_stay_in_use_fail_the_drain() -> None:
+    """They are named."""
+    run, cluster, _ = world(pod("web"))
+    cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
+
+    with pytest.raises(StepFailedError, match=r"volumes are still in use: kubernetes.io/csi/x\^1"):
+        draining.drain(run)
+
+
+def test_volumes_of_what_stays_are_not_waited_for() -> None:
+    """They stay in use."""
+    run, cluster, _ = world(pod("web"), pod("agent", owner="DaemonSet/agent", claims=("cache",)))
+    cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
+
+    assert draining.drain(run) == "1 pods left"

@@ -43,6 +43,14 @@ class Cluster(Protocol):
         """Give all pods of a node, in every namespace."""
         ...
 
+    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
+        """Give all pods of a namespace."""
+        ...
+
+    def replicas(self, namespace: str, owner: str) -> int | None:
+        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas."""
+        ...
+
     def budgets(self) -> tuple[Budget, ...]:
         """Give all PodDisruptionBudgets."""
         ...

@@ -36,6 +36,13 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
     return KubeCluster(Api(client, name=path))
 
 
+_REPLICATED = {
+    "ReplicaSet": ("apis/apps/v1", "replicasets"),
+    "StatefulSet": ("apis/apps/v1", "statefulsets"),
+    "ReplicationController": ("api/v1", "replicationcontrollers"),
+}
+
+
 class KubeCluster(ProbeObjects, Leases):
     """One API server, as one user."""
 
@@ -63,6 +70,20 @@ class KubeCluster(ProbeObjects, Leases):
         return tuple(
             objects.pod(item) for item in self._api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
         )
+
+    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
+        return tuple(objects.pod(item) for item in self._api.list(f"/api/v1/namespaces/{namespace}/pods"))
+
+    def replicas(self, namespace: str, owner: str) -> int | None:
+        kind, _, name = owner.partition("/")
+        if kind not in _REPLICATED:
+            return None
+        group, plural = _REPLICATED[kind]
+        try:
+            item = self._api.get(f"/{group}/namespaces/{namespace}/{plural}/{name}")
+        except NotFoundError:
+            return 0
+        return int(item["spec"].get("replicas", 1))
 
     def budgets(self) -> tuple[Budget, ...]:
         version = self._policy_version()

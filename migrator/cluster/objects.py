@@ -59,6 +59,7 @@ def node(item: Item) -> Node:
         cpu=_millis(room.get("cpu")),
         memory=_whole(room.get("memory")),
         room=_whole(room.get("pods")),
+        volumes=tuple(status.get("volumesInUse") or ()),
     )
 
 
@@ -82,6 +83,9 @@ def pod(item: Item) -> Pod:
         labels=meta.get("labels") or {},
         empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
         host_paths=_host_paths(spec),
+        claims=tuple(
+            volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume
+        ),
         images=tuple(entry.get("image", "") for entry in (*starting, *running)),
         container_ids=tuple(entry.get("containerID", "") for entry in status.get("containerStatuses") or []),
         runtime_class=spec.get("runtimeClassName") or "",

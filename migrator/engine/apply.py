@@ -32,11 +32,12 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
                 raise KeyboardInterrupt  # noqa: TRY301 - as if it had come while the step waits
             _act(run, step)
         except BaseException as error:
-            state = _after(run, step, error) if step.settled else _undo(run.unhurried(), begun)
+            kept = step.settled or _holds(run, step, error)
+            state = _after(run, step, error) if kept else _undo(run.unhurried(), begun)
             if not isinstance(error, MigratorError):  # an interruption, or a bug: the node is put back all the same
                 error.add_note(state)
                 raise
-            if step.settled:
+            if kept:
                 raise StepFailedError(state) from error
             kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
             raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
@@ -80,8 +81,20 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
     return f"{said}. {_state(run)}"
 
 
+def _holds(run: Run, step: Step, error: BaseException) -> bool:
+    """Tell whether the node is left to be looked at, instead of put back."""
+    return step.holds and run.target.on_failure == "hold" and isinstance(error, MigratorError)
+
+
 def _after(run: Run, step: Step, error: BaseException) -> str:
-    return f"{run.plan.node}: step {step.id!r} failed: {error}\nWhat came before it stays done. {_state(run)}"
+    name = run.plan.node
+    held = (
+        f"\nThe node is held: `migrator rollback --node {name}` takes it back, `migrator apply --node {name}` goes on."
+    )
+    return (
+        f"{name}: step {step.id!r} failed: {error}\nWhat came before it stays done. {_state(run)}"
+        f"{'' if step.settled else held}"
+    )
 
 
 def _state(run: Run) -> str:

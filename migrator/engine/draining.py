@@ -1,18 +1,24 @@
 """Drain a node by the eviction API, so that every PodDisruptionBudget is honoured.
 
 As `kubectl drain` does (its pkg/drain), but: a pod is evicted by its uid, so a new pod of the same name is left
-alone; finished pods are left, they hold nothing up; an API server that stumbles does not fail the drain.
+alone; finished pods are left, they hold nothing up; what is critical to the cluster goes last; volumes are waited
+for; an API server that stumbles does not fail the drain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from migrator.cluster import Eviction
+from migrator.engine import settling
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.objects import Pod
 
 _RETRY_SECONDS = 5.0
 _POLL_SECONDS = 1.0
+_CRITICAL = 2_000_000_000
+"""Priority of system-cluster-critical (k8s.io/kubernetes pkg/apis/scheduling/types.go)."""
 
 
 def drain(run: Run) -> str:
@@ -30,10 +36,11 @@ def drain(run: Run) -> str:
         try:
             leaving = _leaving(run)
             if not leaving:
-                return f"{len(asked)} pods left"
+                return f"{len(asked)} pods left{_detached(run, deadline)}"
             if run.clock.now() >= next_try:
                 next_try = run.clock.now() + _RETRY_SECONDS
-                for pod in leaving:
+                settling.remember(run, leaving)
+                for pod in _next(leaving):
                     _evict(run, pod, asked=asked, refused=refused)
         except ClusterError as error:
             refused["the API server"] = str(error)
@@ -50,6 +57,32 @@ def _leaving(run: Run) -> list[Pod]:
         if not pod.owner and "unmanaged-pods" not in run.allow:
             raise StepFailedError(f"{pod.full_name} came after the plan and nobody would create it again")
     return pods
+
+
+def _next(leaving: Sequence[Pod]) -> list[Pod]:
+    """Give those to evict now, the least important first; what the cluster itself needs waits for all others."""
+    ordinary = [pod for pod in leaving if pod.priority < _CRITICAL]
+    return sorted(ordinary or leaving, key=lambda pod: pod.priority)
+
+
+def _detached(run: Run, deadline: float) -> str:
+    """Wait until no volume is attached to the node that a pod may need elsewhere.
+
+    The kubelet reports which are in use: once it is stopped, others wait six minutes for such a volume (Kubernetes
+    1.20, attach_detach_controller.go, ReconcilerMaxWaitForUnmountDuration). Those of pods that stay cannot be told
+    from the others, so nothing is waited for where such pods have claims.
+    """
+    if any(pod.stays and pod.claims for pod in run.cluster.pods_on(run.plan.node)):
+        return ""
+    told = False
+    while volumes := run.cluster.node(run.plan.node).volumes:
+        if run.clock.now() >= deadline:
+            raise StepFailedError(f"{run.plan.node}: volumes are still in use: {', '.join(volumes)}")
+        if not told:
+            run.progress("drain", f"waits for {len(volumes)} volumes to be unmounted")
+            told = True
+        run.clock.sleep(_POLL_SECONDS)
+    return ", their volumes too" if told else ""
 
 
 def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> None:

@@ -61,6 +61,8 @@ class Run:
     """Whether the user cannot wait: a node that is not proven yet is put back."""
     steady: Clock | None = None
     """Time that nobody cuts short, for putting a node back; `clock` when None."""
+    left: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many ready pods each workload had before some of them left the node, by namespace and "Kind/name"."""
     seen: dict[str, Evidence] = field(default_factory=dict)
     """What probes saw, by the name of the proof, for those that come later and for whoever keeps it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrator.engine import actions, proof
+from migrator.engine import actions, proof, settling
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
 from migrator.planning import going_back, needs
@@ -26,6 +26,8 @@ class Step:
     undo: Act | None = None
     settled: bool = False
     """Whether the node is proven by then: when this step fails, nothing is taken back."""
+    holds: bool = False
+    """Whether the node may be left as it is when this step fails, for somebody to look at it."""
 
 
 STEPS: tuple[Step, ...] = (
@@ -35,9 +37,10 @@ STEPS: tuple[Step, ...] = (
     Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
     Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),
-    Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify),
+    Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, needs.settle, settling.settle, settled=True),
     Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire, settled=True),
 )
 
@@ -47,4 +50,5 @@ ROLLBACK: tuple[Step, ...] = (
     Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
     Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, going_back.settle, settling.settle, settled=True),
 )

@@ -43,6 +43,8 @@ class Node(Value):
     """Allocatable, in bytes."""
     room: int = 0
     """Pods that it may run."""
+    volumes: tuple[str, ...] = ()
+    """Attachable volumes that its kubelet reports to be in use."""
 
     @property
     def cordoned_by_us(self) -> bool:
@@ -76,6 +78,8 @@ class Pod:
     labels: Mapping[str, str] = field(default_factory=dict)
     empty_dirs: tuple[str, ...] = ()
     host_paths: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that it uses."""
     images: tuple[str, ...] = ()
     container_ids: tuple[str, ...] = ()
     """For example "docker://6f1c…"."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from migrator.model.facts import Transaction
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
-from migrator.planning import checks, drafting, network
+from migrator.planning import checks, drafting, needs, network
 from migrator.planning.checks.way_back import last_switch
 from migrator.planning.plan import decided
 from migrator.planning.situation import Draft, Situation
@@ -82,3 +82,9 @@ def uncordon(_: Situation, plan: NodePlan) -> Decision:
     if plan.cordoned_before:
         return False, "somebody else had cordoned the node"
     return True, "the node takes pods again"
+
+
+def settle(now: Situation, plan: NodePlan) -> Decision:
+    """See that what left is available again."""
+    drained, why = drain(now, plan)
+    return needs.settled(now) if drained else (False, why)

@@ -108,6 +108,19 @@ def uncordon(now: Situation, plan: NodePlan) -> Decision:
     return True, "the node takes pods again"
 
 
+def settle(now: Situation, _: NodePlan) -> Decision:
+    """See that what left is available again."""
+    if done := _given_back(now):
+        return done
+    return settled(now)
+
+
+def settled(now: Situation) -> Decision:
+    """Likewise, forth and back."""
+    watches = f", then watches the node for {now.target.soak:.0f} s" if now.target.soak else ""
+    return True, f"workloads that leave have {now.target.settle_timeout} s to be available again{watches}"
+
+
 def retire(now: Situation, _: NodePlan) -> Decision:
     """Stop Docker where nothing uses it any more."""
     if done := _given_back(now):

@@ -48,6 +48,8 @@ class FakeCluster:
         """What becomes of a pod instead of running, by its name."""
         self.undeletable = ""
         """Why namespaces stay although they were deleted."""
+        self.wanted: dict[str, int | None] = {}
+        """How many pods owners shall have."""
         self.held: Lease | None = None
         self._looks: dict[str, int] = {}
 
@@ -79,6 +81,16 @@ class FakeCluster:
         """Give a node's pods."""
         self._call(f"pods on {node}")
         return tuple(pod for pod in self.pods.values() if pod.node == node)
+
+    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
+        """Give a namespace's pods."""
+        self._call(f"pods in {namespace}")
+        return tuple(pod for pod in self.pods.values() if pod.namespace == namespace)
+
+    def replicas(self, namespace: str, owner: str) -> int | None:
+        """Give what the test says; an owner that it does not know is gone."""
+        self._call(f"replicas of {namespace}/{owner}")
+        return self.wanted.get(owner, 0)
 
     def budgets(self) -> tuple[Budget, ...]:
         """Give all budgets."""

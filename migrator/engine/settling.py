@@ -1,0 +1,74 @@
+"""After a node: what left it is available again, wherever it runs now, and the node stays well for a while."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from migrator.engine import waiting
+from migrator.engine.run import Run
+from migrator.errors import ClusterError, StepFailedError
+from migrator.model.objects import Pod
+
+_EVERY = 5.0
+_BLINK = 60.0
+"""Seconds for which a node may be out of sight while it is watched: an API server that stumbles is no failure."""
+
+
+def remember(run: Run, leaving: Iterable[Pod]) -> None:
+    """Note how many ready pods each owner of `leaving` has in the cluster, before any of them leaves."""
+    owners = {(pod.namespace, pod.owner) for pod in leaving if pod.owner} - set(run.left)
+    for namespace in {namespace for namespace, _ in owners}:
+        ready = Counter(pod.owner for pod in run.cluster.pods_in(namespace) if _serves(pod))
+        run.left.update({(place, owner): ready[owner] for place, owner in owners if place == namespace})
+
+
+def settle(run: Run) -> str:
+    """Wait for that, then watch the node. Raises `StepFailedError`."""
+    waiting.until(
+        run,
+        lambda: "; ".join(_lacking(run)),
+        "the workloads that left to be available again",
+        seconds=run.target.settle_timeout,
+    )
+    settled = f"{len(run.left)} workloads that left are available again" if run.left else "nothing had left the node"
+    return f"{settled}; {_watched(run)}" if run.target.soak else settled
+
+
+def _lacking(run: Run) -> Iterator[str]:
+    found: dict[str, tuple[Pod, ...]] = {}
+    for (namespace, owner), before in run.left.items():
+        if namespace not in found:
+            found[namespace] = run.cluster.pods_in(namespace)
+        pods = [pod for pod in found[namespace] if pod.owner == owner and not pod.finished and not pod.terminating]
+        ready = sum(pod.ready for pod in pods)
+        if ready < before and ready < (wanted := _wanted(run, namespace, owner, len(pods), before)):
+            yield f"{namespace}/{owner} has {ready} of {wanted} pods ready"
+
+
+def _wanted(run: Run, namespace: str, owner: str, present: int, before: int) -> int:
+    """Give how many pods there shall be: it may have been scaled down, or be gone, since they were counted."""
+    replicas = run.cluster.replicas(namespace, owner)
+    return min(before, present if replicas is None else replicas)
+
+
+def _serves(pod: Pod) -> bool:
+    return pod.ready and not pod.finished and not pod.terminating
+
+
+def _watched(run: Run) -> str:
+    started = seen = run.clock.now()
+    why = ""
+    while (now := run.clock.now()) - started < run.target.soak:
+        if run.stopping():
+            return f"watched for {now - started:.0f} of {run.target.soak:.0f} s, as somebody wants an end"
+        try:
+            node = run.cluster.node(run.plan.node)
+            why = "" if node.ready else "it is not Ready"
+        except ClusterError as error:
+            why = str(error)
+        seen = now if not why else seen
+        if now - seen > _BLINK:
+            raise StepFailedError(f"{run.plan.node} did not stay well after {now - started:.0f} s: {why}")
+        run.clock.sleep(_EVERY)
+    return f"Ready for {run.target.soak:.0f} s"

@@ -1,0 +1,117 @@
+"""A node is done when what left it is available again, and when it has stayed well for as long as somebody wants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from migrator.engine import settling
+from migrator.engine.run import Run
+from migrator.engine.steps import STEPS
+from migrator.errors import StepFailedError
+from migrator.model.objects import Pod
+from migrator.model.target import Target
+from migrator.planning import plan
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts
+from tests.fakes.values import node, pod, situation
+
+ELSEWHERE = pod("web-2", node="worker-2")
+
+
+def world(*pods: Pod, **target: object) -> tuple[Run, FakeCluster]:
+    """Give a node that was left by one of the two pods of a Deployment; these are what there is now."""
+    cluster = FakeCluster([node()], [pod("web-1"), ELSEWHERE])
+    run = Run(
+        id="t1", plan=plan.make(situation(), STEPS), target=Target.model_validate({"settle_timeout": 60, **target}),
+        hosts=FakeHosts({}), cluster=cluster, clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
+    )  # fmt: skip
+    settling.remember(run, [pod("web-1")])
+    cluster.pods = {entry.uid: entry for entry in pods}
+    return run, cluster
+
+
+def test_what_left_must_be_ready_again() -> None:
+    """As many pods as before, wherever they are; one that is there and not ready is waited for."""
+    late = pod("web-3", node="worker-2", ready=False)
+    run, cluster = world(ELSEWHERE, late)
+    cluster.wanted = {"ReplicaSet/web": 2}
+    clock = FakeClock(lambda now: cluster.pods.update({late.uid: replace(late, ready=True)}) if now > 20 else None)
+
+    assert settling.settle(replace(run, clock=clock)) == "1 workloads that left are available again"
+    assert 20 < clock.now() < 25
+
+
+def test_what_stays_away_is_named() -> None:
+    """With how many of how many."""
+    run, cluster = world(ELSEWHERE)
+    cluster.wanted = {"ReplicaSet/web": 2}
+
+    with pytest.raises(StepFailedError, match=r"in vain .* available again: shop/ReplicaSet/web has 1 of 2 pods ready"):
+        settling.settle(run)
+
+
+SMALLER = {
+    "scaled down": ((ELSEWHERE,), 1),
+    "rolled out anew, under another name": ((), 0),
+    "of a kind that we do not know": ((ELSEWHERE,), None),
+}
+
+
+@pytest.mark.parametrize(("pods", "wanted"), SMALLER.values(), ids=SMALLER)
+def test_a_workload_may_have_become_smaller(pods: tuple[Pod, ...], wanted: int | None) -> None:
+    """Then no more is waited for than is wanted now."""
+    run, cluster = world(*pods)
+    cluster.wanted = {"ReplicaSet/web": wanted}
+
+    settling.settle(run)
+
+
+def test_a_pod_that_nobody_would_create_again_is_not_waited_for() -> None:
+    """It left with consent."""
+    run, _ = world(ELSEWHERE, pod("web-3"))
+    settling.remember(run, [pod("alone", owner="")])
+
+    settling.settle(run)
+
+    assert list(run.left) == [("shop", "ReplicaSet/web")]
+
+
+def test_what_was_not_ready_before_is_not_waited_for() -> None:
+    """A workload of which one pod crashes anyway."""
+    run, cluster = world(ELSEWHERE)
+    run.left[("shop", "ReplicaSet/web")] = 1
+    cluster.wanted = {"ReplicaSet/web": 2}
+
+    settling.settle(run)
+
+
+def test_a_node_is_watched() -> None:
+    """For as long as was asked for, through an API server that stumbles and a moment of weakness."""
+    run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
+    clock = FakeClock(lambda now: cluster.change("worker-1", ready=not 100 < now < 130))
+    cluster.failures = []
+
+    assert settling.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
+    assert clock.now() >= 600
+
+
+def test_a_node_that_does_not_stay_well_fails() -> None:
+    """A minute after it was last seen so."""
+    run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
+    clock = FakeClock(lambda now: cluster.change("worker-1", ready=now < 100))
+
+    with pytest.raises(StepFailedError, match="worker-1 did not stay well after 16. s: it is not Ready"):
+        settling.settle(replace(run, clock=clock))
+
+
+def test_whoever_wants_an_end_need_not_wait_for_the_watch() -> None:
+    """The node is done in any case."""
+    run, _ = world(ELSEWHERE, pod("web-3"), soak=600)
+    clock = FakeClock()
+
+    found = settling.settle(replace(run, clock=clock, stopping=lambda: clock.now() > 30))
+
+    assert found.endswith("watched for 35 of 600 s, as somebody wants an end")
