@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
-from migrator.engine.steps import ROLLBACK, STEPS
+from migrator.engine.actions import REMOVAL_TASK
+from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
+from migrator.errors import PlanRefusedError
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.objects import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
-from migrator.planning import going_back, plan
+from migrator.model.removal import Removal
+from migrator.planning import cleaning, going_back, plan
 from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation
 
@@ -40,6 +44,20 @@ def migration(situation: Situation) -> NodePlan:
 def rollback(situation: Situation) -> NodePlan:
     """Plan a node's way back."""
     return going_back.make(situation, ROLLBACK)
+
+
+def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodePlan]:
+    """Look at what is left of Docker on hosts; give what plans its removal from each."""
+    results = hosts.play("cleanup", [host.name for host in chosen], {"docker_removal_state": "look"})
+
+    def make(situation: Situation) -> NodePlan:
+        result = results[situation.host]
+        if result.problem:
+            raise PlanRefusedError(f"{situation.host}: {result.problem}")
+        removal = Removal.model_validate(result.results[REMOVAL_TASK]["removal"])
+        return cleaning.make(replace(situation, removal=removal), CLEANUP)
+
+    return make
 
 
 def plan_all(

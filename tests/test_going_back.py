@@ -78,7 +78,14 @@ def test_the_host_itself_says_what_is_undone() -> None:
     assert (plan.transaction, plan.source, plan.target) == ("t1", NEW, OLD)
     assert plan.staying == ("shop/DaemonSet/agent",)
     assert plan.blockers == ()
-    assert [step.id for step in plan.steps if step.needed] == ["cordon", "drain", "restore", "annotate", "uncordon", "settle"]
+    assert [step.id for step in plan.steps if step.needed] == [
+        "cordon",
+        "drain",
+        "restore",
+        "annotate",
+        "uncordon",
+        "settle",
+    ]
 
 
 BLOCKED = {

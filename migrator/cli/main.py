@@ -9,7 +9,7 @@ import sys
 import typer
 
 from migrator import __version__
-from migrator.cli import apply, inspect, plan, rollback, status, translate, verify
+from migrator.cli import apply, cleanup, inspect, plan, rollback, status, translate, verify
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
 
@@ -26,6 +26,7 @@ app.command("plan")(plan.command)
 app.command("apply")(apply.command)
 app.command("verify")(verify.command)
 app.command("rollback")(rollback.command)
+app.command("cleanup")(cleanup.command)
 app.command("status")(status.command)
 app.command("translate")(translate.command)
 

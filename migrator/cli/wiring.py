@@ -47,6 +47,15 @@ class Doors:
         """Look at the chosen nodes and plan their way back."""
         return self._plan(self.chosen, survey.rollback)
 
+    def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[Situation], NodePlan]:
+        """Look at what is left of Docker on the chosen hosts, or on some of them; give what plans its removal."""
+        names = {entry.host for entry in shown} or {host.name for host in self.chosen}
+        return survey.cleanup(self._hosts_of(names), self.hosts)
+
+    def plan_cleanup(self) -> Plan:
+        """Look at the chosen nodes and plan the end of Docker there."""
+        return self._plan(self.chosen, self.cleanup())
+
     def look_again(
         self, shown: Sequence[NodePlan], make: Callable[[Situation], NodePlan] = survey.migration
     ) -> dict[str, NodePlan | MigratorError]:

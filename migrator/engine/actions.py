@@ -13,6 +13,7 @@ from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import FileChange, NodePlan
+from migrator.model.removal import Removal
 from migrator.planning.translate import containerd
 
 _SWITCH_TASK = "Switch the node's container runtime"
@@ -21,6 +22,7 @@ _PUT_BACK_SECONDS = 600.0
 _AWAY_SECONDS = 900.0
 """Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
 _AGAIN_SECONDS = 5.0
+REMOVAL_TASK = "Look at or remove what is left of Docker"
 _CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
@@ -121,18 +123,25 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
 
 
 def verify(run: Run) -> str:
-    """Wait until the node is Ready on the new runtime with what stays on it, then prove it by pods of our own."""
+    """Wait until the node is Ready on the new runtime with what stays on it, then prove it as far as was asked for."""
+    return _ready(run) if run.target.proof == "none" else prove(run)
+
+
+def prove(run: Run) -> str:
+    """Wait for the same, then prove the node by pods of our own."""
+    ready = _ready(run)
+    run.progress("verify", ready)
+    return f"{ready}; {proof.prove(run)}"
+
+
+def _ready(run: Run) -> str:
     waiting.until(
         run,
         lambda: _lacking(run, run.target.scheme),
         f"{run.plan.node} to be Ready on {run.target.scheme}",
         seconds=run.target.ready_timeout,
     )
-    ready = f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
-    if run.target.proof == "none":
-        return ready
-    run.progress("verify", ready)
-    return f"{ready}; {proof.prove(run)}"
+    return f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
 
 
 def annotate(run: Run) -> str:
@@ -151,6 +160,19 @@ def retire(run: Run) -> str:
     """Stop Docker, keeping its packages and data."""
     _play(run, "retire", {})
     return "Docker is stopped and disabled; its packages and data stay"
+
+
+def remove(run: Run) -> str:
+    """Remove what the plan shows of Docker, and nothing else."""
+    removal = run.plan.removal or Removal()
+    results = _play(
+        run,
+        "cleanup",
+        {"docker_removal_state": "absent", "docker_removal_expected": _sealed(removal.model_dump(mode="json"))},
+    )
+    for problem in results.get(REMOVAL_TASK, {}).get("problems", ()):
+        run.progress("remove", problem)
+    return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
 
 def _lacking(run: Run, runtime: str, *, since: float = 0, removed: Collection[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""The migration of one node, whole, and the way back: plan, apply, progress and documentation read these tuples."""
+"""The migration of one node, whole, the way back, and the end of Docker: everything else reads these tuples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrator.engine import actions, proof, settling
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
-from migrator.planning import going_back, needs
+from migrator.planning import cleaning, going_back, needs
 from migrator.planning.step import Decide
 
 Act = Callable[[Run], str]
@@ -51,4 +51,9 @@ ROLLBACK: tuple[Step, ...] = (
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
     Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),
     Step("settle", "Wait for its workloads", Phase.AFTER, going_back.settle, settling.settle, settled=True),
+)
+
+CLEANUP: tuple[Step, ...] = (
+    Step("prove", "Prove the node", Phase.STAGE, cleaning.prove, actions.prove),
+    Step("remove", "Remove Docker", Phase.AFTER, cleaning.remove, actions.remove, settled=True),
 )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import KeyFate
 from migrator.model.proof import Circumstances
+from migrator.model.removal import Removal
 from migrator.model.value import Value
 
 SCHEMA = 2
@@ -114,6 +115,8 @@ class NodePlan(Value):
     """The switch on the node that a rollback undoes; "" for a migration, whose switch is yet to get its name."""
     circumstances: Circumstances | None = None
     """What is right for containers of this node now; None where the kubelet's configuration could not be read."""
+    removal: Removal | None = None
+    """What is left of Docker and goes, in a cleanup."""
     cordoned_before: bool = False
     """Whether somebody else had cordoned it, so that it stays cordoned."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migrator.model.facts import NodeFacts
 from migrator.model.proof import Circumstances, Via
+from migrator.planning.situation import Situation
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES
 
@@ -43,6 +44,14 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
         cni=facts.cni.config,
         elsewhere=tuple(_elsewhere(facts, name)),
     )
+
+
+def known(situation: Situation) -> Circumstances | None:
+    """Say the same of a node as it is; None where its files cannot be read: the checks say which, and block."""
+    try:
+        return circumstances(situation.facts, situation.node.name, situation.node.runtime)
+    except ValueError:
+        return None
 
 
 def _elsewhere(facts: NodeFacts, runtime: str) -> Iterator[str]:

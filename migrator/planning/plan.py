@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
-from migrator.model.proof import Circumstances
 from migrator.planning import checks, circumstances, drafting, network
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
@@ -34,7 +33,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         stale_addresses=() if situation.migrated else network.stale_addresses(situation.facts),
         staying=situation.staying,
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
-        circumstances=_circumstances(situation),
+        circumstances=circumstances.known(situation),
         cordoned_before=situation.node.cordoned_by_others,
         findings=checks.findings(situation, draft),
         fates=draft.fates,
@@ -56,13 +55,6 @@ def _unchanged(situation: Situation, draft: Draft) -> str:
         return ""
     file = situation.facts.file(containerd.CONFIG)
     return "" if file.hidden or containerd.credentials(file.content) else file.content
-
-
-def _circumstances(situation: Situation) -> Circumstances | None:
-    try:
-        return circumstances.circumstances(situation.facts, situation.node.name, situation.node.runtime)
-    except ValueError:
-        return None  # the checks say which file cannot be read, and block
 
 
 def _decide(step: Planned, situation: Situation, plan: NodePlan) -> PlannedStep:

@@ -9,6 +9,7 @@ from migrator.model.facts import NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.objects import Node, Pod
 from migrator.model.plan import FileChange
+from migrator.model.removal import Removal
 from migrator.model.target import Target
 from migrator.planning.fleet import Fleet
 from migrator.planning.translate.destination import Destination
@@ -32,6 +33,8 @@ class Situation:
     """When the facts arrived, by the clock of the machine that migrator runs on; 0 when that is not known."""
     allow: frozenset[str] = frozenset()
     """Ids of checks that the user waives."""
+    removal: Removal | None = None
+    """What is left of Docker, where somebody wants it removed."""
 
     @property
     def migrated(self) -> bool:

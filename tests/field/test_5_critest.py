@@ -20,7 +20,7 @@ from tests.lab.conftest import Lab
 
 CRITEST = os.environ.get("MIGRATOR_CRITEST", "")
 NODE = "worker-2"
-FOLDER = "/run/critest"
+FOLDER = "/opt/critest"
 # A proof that the network of a new node is no other than the lab's: its conflist is the one of a worker.
 NEW = f"""
 mkdir -p /etc/containerd
@@ -36,6 +36,7 @@ printf 'defaultTestContainerImage: {images.BUSYBOX}\\nwebServerTestImage: {image
 cd {FOLDER}
 ./critest -runtime-endpoint unix:///run/containerd/containerd.sock -test-images-file images.yml -ginkgo.no-color \\
   -ginkgo.seed 1 -ginkgo.junit-report report.xml > log 2>&1 || true
+test -e report.xml || tail -n 30 log >&2
 cat report.xml
 rm -r {FOLDER}
 """

@@ -17,6 +17,7 @@ from migrator.planning.checks import (
     handlers,
     images,
     kubelet,
+    leavings,
     machine,
     network,
     packages,
@@ -44,6 +45,17 @@ OF_ROLLBACK: tuple[Check, ...] = (
     draining.capacity,
 )
 """What matters to a node that goes back to its old runtime."""
+
+OF_CLEANUP: tuple[Check, ...] = (
+    machine.right_machine,
+    machine.worker,
+    machine.healthy,
+    machine.half_migrated,
+    leavings.unneeded,
+    leavings.lost,
+    leavings.removable,
+)
+"""What matters to a node from which Docker is removed."""
 
 CHECKS: tuple[Check, ...] = (
     machine.right_machine,

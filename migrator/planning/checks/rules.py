@@ -46,6 +46,11 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("half-migrated", (B,), "A switch stopped in its middle, or containers of Kubernetes run in two runtimes.",
              "kubernetes/kubernetes#61327"),
         Rule("no-way-back", (B,), "A rollback needs a switch that is recorded on the node, and Docker."),
+        Rule("docker-needed", (B,), "Docker cannot be removed from a node on which somebody uses it."),
+        Rule("docker-containers", (B,), "Containers beside Kubernetes' would go with Docker's data.", waivable=True),
+        Rule("docker-volumes", (B,), "Named volumes would go with Docker's data.", waivable=True),
+        Rule("docker-removal", (B,), "Docker is removed by its packages and plain files alone."),
+        Rule("docker-leftovers", (I,), "What may be somebody else's stays."),
         Rule("images-only-new", (W,), "Images that came after the migration are not in Docker's store."),
         Rule("leftovers", (I, B), "Another runtime left files; a folder in a socket's place keeps a runtime from "
              "starting.", "kops#11589; kubeadm detectCRISocketImpl"),

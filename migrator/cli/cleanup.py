@@ -1,0 +1,60 @@
+"""`migrator cleanup`: remove Docker from nodes that do not need it any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from migrator.cli import options
+from migrator.cli.plan import refuse
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator.model.plan import NodePlan
+
+
+def command(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    node: options.Nodes = None,
+    limit: options.Limit = "",
+    kubeconfig: options.Kubeconfig = "",
+    allow: options.Allow = None,
+    yes: options.Yes = False,
+    max_nodes: options.MaxNodes = 0,
+    runs: options.Runs = None,
+    output: options.Form = options.Output.TEXT,
+) -> int:
+    """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
+    from migrator.cli import wiring, work
+    from migrator.cli.records import Records, usual
+    from migrator.engine.steps import CLEANUP
+    from migrator.report import removal, text
+    from migrator.rollout.ends import Rolled
+
+    if not (node or limit):
+        raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
+    as_json = output is options.Output.JSON
+    doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
+    plan = doors.plan_cleanup()
+    if not as_json:
+        for entry in plan.nodes:
+            print(f"{text.node(entry)}\n{removal.text(entry.removal) if entry.removal else ''}\n", flush=True)
+    refuse(plan)
+    todo = [entry for entry in plan.nodes if entry.changes]
+    if not todo:
+        return work.conclude(Rolled(()), plan, as_json=as_json)
+    work.ask("There is no way back. Remove Docker from", todo, yes=yes)
+
+    def done(shown: NodePlan) -> str:
+        return f"{shown.node} has no Docker any more; it serves on {doors.cluster.node(shown.node).runtime}"
+
+    doing = work.Work(
+        doors,
+        steps=CLEANUP,
+        look_again=lambda shown: doors.look_again(shown, doors.cleanup(shown)),
+        done=done,
+        records=Records(runs or usual(), plan),
+        tell=work.teller(as_json=as_json),
+        serving=True,
+        most=max_nodes,
+    )
+    return work.conclude(work.do(doing, todo), plan, as_json=as_json)

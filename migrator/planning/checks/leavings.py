@@ -1,0 +1,83 @@
+"""Whether Docker may be removed from a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.model.plan import Finding
+from migrator.planning.checks.docker_users import reaches
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.situation import Draft, Situation
+
+
+def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Neither the kubelet, nor containers, nor pods need it."""
+    removal = now.removal
+    if removal is None:
+        return
+    if now.node.runtime.startswith("docker://"):
+        yield found(
+            "docker-needed",
+            f"the kubelet reports {now.node.runtime}",
+            "only a migrated node can be cleaned up",
+        )
+    if removal.running:
+        yield found(
+            "docker-needed",
+            f"containers run in Docker: {listed(removal.running)}",
+            "stop them, or move them elsewhere",
+        )
+    pods = [pod.full_name for pod in now.alive if any(reaches(path, removal.root) for path in pod.host_paths)]
+    if pods:
+        yield found(
+            "docker-needed",
+            f"pods reach into Docker from the host's file system: {listed(pods)}",
+            "change them first: what they reach for goes",
+        )
+
+
+def lost(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What somebody may want to keep."""
+    removal = now.removal
+    if removal is None:
+        return
+    if removal.containers:
+        yield found(
+            "docker-containers",
+            f"containers that are not Kubernetes' go with Docker's data: {listed(removal.containers)}",
+            "remove them by docker rm when nobody needs what is in them",
+        )
+    if removal.volumes:
+        yield found(
+            "docker-volumes",
+            f"named volumes go with Docker's data: {listed(removal.volumes)}",
+            "save what is in them",
+        )
+
+
+def removable(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What cannot be removed by removing packages and files."""
+    removal = now.removal
+    if removal is None:
+        return
+    if removal.refusal:
+        yield found(
+            "docker-removal",
+            f"the packages cannot be removed alone: {removal.refusal}",
+            "remove first what needs them",
+        )
+    if removal.special:
+        yield found(
+            "docker-removal",
+            f"{listed(removal.special)} is no plain folder of files",
+            "remove Docker and its storage by hand",
+        )
+    if removal.mounts:
+        yield found(
+            "docker-removal",
+            f"something is mounted below {removal.root}: {listed(removal.mounts)}",
+            "unmount it, or move it elsewhere",
+        )
+    stays = [*removal.others, *removal.plugged, *removal.kept_rules]
+    if stays:
+        yield found("docker-leftovers", f"stays, because it may not be Docker's: {listed(stays)}", "")

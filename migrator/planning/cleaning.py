@@ -1,0 +1,51 @@
+"""Make the plan of a node from which Docker is removed, once it has another runtime that is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.model.plan import NodePlan
+from migrator.planning import checks
+from migrator.planning.circumstances import known
+from migrator.planning.drafting import destination
+from migrator.planning.plan import decided
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.step import Decision, Planned
+
+
+def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+    """Say what goes, and what speaks against it."""
+    around = known(situation)
+    return decided(
+        NodePlan(
+            host=situation.host,
+            node=situation.node.name,
+            machine_id=situation.facts.machine_id,
+            source=situation.node.runtime,
+            target=situation.node.runtime,
+            endpoint=f"unix://{around.socket}" if around else "",
+            circumstances=around,
+            staying=situation.staying,
+            findings=checks.judged(checks.OF_CLEANUP, situation, Draft(destination=destination(situation))),
+            removal=situation.removal,
+        ),
+        situation,
+        steps,
+    )
+
+
+def prove(now: Situation, _: NodePlan) -> Decision:
+    """See that the node needs no way back."""
+    return _anything(now) or (True, f"three pods of our own on {now.node.runtime}: there is no way back afterwards")
+
+
+def remove(now: Situation, _: NodePlan) -> Decision:
+    """Remove it."""
+    return _anything(now) or (
+        True,
+        f"what stands below goes; {now.removal.bytes / 1e9:.1f} GB return" if now.removal else "",
+    )
+
+
+def _anything(now: Situation) -> Decision | None:
+    return None if now.removal and now.removal.anything else (False, "nothing is left of Docker")

@@ -1,0 +1,379 @@
+"""Docker is removed only where nobody needs it, and nothing else goes with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator import survey
+from migrator.engine.apply import apply
+from migrator.engine.run import Run, Sessions
+from migrator.engine.steps import CLEANUP
+from migrator.errors import StepFailedError
+from migrator.hosts import HostResult
+from migrator.inventory import Host
+from migrator.model.plan import NodePlan, Severity
+from migrator.model.proof import Evidence
+from migrator.model.removal import Data, Removal
+from migrator.model.target import Target
+from migrator.planning import cleaning
+from migrator.planning.situation import Situation
+from migrator.report import removal as report
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.hosts import FakeHosts
+from tests.fakes.line import FakeLine
+from tests.fakes.values import docker, facts, node, pod, situation
+from tests.test_node_modules import load
+
+docker_removal = load("docker_removal", "docker_removal")
+MIGRATED = node(runtime="containerd://1.6.20")
+LEFT = Removal(
+    packages={"docker.io": "20.10.24"},
+    root="/var/lib/docker",
+    data=(Data(path="/var/lib/docker/overlay2", bytes=3_000_000_000),),
+    interfaces=("docker0",),
+    rules=("iptables -w 10 -t filter -X DOCKER",),
+    files=("/var/lib/dockershim",),
+)
+
+
+def now(removal: Removal = LEFT, **update: object) -> Situation:
+    """Give a migrated node with what is left there."""
+    left = facts(docker=docker(containers=()))
+    return replace(situation(**{"node": MIGRATED, "pods": (), "facts": left, **update}), removal=removal)
+
+
+def planned(given: Situation) -> NodePlan:
+    """Plan it."""
+    return cleaning.make(given, CLEANUP)
+
+
+def test_what_goes_is_shown() -> None:
+    """Packages, data with its size, files, interfaces and rules; the node is proved first."""
+    made = planned(now())
+
+    assert [(step.id, step.needed) for step in made.steps] == [("prove", True), ("remove", True)]
+    assert made.blockers == ()
+    assert report.text(LEFT).splitlines() == [
+        "  Packages that are removed, with the files that belong to them",
+        "    docker.io 20.10.24",
+        "  Data that is deleted, 3.00 GB",
+        "    /var/lib/docker/overlay2  3,000.0 MB",
+        "  Files that are deleted",
+        "    /var/lib/dockershim",
+        "  Interfaces that are deleted",
+        "    docker0",
+        "  Firewall rules that are removed",
+        "    iptables -w 10 -t filter -X DOCKER",
+    ]
+
+
+def test_where_nothing_is_left_nothing_is_done() -> None:
+    """A node that was cleaned up, or never had Docker."""
+    assert not planned(now(Removal(root="/var/lib/docker"))).changes
+
+
+AGAINST: Mapping[str, tuple[Situation, str, str]] = {
+    "not migrated": (now(node=node()), "docker-needed", "the kubelet reports docker://20.10.24"),
+    "somebody's container runs": (now(LEFT.model_copy(update={"running": ("ci",)})), "docker-needed", "containers run in Docker: ci"),
+    "a pod reaches into it": (now(pods=(pod("ci", host_paths=("/var/run/docker.sock",)),)), "docker-needed", "shop/ci"),
+    "a container beside Kubernetes'": (now(LEFT.model_copy(update={"containers": ("ci",)})), "docker-containers", "go with Docker's data: ci"),
+    "a named volume": (now(LEFT.model_copy(update={"volumes": ("db",)})), "docker-volumes", "go with Docker's data: db"),
+    "packages that others need": (now(LEFT.model_copy(update={"refusal": "ci depends on docker.io"})), "docker-removal", "ci depends on"),
+    "a store that is no folder": (now(LEFT.model_copy(update={"special": ("/var/lib/docker/zfs",)})), "docker-removal", "no plain folder"),
+    "something mounted there": (now(LEFT.model_copy(update={"mounts": ("/var/lib/docker/x",)})), "docker-removal", "mounted below"),
+    "another machine": (now(node=MIGRATED.model_copy(update={"machine_id": "f" * 32})), "wrong-machine", ""),
+    "not Ready": (now(node=MIGRATED.model_copy(update={"ready": False})), "node-not-ready", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "check", "said"), AGAINST.values(), ids=AGAINST)
+def test_what_speaks_against_it(given: Situation, check: str, said: str) -> None:
+    """Each by its id; nothing is removed then."""
+    found = [entry for entry in planned(given).blockers if entry.id == check]
+
+    assert found
+    assert any(said in entry.evidence for entry in found)
+
+
+@pytest.mark.parametrize("check", ["docker-containers", "docker-volumes"])
+def test_what_somebody_may_agree_to(check: str) -> None:
+    """Singly."""
+    left = LEFT.model_copy(update={"containers": ("ci",), "volumes": ("db",)})
+
+    blockers = planned(replace(now(left), allow=frozenset({check}))).blockers
+
+    assert {entry.id for entry in blockers} == {"docker-containers", "docker-volumes"} - {check}
+
+
+def test_what_may_be_somebody_elses_is_told() -> None:
+    """And stays."""
+    left = LEFT.model_copy(update={"others": ("/var/lib/docker/backup.tar",), "plugged": ("br-0123456789ab",)})
+
+    (found,) = [entry for entry in planned(now(left)).findings if entry.id == "docker-leftovers"]
+
+    assert found.severity is Severity.INFORMS
+    assert "/var/lib/docker/backup.tar, br-0123456789ab" in found.evidence
+
+
+def looked(removal: Removal) -> HostResult:
+    """Give what the playbook returns."""
+    return HostResult(host="worker-1", results={survey.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
+
+
+def run(answer: HostResult, live: Callable[..., Evidence]) -> tuple[Run, FakeHosts]:
+    """Give a cleanup."""
+    hosts = FakeHosts({"cleanup": answer}, {"worker-1": FakeLine()})
+    cleanup = Run(
+        id="c1", plan=planned(now()), target=Target(proof="none"), hosts=hosts, cluster=FakeCluster([MIGRATED]),
+        clock=FakeClock(), allow=frozenset(), tell=lambda _: None, sessions=Sessions(live=live),
+    )  # fmt: skip
+    return cleanup, hosts
+
+
+def test_hosts_are_asked_for_what_is_left() -> None:
+    """All together, and each is planned from its own answer."""
+    hosts = FakeHosts({"cleanup": looked(LEFT)})
+
+    make = survey.cleanup([Host(name="worker-1", target=Target())], hosts)
+
+    assert make(situation(node=MIGRATED, pods=())).removal == LEFT
+    assert hosts.calls == [("cleanup", {"docker_removal_state": "look"})]
+
+
+def test_a_node_that_is_not_proved_keeps_its_docker() -> None:
+    """Whatever migrator_proof says: there is no way back afterwards."""
+
+    def refuse(*_: object) -> Evidence:
+        raise StepFailedError("containers are not what they must be")
+
+    cleanup, hosts = run(looked(Removal()), refuse)
+
+    with pytest.raises(StepFailedError, match=r"(?s)'prove' failed: .*Nothing of it has to be taken back"):
+        apply(cleanup, CLEANUP)
+    assert hosts.calls == []
+
+
+def test_no_more_is_removed_than_was_shown() -> None:
+    """The node gets what was shown, and compares."""
+    cleanup, hosts = run(looked(Removal()), lambda *_: None)  # type: ignore[arg-type, return-value]
+    remove = [step for step in CLEANUP if step.id == "remove"]
+
+    apply(cleanup, remove)
+
+    ((_, variables),) = hosts.calls
+    assert variables["docker_removal_state"] == "absent"
+    assert Removal.model_validate(json.loads(b64decode(variables["docker_removal_expected"]))) == LEFT
+
+
+FILTER = """\
+-P INPUT ACCEPT
+-P FORWARD DROP
+-P OUTPUT ACCEPT
+-N CNI-FORWARD
+-N DOCKER
+-N DOCKER-ISOLATION-STAGE-1
+-N DOCKER-ISOLATION-STAGE-2
+-N DOCKER-USER
+-N KUBE-FORWARD
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A FORWARD -i eth1 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-USER -j RETURN
+"""
+NAT = """\
+-P PREROUTING ACCEPT
+-N DOCKER
+-N KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 10.244.0.0/16 ! -o cni0 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+"""
+
+
+def listing(monkeypatch: pytest.MonkeyPatch, **tables: str) -> None:
+    """Have iptables list these rules; there is no ip6tables."""
+
+    def shown(argv: list[str], **_: Any) -> tuple[int, str, str]:
+        return (0, tables.get(argv[4], ""), "") if argv[0] == "iptables" else (127, "", "not installed")
+
+    monkeypatch.setattr(docker_removal, "run", shown)
+
+
+def test_only_dockers_rules_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its chains, what jumps to them, and what names one of its bridges; no policy is touched."""
+    listing(monkeypatch, filter=FILTER, nat=NAT)
+
+    commands, kept = docker_removal.rules(["docker0"])
+
+    assert kept == []
+    assert [" ".join(map(shlex.quote, command[4:])) for command in commands] == [
+        "filter -D FORWARD -j DOCKER-USER",
+        "filter -D FORWARD -j DOCKER-ISOLATION-STAGE-1",
+        "filter -D FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "filter -D FORWARD -o docker0 -j DOCKER",
+        "filter -D FORWARD -i docker0 '!' -o docker0 -j ACCEPT",
+        "filter -F DOCKER",
+        "filter -F DOCKER-ISOLATION-STAGE-1",
+        "filter -F DOCKER-ISOLATION-STAGE-2",
+        "filter -F DOCKER-USER",
+        "filter -X DOCKER",
+        "filter -X DOCKER-ISOLATION-STAGE-1",
+        "filter -X DOCKER-ISOLATION-STAGE-2",
+        "filter -X DOCKER-USER",
+        "nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+        "nat -D OUTPUT '!' -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER",
+        "nat -D POSTROUTING -s 172.17.0.0/16 '!' -o docker0 -j MASQUERADE",
+        "nat -F DOCKER",
+        "nat -X DOCKER",
+    ]
+
+
+def test_rules_that_somebody_has_put_into_dockers_chain_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the chain and the jump to it."""
+    own = "-A DOCKER-USER -s 192.0.2.0/24 -j DROP"
+    listing(monkeypatch, filter=FILTER.replace("-A DOCKER-USER -j RETURN", f"{own}\n-A DOCKER-USER -j RETURN"))
+
+    commands, kept = docker_removal.rules([])
+
+    assert kept == [f"iptables -t filter {own}"]
+    assert not [command for command in commands if "DOCKER-USER" in command]
+
+
+ROOTS = {
+    "nothing said": ("", {}, "/var/lib/docker"),
+    "on the command line": ("argv[]=/usr/bin/dockerd -H fd:// --data-root=/data/d/ ; ", {"data-root": "/no"}, "/data/d"),
+    "with a space": ("argv[]=/usr/bin/dockerd -g /data/d ; ", {}, "/data/d"),
+    "in its configuration": ("argv[]=/usr/bin/dockerd ; ", {"data-root": "/data/d"}, "/data/d"),
+    "as it was called once": ("argv[]=/usr/bin/dockerd ; ", {"graph": "/data/d"}, "/data/d"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shown", "document", "root"), ROOTS.values(), ids=ROOTS)
+def test_where_the_data_is(
+    shown: str, document: dict[str, str], root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Docker finds it, though it is stopped."""
+    config = tmp_path / "daemon.json"
+    config.write_text(json.dumps(document))
+    monkeypatch.setattr(docker_removal, "CONFIG", str(config))
+    monkeypatch.setattr(
+        docker_removal, "run", lambda *_, **__: (0, f"ExecStart={{ path=/usr/bin/dockerd ; {shown}}}", "")
+    )
+
+    assert docker_removal.data_root() == root
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a node with a stopped Docker whose data lies in a folder of the test."""
+    root = tmp_path / "docker"
+    for name in (
+        "overlay2/l",
+        "image",
+        "containers/k8s",
+        "containers/ci",
+        "volumes/db/_data",
+        f"volumes/{'a' * 64}/_data",
+    ):
+        (root / name).mkdir(parents=True)
+    (root / "overlay2" / "layer").write_bytes(b"x" * 100_000)
+    (root / "mine.txt").write_text("keep")
+    for name, labels in (("k8s", {docker_removal.POD_UID: "u"}), ("ci", {})):
+        text = json.dumps({"Name": f"/{name}", "Config": {"Labels": labels}})
+        (root / "containers" / name / "config.v2.json").write_text(text)
+    left = tmp_path / "dockershim"
+    left.mkdir()
+    installed = ["docker.io"]
+
+    def command(argv: list[str], **_: Any) -> tuple[int, str, str]:
+        if argv[0] == "dpkg-query":
+            return 0, "".join(f"{name} 20.10 installed\n" for name in [*installed, "containerd"]), ""
+        if argv[:2] == ["dpkg", "--remove"]:
+            for name in argv[2:]:
+                installed.remove(name)
+        return (1 if argv[:2] == ["systemctl", "cat"] else 0), "", ""
+
+    monkeypatch.setattr(docker_removal, "run", command)
+    monkeypatch.setattr(docker_removal, "data_root", lambda: str(root))
+    monkeypatch.setattr(docker_removal, "unit_active", lambda _: False)
+    monkeypatch.setattr(docker_removal, "bridges", lambda: ([], []))
+    monkeypatch.setattr(docker_removal, "LEFT", (str(left),))
+    monkeypatch.setattr(docker_removal.shutil, "which", lambda name: name if name == "dpkg-query" else None)
+    return root
+
+
+def test_what_is_not_dockers_is_left_in_its_folder(machine: Path) -> None:
+    """Only what dockerd makes there goes, and the packages that are named."""
+    now = docker_removal.look()
+    assert (now["containers"], now["volumes"]) == (["ci"], ["db"])
+    assert now["packages"] == {"docker.io": "20.10"}
+    assert now["others"] == [str(machine / "mine.txt")]
+    assert 100_000 < sum(entry["bytes"] for entry in now["data"]) < 300_000
+    assert docker_removal.objection(now, now) == ""
+
+    assert docker_removal.remove(now) == []
+
+    assert [path.name for path in machine.iterdir()] == ["mine.txt"]
+    after = docker_removal.look()
+    assert not any(after[name] for name in ("packages", "data", "files", "rules", "interfaces"))
+
+
+MORE = {
+    "a container runs": ({"running": ["ci"]}, "containers of Docker run: ci"),
+    "a new volume": ({"volumes": ["db", "new"]}, "a volume that was not shown: new"),
+    "a new container": ({"containers": ["ci", "new"]}, "a container that was not shown: new"),
+    "another folder": ({"root": "/elsewhere"}, "Docker's data is in /elsewhere now"),
+    "another package": ({"packages": {"docker.io": "1", "docker-ce": "2"}}, "a package that was not shown: docker-ce"),
+    "something mounted": ({"mounts": ["/x"]}, "something is mounted below"),
+    "packages that others need": ({"refusal": "no"}, "the packages cannot be removed alone: no"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), MORE.values(), ids=MORE)
+def test_what_nobody_agreed_to_keeps_it_from_beginning(change: dict[str, Any], said: str, machine: Path) -> None:
+    """It may have come since it was shown."""
+    now = docker_removal.look()
+
+    assert said in docker_removal.objection({**now, **change}, now)
+    assert machine.is_dir()
+
+
+def test_a_removal_that_was_cut_short_is_completed(machine: Path) -> None:
+    """What is gone already is no reason against the rest."""
+    shown = docker_removal.look()
+    docker_removal.shutil.rmtree(machine / "overlay2")
+
+    now = docker_removal.look()
+
+    assert docker_removal.objection(now, shown) == ""
+    assert docker_removal.remove(now) == []
+
+
+def test_what_another_file_system_has_there_stays(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever mounts something while it is removed loses nothing."""
+    now = docker_removal.look()
+    monkeypatch.setattr(
+        docker_removal, "mounts_below", lambda path: [f"{path}/db/_data"] if path.endswith("volumes") else []
+    )
+
+    (problem,) = docker_removal.remove(now)
+
+    assert "volumes stays: " in problem
+    assert (machine / "volumes" / "db" / "_data").is_dir()
