@@ -39,7 +39,7 @@ class Lab:
         self, *words: str | Path, python: str = sys.executable, cwd: Path = ROOT
     ) -> subprocess.CompletedProcess[str]:
         """Run the command as an operator would, where the guests can be reached."""
-        self._fresh = self._fresh and "apply" not in words
+        self._fresh = self._fresh and not {"apply", "rollback", "cleanup"} & set(map(str, words))
         environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
         return subprocess.run(
             network.inside(self.settings, [python, "-m", "migrator", *words]),
