@@ -176,10 +176,14 @@ def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[st
         return None
     if len(problems) > before:
         return None
-    if target.kubeconfig:
-        absolute = (path.absolute().parent / Path(target.kubeconfig).expanduser()).resolve()
-        target = target.model_copy(update={"kubeconfig": str(absolute)})
-    return Host(name=name, target=target)
+    places = {field: _absolute(path, getattr(target, field)) for field in ("kubeconfig", "packages")}
+    if places["packages"] and not Path(places["packages"]).is_dir():
+        problems.append(f"host {name}: {PREFIX}packages: there is no folder {places['packages']}")
+    return Host(name=name, target=target.model_copy(update=places))
+
+
+def _absolute(inventory: Path, place: str) -> str:
+    return str((inventory.absolute().parent / Path(place).expanduser()).resolve()) if place else ""
 
 
 def _nearest(name: str, known: Mapping[str, Any] | set[str], *, prefix: str = "") -> str:

@@ -186,7 +186,7 @@ CASES = {
     "containerd 2, kubelet 1.20": case("cri-version", BLOCK, "containerd 2.0 dropped v1alpha2", containerd(version="2.1.0"), says="v1alpha2"),
     "containerd 1.5, kubelet 1.26": case("cri-version", BLOCK, "k/k#110618; containerd#7863", on(containerd=values.containerd(version="1.5.9"), kubelet=values.kubelet(version="1.26.0"))),
     "containerd 1.2": case("runtime-version", BLOCK, "dialect 2 came with 1.3", containerd(version="1.2.13")),
-    "no containerd": case("runtime-install", BLOCK, "docker.io without containerd", containerd(version="", active=False)),
+    "no containerd": case("runtime-install", INFORM, "docker.io without containerd", containerd(version="", active=False)),
     "to CRI-O": case("runtime-unsupported", BLOCK, "there is no switch to it", situation(target=CRIO)),
     "CRI-O of another minor": case("crio-minor", BLOCK, "CRI-O's minor is Kubernetes'", replace(on(crio=CrioFacts(version="1.24.6")), target=CRIO)),
     "kubelet 1.18 on cgroup v2": case("cgroup-v2-kubelet", BLOCK, "kind#2082", kubelet(version="1.18.0")),

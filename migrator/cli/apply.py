@@ -49,9 +49,13 @@ def command(
 
     as_json = output is options.Output.JSON
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
-    if not as_json:
-        show(plan, options.PlanOutput.TEXT)
-    refuse(plan)
+    if installing := [entry for entry in plan.nodes if entry.installs]:
+        _shown(plan, as_json=as_json)
+        work.ask("Install the runtime on", installing, yes=yes)
+        records = Records(runs or usual(), plan)
+        work.end(work.do(_install(doors, records, most=max_nodes, as_json=as_json), installing), as_json=as_json)
+        plan = _rest(doors, plan, again=not saved.is_plan(source))
+    _shown(plan, as_json=as_json)
     todo = [entry for entry in plan.nodes if entry.changes]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
@@ -59,6 +63,35 @@ def command(
     records = Records(runs or usual(), plan)
     rolled = work.do(_work(doors, until, records, most=max_nodes, as_json=as_json), todo)
     return work.conclude(rolled, plan, as_json=as_json)
+
+
+def _shown(plan: Plan, *, as_json: bool) -> None:
+    if not as_json:
+        show(plan, options.PlanOutput.TEXT)
+    refuse(plan)
+
+
+def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
+    """Give what is left to do after an installation: all nodes planned anew, or of a plan that was given the others."""
+    if again:
+        return doors.plan()
+    return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
+
+
+def _install(doors: Doors, records: Records, *, most: int, as_json: bool) -> Work:
+    from migrator.cli.work import Work, teller
+    from migrator.engine.steps import STEPS
+
+    return Work(
+        doors,
+        steps=[step for step in STEPS if step.id == "install"],
+        look_again=doors.look_again,
+        done=lambda plan: f"{plan.node} has the runtime installed; it is planned again",
+        records=records,
+        tell=teller(as_json=as_json),
+        serving=True,
+        most=most,
+    )
 
 
 def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: list[str]) -> tuple[Doors, Plan]:

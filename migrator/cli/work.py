@@ -107,10 +107,17 @@ def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
 
     if as_json:
         print(json.dumps({**rollout.document(rolled), "plan": plan.model_dump(mode="json")}), flush=True)
-    else:
-        _say(rollout.text(rolled))
-    rolled.check()
+    end(rolled, as_json=as_json)
     return 0
+
+
+def end(rolled: Rolled, *, as_json: bool) -> None:
+    """Say what became of each node, unless JSON is wanted, and raise what is not well."""
+    from migrator.report import rollout
+
+    if not as_json and (told := rollout.text(rolled)):
+        _say(told)
+    rolled.check()
 
 
 def holder() -> str:

@@ -23,18 +23,33 @@ _AWAY_SECONDS = 900.0
 """Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
 _AGAIN_SECONDS = 5.0
 REMOVAL_TASK = "Look at or remove what is left of Docker"
+_INSTALL_TASK = "Install the runtime's package"
 _CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
+def install(run: Run) -> str:
+    """Install the new runtime's package, and nothing that is there already anew."""
+    results = _play(
+        run,
+        "install",
+        {
+            "runtime_package_name": run.target.package,
+            "runtime_package_version": run.target.package_version,
+            "runtime_package_source": run.target.packages,
+        },
+    )
+    new = results.get(_INSTALL_TASK, {}).get("installed", {})
+    return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
+
+
 def stage(run: Run) -> str:
-    """Install and validate the new runtime and carry the images over."""
+    """Have the new runtime read its configuration, and carry the images over."""
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
     results = _play(
         run,
         "stage",
         {
             "containerd_config": _encoded(config),
-            "containerd_install": run.plan.installs,
             "containerd_start": run.plan.starts,
             "images_carry": _sealed(run.plan.images),
             "images_root": run.plan.root,

@@ -31,6 +31,7 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
+    Step("install", "Install the new runtime", Phase.STAGE, needs.install, actions.install),
     Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, actions.stage),
     Step("baseline", "Look at containers on the old runtime", Phase.STAGE, needs.baseline, proof.baseline),
     Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),

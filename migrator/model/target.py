@@ -26,6 +26,12 @@ class Target(Policy):
     """Context of that kubeconfig; its current one when empty."""
     allow: tuple[str, ...] = ()
     """Ids of checks that are waived, as with `--allow`."""
+    package: str = Field(default="containerd", pattern=r"^[a-z0-9][a-z0-9+._-]*$")
+    """Package that brings the runtime to a node which lacks it."""
+    package_version: str = Field(default="", pattern=r"^[A-Za-z0-9.+~:_-]*$")
+    """Its exact version; what the node's package manager takes by itself when empty."""
+    packages: str = ""
+    """Folder with packages to bring to nodes without a mirror; a relative one starts at the inventory."""
     pause_image: str = ""
     """Sandbox image for the new runtime; what the kubelet used so far when empty."""
     drain_timeout: int = Field(default=600, ge=1, le=86400)

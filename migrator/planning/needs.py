@@ -12,7 +12,14 @@ from migrator.planning.translate.runtimes import RUNTIMES
 
 
 def _done(now: Situation) -> Decision | None:
-    return (False, f"the node already runs {now.node.runtime}") if now.migrated else None
+    """Say that nothing is left to do here, or nothing yet."""
+    if now.migrated:
+        return False, f"the node already runs {now.node.runtime}"
+    return None if _installed(now) else (False, "is planned when the runtime is installed: its version decides")
+
+
+def _installed(now: Situation) -> str:
+    return RUNTIMES[now.target.runtime].installed(now.facts)
 
 
 def _given_back(now: Situation) -> Decision | None:
@@ -24,14 +31,22 @@ def _unwanted(now: Situation) -> Decision | None:
     return None if now.target.proof == "full" else (False, f"migrator_proof is {now.target.proof!r}")
 
 
+def install(now: Situation, _: NodePlan) -> Decision:
+    """Bring the runtime to a node that lacks it."""
+    name = RUNTIMES[now.target.runtime].name
+    if now.migrated or (version := _installed(now)):
+        return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
+    package = "=".join(filter(None, (now.target.package, now.target.package_version)))
+    origin = f"the packages in {now.target.packages}" if now.target.packages else "the node's package sources"
+    return True, f"{package} from {origin}, if that removes and upgrades nothing; then the node is planned again"
+
+
 def stage(now: Situation, plan: NodePlan) -> Decision:
-    """Install, validate and carry over while the node still serves."""
+    """Validate and carry over while the node still serves."""
     if done := _done(now):
         return done
-    runtime = RUNTIMES[now.target.runtime]
-    version = runtime.installed(now.facts)
-    package = f"{runtime.name} {version} is installed" if version else f"installs {runtime.name}"
-    return True, f"{package}; has it read the new configuration; carries {len(plan.images)} images over"
+    name = RUNTIMES[now.target.runtime].name
+    return True, f"{name} {_installed(now)} reads the new configuration; carries {len(plan.images)} images over"
 
 
 def baseline(now: Situation, _: NodePlan) -> Decision:
@@ -93,6 +108,8 @@ def verify(now: Situation, plan: NodePlan) -> Decision:
 
 def annotate(now: Situation, plan: NodePlan) -> Decision:
     """Tell kubeadm."""
+    if not now.migrated and (done := _done(now)):
+        return done
     present = now.node.annotations.get(CRI_SOCKET)
     if present == plan.endpoint:
         return False, f"the Node's cri-socket annotation is {present} already"

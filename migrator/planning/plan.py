@@ -18,7 +18,8 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     runtime = RUNTIMES[situation.target.runtime]
     to = drafting.destination(situation)
     draft = Draft(destination=to) if situation.migrated else drafting.draft(situation)
-    version = runtime.installed(situation.facts) or "version of the package"
+    installed = runtime.installed(situation.facts)
+    version = installed or situation.target.package_version or "version of the package"
     plan = NodePlan(
         host=situation.host,
         node=situation.node.name,
@@ -26,7 +27,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         source=situation.node.runtime,
         target=f"{situation.target.scheme}://{version}",
         endpoint=runtime.endpoint,
-        installs=not runtime.installed(situation.facts),
+        installs=not installed and not situation.migrated,
         starts=not runtime.service(situation.facts).active,
         cni_plugins=network.plugin_folders(situation.facts),
         network_needs_pods=network.needs_pods(situation.facts),
@@ -37,8 +38,8 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         cordoned_before=situation.node.cordoned_by_others,
         findings=checks.findings(situation, draft),
         fates=draft.fates,
-        files=draft.files,
-        images=draft.images,
+        files=draft.files if installed else (),
+        images=draft.images if installed else (),
         config=_unchanged(situation, draft),
         root=draft.settings.root if draft.settings else "",
     )

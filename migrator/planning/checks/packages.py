@@ -34,11 +34,12 @@ def conflicts(now: Situation, _: Draft) -> Iterator[Finding]:
                 "keep one vendor's packages",
             )
     docker = names & set(OF_DOCKER)
-    if now.target.runtime == "containerd" and not now.facts.containerd.version and docker:
+    distributions = now.target.runtime == "containerd" and now.target.package == "containerd"
+    if distributions and not now.facts.containerd.version and docker:
         yield found(
             "package-conflict",
             f"containerd is missing, and installing the distribution's would remove {listed(docker)}",
-            "install containerd.io from Docker's repository first",
+            "set migrator_package to containerd.io, where the node has Docker's repository",
         )
 
 

@@ -55,7 +55,7 @@ def installed(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found(
             "runtime-install",
             f"no {runtime.title} is installed",
-            "install its package beside Docker's own, which that leaves alone, then plan again",
+            "`apply` installs it first, beside Docker, then plans the node again",
         )
 
 

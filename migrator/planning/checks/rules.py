@@ -70,7 +70,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd docs/containerd-2.0.md; kubernetes/kubernetes#110618; containerd#7863"),
         Rule("runtime-version", (B,), "The configuration of the installed runtime's version is not known.",
              "containerd docs/PLUGINS.md"),
-        Rule("runtime-install", (B,), "The new runtime is not installed, so what it must be told is not known yet."),
+        Rule("runtime-install", (I,), "The new runtime is not installed, so what it must be told is not known yet."),
         Rule("runtime-unsupported", (B,), "CRI-O can be planned for, but this version does not switch to it."),
         Rule("crio-minor", (B,), "CRI-O's minor version must be the kubelet's, or one beside it.",
              "cri-o/cri-o README, compatibility matrix"),

@@ -1,0 +1,196 @@
+#!/usr/bin/python
+"""Install a container runtime's package beside what runs, or say why that would touch something else.
+
+Runs on the node: Python 3.6 or later, standard library only.
+"""
+
+DOCUMENTATION = r"""
+module: runtime_package
+short_description: Install a package, if that removes and upgrades no other
+description:
+  - Has the package manager say what it would do first. When it would remove or upgrade a package, nothing is done.
+options:
+  name:
+    description: The package.
+    type: str
+    required: true
+  version:
+    description: Its exact version; what the package manager takes by itself when empty.
+    type: str
+    default: ""
+  folder:
+    description: Folder on the node with packages to install from, instead of the package manager's sources.
+    type: path
+    default: ""
+author: [the migrator project]
+"""
+
+EXAMPLES = r"""
+- name: Install containerd
+  runtime_package:
+    name: containerd
+"""
+
+RETURN = r"""
+installed:
+  description: Packages that are new, with their versions.
+  returned: success
+  type: dict
+"""
+
+import glob
+import os
+import re
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migrator_node import NodeError, run
+
+APT = ["apt-get", "-q", "-y", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=300"]
+DNF = ["-q", "-y", "--setopt=install_weak_deps=False"]
+SECONDS = 1800
+
+
+class Debian:
+    """dpkg and apt."""
+
+    suffix = "deb"
+
+    def present(self):
+        """Give the installed packages with their versions."""
+        shown = run(["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"])[1]
+        rows = [line.split() for line in shown.splitlines()]
+        return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+
+    def named(self, name, version):
+        """Name a package as apt-get takes it."""
+        return "{}={}".format(name, version) if version else name
+
+    def name_of(self, path):
+        """Give the name of the package in a file."""
+        return run(["dpkg-deb", "-f", path, "Package"])[1].strip()
+
+    def refresh(self):
+        """Read the lists of packages anew."""
+        run(["apt-get", "-q", "update"], timeout=SECONDS)
+
+    def ask(self, words, *, offline):
+        """Give what an installation would remove or upgrade. Raises NodeError when it is not possible."""
+        shown = run(APT + self._offline(offline) + ["--simulate", "install"] + words, timeout=SECONDS)[1]
+        return sorted(touched(shown))
+
+    def install(self, words, *, offline):
+        """Install."""
+        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        run(APT + self._offline(offline) + ["install"] + words, timeout=SECONDS)
+
+    @staticmethod
+    def _offline(offline):
+        return ["--no-download"] if offline else []
+
+
+class RedHat:
+    """rpm, and dnf or yum. Written by their manuals, never run on a node."""
+
+    suffix = "rpm"
+
+    def __init__(self):
+        self._dnf = "dnf" if shutil.which("dnf") else "yum"
+
+    def present(self):
+        """Give the installed packages with their versions."""
+        shown = run(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n"])[1]
+        return dict(line.split(None, 1) for line in shown.splitlines())
+
+    def named(self, name, version):
+        """Name a package as dnf takes it."""
+        return "{}-{}".format(name, version) if version else name
+
+    def name_of(self, path):
+        """Give the name of the package in a file."""
+        return run(["rpm", "-qp", "--queryformat", "%{NAME}", path])[1].strip()
+
+    def refresh(self):
+        """Do nothing: dnf does that by itself."""
+
+    def ask(self, words, *, offline):
+        """Give what an installation would remove or upgrade; `--assumeno` ends with 1 after it has said so."""
+        _, out, err = run(
+            [self._dnf] + self._offline(offline) + ["--assumeno", "install"] + words, check=False, timeout=SECONDS
+        )
+        found = re.findall(r"^(Upgrade|Remove|Downgrade|Obsoleting)\s+(\d+ Packages?)", out, re.MULTILINE)
+        if "Transaction Summary" not in out and "already installed" not in out:
+            raise NodeError("the package manager cannot install it: {}".format((err or out).strip()[-400:]))
+        return ["{} {}".format(*pair) for pair in found]
+
+    def install(self, words, *, offline):
+        """Install."""
+        run([self._dnf] + DNF + self._offline(offline) + ["install"] + words, timeout=SECONDS)
+
+    @staticmethod
+    def _offline(offline):
+        return ["--disablerepo=*"] if offline else []
+
+
+def touched(shown):
+    """Give the packages that apt-get says it would remove, upgrade or downgrade: "Remv a", "Inst a [old] (new …)"."""
+    for line in shown.splitlines():
+        found = re.match(r"(?:Remv|Purg) (\S+)|Inst (\S+) \[", line)
+        if found:
+            yield found.group(1) or found.group(2)
+
+
+def files(manager, folder, name, present):
+    """Give the files of a folder to install: the package's own, and those of others that are not installed."""
+    found = {manager.name_of(path): path for path in sorted(glob.glob(os.path.join(folder, "*." + manager.suffix)))}
+    if name not in found:
+        raise NodeError("no package {} is among those that were brought: {}".format(name, ", ".join(sorted(found))))
+    return [path for package, path in found.items() if package == name or package not in present]
+
+
+def install(manager, name, version, folder):
+    """Install, when that touches nothing else; give what is new."""
+    before = manager.present()
+    if name in before and version in ("", before[name]):
+        return {}
+    words = files(manager, folder, name, before) if folder else [manager.named(name, version)]
+    try:
+        other = manager.ask(words, offline=bool(folder))
+    except NodeError:
+        if folder:
+            raise
+        manager.refresh()
+        other = manager.ask(words, offline=False)
+    if other:
+        raise NodeError(
+            "installing {} would remove or upgrade what is there: {}; that is left to you".format(
+                name, ", ".join(other)
+            )
+        )
+    manager.install(words, offline=bool(folder))
+    after = manager.present()
+    if name not in after or version not in ("", after[name]):
+        raise NodeError("{} is {} afterwards".format(name, after.get(name, "not installed")))
+    return {package: number for package, number in after.items() if package not in before}
+
+
+def main():
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "version": {"type": "str", "default": ""},
+            "folder": {"type": "path", "default": ""},
+        },
+        supports_check_mode=False,
+    )
+    try:
+        manager = Debian() if shutil.which("dpkg-query") else RedHat()
+        found = install(manager, module.params["name"], module.params["version"], module.params["folder"])
+    except (NodeError, OSError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(found), installed=found)
+
+
+if __name__ == "__main__":
+    main()

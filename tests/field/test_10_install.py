@@ -1,0 +1,101 @@
+"""A Docker with a containerd of its own: the runtime's package is installed beside it, and the node is migrated."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import guests
+from tests.field.sessions import WORKERS
+from tests.lab.conftest import Lab
+from tests.lab.test_5_migration import CONSENT
+
+NODE = WORKERS[1]
+OWN = r"""
+mkdir -p /opt/docker-own /etc/systemd/system/docker.service.d
+cp /usr/bin/containerd /usr/bin/containerd-shim-runc-v2 /opt/docker-own/
+command=$(systemctl show docker -p ExecStart --value | sed 's/.*argv\[\]=\([^;]*\) ;.*/\1/; s# *--containerd[= ][^ ]*##')
+printf '[Service]\nEnvironment=PATH=/opt/docker-own:/usr/sbin:/usr/bin:/sbin:/bin\nExecStart=\nExecStart=%s\n' "$command" \
+  > /etc/systemd/system/docker.service.d/own.conf
+systemctl stop kubelet docker.socket docker containerd
+"""
+REMOVE = """
+dpkg --remove --force-depends containerd
+rm -rf /etc/containerd /run/containerd
+systemctl daemon-reload
+systemctl start docker
+systemctl start kubelet
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(fresh_lab: Lab) -> Lab:
+    """Give the lab with a node whose Docker runs its own containerd, and no other is installed."""
+    lab = fresh_lab
+    guests.script(lab.settings, lab.settings.node(NODE), OWN + REMOVE, seconds=600)
+    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready again")
+    lab.all_available()
+    return lab
+
+
+def migrator(lab: Lab, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it; it must succeed."""
+    done = lab.migrator(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def version(lab: Lab) -> str:
+    """Give the installed package's version; "" without it."""
+    return lab.on(NODE, "dpkg-query -W -f '${db:Status-Status} ${Version}' containerd 2>/dev/null || true").partition(
+        "installed "
+    )[2]
+
+
+def test_the_package_is_installed_beside_a_running_docker(bare: Lab, tmp_path: Path) -> None:
+    """A saved plan holds the installation alone; no container of Docker's is started anew."""
+    lab, saved = bare, tmp_path / "plan.json"
+    started = "docker ps -q --no-trunc | sort | xargs docker inspect -f '{{.Id}} {{.State.StartedAt}}'"
+    before = lab.on(NODE, started)
+
+    migrator(lab, "plan", "--node", NODE, "--out", saved, *CONSENT, lab.inventory)
+    (plan,) = json.loads(saved.read_text())["nodes"]
+    assert [step["id"] for step in plan["steps"] if step["needed"]] == ["install"]
+    told = migrator(lab, "apply", "--yes", saved).stderr
+
+    print(told)
+    assert f"containerd {version(lab)}" in told
+    assert lab.on(NODE, started) == before
+    assert lab.node(NODE)["runtime"].startswith("docker://")
+
+
+def test_it_is_installed_from_a_folder_and_the_node_migrated(bare: Lab, tmp_path: Path) -> None:
+    """Pinned, without any source of packages; then planned again and migrated in the same run."""
+    lab, folder = bare, tmp_path / "packages"
+    folder.mkdir()
+    lab.on(NODE, "rm -rf /root/debs; mkdir /root/debs; cd /root/debs; apt-get -q download containerd runc; chmod 644 *")
+    for name in lab.on(NODE, "ls /root/debs").split():
+        (folder / name).write_bytes(base64.b64decode(lab.on(NODE, f"base64 /root/debs/{name}")))
+    pinned = version(lab)
+    guests.script(lab.settings, lab.settings.node(NODE), f"systemctl stop kubelet containerd\n{REMOVE}", seconds=600)
+    lab.on(NODE, "rm -rf /root/debs /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /etc/apt/sources.list*")
+    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready again")
+    lab.all_available()
+    assert version(lab) == ""
+    inventory = tmp_path / "inventory.yml"
+    settings = (
+        f"  vars:\n    migrator_packages: packages\n    migrator_package_version: {pinned}\n    migrator_proof: none"
+    )
+    inventory.write_text(lab.inventory.read_text().replace("  vars:", settings))
+
+    told = migrator(lab, "apply", "--node", NODE, "--yes", *CONSENT, inventory).stderr
+
+    print(told)
+    assert version(lab) == pinned
+    assert f"✓ {NODE} is migrated" in told
+    assert lab.node(NODE)["runtime"].startswith("containerd://")
+    lab.all_available()
