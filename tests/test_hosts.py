@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_a_host_that_is_not_there_gets_a_result(tmp_path: Path) -> None:
 
     assert result.host == "gone"
     assert "nothing listens for SSH there" in result.problem
+
+
+def test_a_playbook_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """After its time, with what it was at; what it does on the host may go on, as after a lost connection."""
+    path = tmp_path / "inventory.yml"
+    # Somebody who accepts connections and never says a word.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        path.write_text(f"all: {{hosts: {{mute: {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}\n")
+        hosts = runner.AnsibleHosts(path, connect_timeout=600, limits={"inspect": 3})
+
+        (result,) = hosts.play("inspect", ["mute"], {}).values()
+
+    assert result.unreachable
+    assert result.problem.endswith("after 3 s; it is not waited for any longer")
 
 
 def test_an_interrupt_waits_for_the_step_in_hand(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ from migrator.hosts import HostResult, Line, interrupts
 from migrator.hosts.line import opened
 from migrator.hosts.said import explain
 
+_SECONDS = 7200
+"""For a playbook: images of a hundred gigabytes take their time."""
+_LIMITS = {"inspect": 900, "switch": 1200, "retire": 900, "cleanup": 1800}
+"""For those that carry nothing. What is cut off goes on at the host, as after a lost connection."""
 _KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
 
 
@@ -30,18 +34,27 @@ class _Collected:
     changed: bool = False
     seen: bool = False
     at: float = 0.0
+    task: str = ""
+    """The one that is under way."""
 
 
 class AnsibleHosts:
     """Runs playbooks on the hosts of one inventory; up to `forks` hosts at a time."""
 
     def __init__(
-        self, inventory: Path, *, connect_timeout: int = 20, forks: int = 25, programs: Path | None = None
+        self,
+        inventory: Path,
+        *,
+        connect_timeout: int = 20,
+        forks: int = 25,
+        programs: Path | None = None,
+        limits: Mapping[str, int] = _LIMITS,
     ) -> None:
-        """Take the inventory; and the folder of the programs that a line starts on its host, if not the role's."""
+        """Take the inventory; the programs that a line starts, if not the role's; and how long playbooks may take."""
         self._inventory = inventory.absolute()
         self._timeout = connect_timeout
         self._forks = forks
+        self._limits = limits
         self._programs = programs or resources.folder("roles") / "line" / "files"
 
     def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
@@ -72,6 +85,7 @@ class AnsibleHosts:
             _note(event, collected)
             return False  # do not keep events on disk: they hold the nodes' files
 
+        limit = self._limits.get(playbook, _SECONDS)
         run = ansible_runner.run(
             private_data_dir=str(folder),
             # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
@@ -82,12 +96,15 @@ class AnsibleHosts:
             extravars=dict(variables),
             forks=self._forks,
             envvars=self._environment(),
-            settings={"pexpect_timeout": 1},  # seconds between two looks at `stopped`
+            # Seconds between two looks at `stopped`. A line has no end of its own: whoever opened it ends it.
+            settings={"pexpect_timeout": 1, **({} if playbook == "line" else {"job_timeout": limit})},
             event_handler=on_event,
             cancel_callback=stopped,  # without one it would set signal handlers, for good
             quiet=True,
             rotate_artifacts=0,
         )
+        if run.status == "timeout":
+            _cut_off(collected, limit)
         said = ""
         if run.status != "successful":
             with run.stdout as printed:
@@ -116,6 +133,10 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None
         return
     result = data.get("res") or {}
     kind = event.get("event")
+    if kind == "runner_on_start":
+        entry.task = str(data.get("task", ""))
+    elif str(kind).startswith("runner_on_"):
+        entry.task = ""
     if kind == "runner_on_ok":
         entry.seen = True
         entry.at = time.time()
@@ -126,6 +147,16 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None
         entry.seen = True
         entry.problem = explain(_text(result))
         entry.unreachable = kind == "runner_on_unreachable"
+
+
+def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:
+    """Give each host that was not through a problem; what it was at may go on there."""
+    for entry in collected.values():
+        if not entry.problem and (entry.task or not entry.seen):
+            entry.problem = (
+                f"still at {entry.task or 'the beginning'!r} after {limit} s; it is not waited for any longer"
+            )
+            entry.unreachable = True
 
 
 def _text(result: Mapping[str, Any]) -> str:
