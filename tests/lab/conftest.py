@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab import cluster, controlplane, guests, network, qemu, waiting, workloads
+from lab.errors import LabError
 from lab.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,17 @@ class Lab:
 
     def all_available(self) -> None:
         """Return when every workload is available."""
-        self.until(lambda: not workloads.unavailable(self.settings), "all workloads are available")
+        missing: list[str] = []
+
+        def none() -> bool:
+            missing[:] = workloads.unavailable(self.settings)
+            return not missing
+
+        try:
+            self.until(none, "all workloads are available")
+        except LabError as error:
+            error.add_note(f"{'; '.join(missing)}\n{self.kubectl('get', 'pods', '--all-namespaces', '-o', 'wide')}")
+            raise
 
     def restore(self) -> None:
         """Put the base state back."""
