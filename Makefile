@@ -36,8 +36,8 @@ lab-tests: lab-up ## Run the tests that need guests.
 field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, critest (before a release).
 	$(BIN)/pytest -v -s tests/field
 
-chaos: lab-up ## Cut transactions on real nodes short, before and after each of their actions.
-	$(BIN)/pytest -v -s tests/field/test_8_chaos.py
+chaos: lab-up ## Cut transactions on real nodes short, and break everything around a migration.
+	$(BIN)/pytest -v -s tests/field/test_8_chaos.py tests/field/test_11_faults.py
 
 lab-up: host $(VENV)/ready ## Start the lab's cluster.
 	$(LAB) up

@@ -1,0 +1,260 @@
+"""Everything that goes wrong around a migration, on a real node: it ends on one runtime, and whoever asks is told where.
+
+After each fault the same `apply` again completes, and `rollback` makes the node what it was. Part of `make chaos`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lab import controlplane, network
+from tests.field.sessions import WORKERS
+from tests.lab.conftest import ROOT, Lab
+from tests.lab.test_5_migration import CONSENT
+from tests.lab.transactions import Subject
+
+NODE = WORKERS[1]
+DONE, STEP_FAILED, CLUSTER = 0, 13, 11
+SETTINGS = "  vars:\n    migrator_proof: none\n    migrator_drain_timeout: 90\n    migrator_ready_timeout: 240"
+AWAY = 100.0
+"""Seconds for which something is away: longer than SSH's keepalives (60 s) and the API client's patience."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks when a step begins, and what must come of it."""
+
+    at: str
+    """The step."""
+    breaks: Callable[[Lab, subprocess.Popen[str]], None]
+    exit_codes: frozenset[int]
+    runtimes: frozenset[str]
+    """On one of these the node may end."""
+    mends: Callable[[Lab], None] = lambda _: None
+    after: float = 0.0
+    """Seconds until it is mended; 0 for when the run has ended."""
+    says: str = ""
+    """What the run says of it, in part."""
+    cordoned: bool = False
+    """Whether the node may stay cordoned."""
+
+
+def fault(
+    at: str,
+    breaks: Callable[[Lab, subprocess.Popen[str]], None],
+    codes: int | tuple[int, ...],
+    runtimes: str,
+    **more: object,
+) -> Fault:
+    """Make one."""
+    several = codes if isinstance(codes, tuple) else (codes,)
+    return Fault(at, breaks, frozenset(several), frozenset(runtimes.split()), **more)  # type: ignore[arg-type]
+
+
+def killed(_: Lab, run: subprocess.Popen[str]) -> None:
+    """Kill the run and everything that it has started."""
+    os.killpg(run.pid, signal.SIGKILL)
+
+
+def on_node(script: str) -> Callable[..., None]:
+    """Run a script there."""
+
+    def run(lab: Lab, *_: object) -> None:
+        lab.on(NODE, script)
+
+    return run
+
+
+def ssh(lab: Lab, *_: object, verb: str) -> None:
+    """Drop everything between this machine and the node's SSH."""
+    address = lab.settings.node(NODE).address
+    for chain, words in (("OUTPUT", ("-d", address, "--dport")), ("INPUT", ("-s", address, "--sport"))):
+        rule = ["iptables", "-w", verb, chain, "-p", "tcp", *words[:2], words[2], "22", "-j", "DROP"]
+        subprocess.run(network.inside(lab.settings, rule), check=True)
+
+
+def api_server(lab: Lab, *_: object, sign: signal.Signals) -> None:
+    """Stop or continue the API server: it accepts connections and answers nothing."""
+    for pid in network.processes(lab.settings):
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "kube-apiserver":
+            os.kill(pid, sign)
+
+
+def no_room(lab: Lab, *_: object, folder: str) -> None:
+    """Fill the file system of a folder."""
+    lab.on(NODE, f"mkdir -p {folder}; dd if=/dev/zero of={folder}/waste bs=1M 2>/dev/null || true; sync")
+
+
+def kubectl(*words: str) -> Callable[..., None]:
+    """Run kubectl."""
+
+    def run(lab: Lab, *_: object) -> None:
+        lab.kubectl(*words)
+
+    return run
+
+
+def drop_in(unit: str, text: str) -> Callable[..., None]:
+    """Give a unit a drop-in."""
+    folder = f"/etc/systemd/system/{unit}.d"
+    return on_node(f"mkdir -p {folder}; printf '[Service]\\n{text}\\n' > {folder}/fault.conf; systemctl daemon-reload")
+
+
+def without_drop_in(unit: str) -> Callable[..., None]:
+    """Take it away."""
+    return on_node(f"rm -rf /etc/systemd/system/{unit}.d/fault.conf /run/fault; systemctl daemon-reload")
+
+
+def stuck_pod(lab: Lab, *_: object) -> None:
+    """Have a pod of the node that does not end: somebody's finalizer is on it."""
+    name = next(pod["metadata"]["name"] for pod in lab.pods(NODE) if pod["metadata"]["labels"].get("app") == "web")
+    lab.kubectl("-n", "shop", "patch", "pod", name, "-p", '{"metadata":{"finalizers":["example.org/stuck"]}}')
+
+
+def released(lab: Lab, *_: object) -> None:
+    """Take all finalizers away."""
+    for pod in lab.get("-n", "shop", "pods")["items"]:
+        if pod["metadata"].get("finalizers"):
+            patch = '{"metadata":{"finalizers":null}}'
+            lab.kubectl("-n", "shop", "patch", "pod", pod["metadata"]["name"], "-p", patch)
+
+
+BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
+STOPPED = "test -e /run/fault || { touch /run/fault; kill -STOP $MAINPID; }"
+NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
+FAULTS: Mapping[str, Fault] = {
+    **{f"run killed at {step}": fault(step, killed, -9, "docker containerd", cordoned=True) for step in (
+        "stage", "cordon", "drain", "switch", "verify", "annotate", "uncordon")},
+    "no way to the node at stage": fault(
+        "stage", partial(ssh, verb="-I"), STEP_FAILED, "docker", mends=partial(ssh, verb="-D"), after=AWAY),
+    "no way to the node at switch": fault(
+        "switch", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY),
+    "API server hangs at drain": fault(
+        "drain", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
+    "API server hangs at verify": fault(
+        "verify", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
+    "API server hangs at annotate": fault(
+        "annotate", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
+    "API server hangs at uncordon": fault(
+        "uncordon", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
+    "no room for images": fault(
+        "stage", partial(no_room, folder="/data"), (DONE, STEP_FAILED), "docker containerd", mends=on_node("rm -f /data/waste")),
+    "no room for saved files": fault(
+        "switch", partial(no_room, folder="/var/lib/migrator"), (DONE, STEP_FAILED), "docker containerd",
+        mends=on_node("rm -f /var/lib/migrator/waste")),
+    "a kubelet that does not start": fault(
+        "cordon", drop_in("kubelet.service", f'ExecStartPre=/bin/sh -c "! grep -q containerd.sock {NEW_FLAGS}"'), STEP_FAILED, "docker",
+        mends=without_drop_in("kubelet.service")),
+    "a containerd that never answers": fault(
+        "cordon", drop_in("containerd.service", f'ExecStartPost=/bin/sh -c "{STOPPED}"'), STEP_FAILED, "docker",
+        mends=without_drop_in("containerd.service")),
+    "a containerd that dies while it is looked at": fault(
+        "verify", on_node("systemctl kill -s KILL containerd"), (DONE, STEP_FAILED), "docker containerd"),
+    "a budget that never allows": fault(
+        "drain", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
+        mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web"),
+    "a pod that never ends": fault("drain", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end"),
+    "the Node deleted": fault(
+        "drain", kubectl("delete", "node", NODE), (DONE, STEP_FAILED, CLUSTER), "docker containerd", mends=on_node("systemctl restart kubelet")),
+    "the annotation edited": fault(
+        "switch", kubectl("annotate", "node", NODE, "migrator/cordoned-"), DONE, "containerd",
+        mends=kubectl("uncordon", NODE), says="stays cordoned, as somebody else has it", cordoned=True),
+    "a clock that jumps": fault(
+        "switch", on_node("date -s '+1 hour' >/dev/null"), (DONE, STEP_FAILED), "docker containerd",
+        mends=on_node("date -s '-1 hour' >/dev/null")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def subject(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    """Give a node as it is before."""
+    return Subject(fresh_lab, NODE, tmp_path_factory.mktemp("plan"))
+
+
+@pytest.fixture(scope="module")
+def inventory(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an inventory with little patience."""
+    path = tmp_path_factory.mktemp("faults") / "inventory.yml"
+    path.write_text(fresh_lab.inventory.read_text().replace("  vars:", SETTINGS))
+    return path
+
+
+@contextmanager
+def running(lab: Lab, inventory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have `apply` run, with its events to be read; nothing of it is left afterwards."""
+    words = [sys.executable, "-m", "migrator", "apply", "--node", NODE, "--yes", "-o", "json", *CONSENT, inventory]
+    with subprocess.Popen(
+        network.inside(lab.settings, words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        start_new_session=True,
+    ) as run:  # fmt: skip
+        yield run
+
+
+def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
+    """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
+    said: list[str] = []
+    mending: list[threading.Timer] = []
+    with running(lab, inventory) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            said.append(line)
+            event = json.loads(line) if line.startswith("{") else {}
+            if not mending and (event.get("step"), event.get("kind")) == (what.at, "start"):
+                what.breaks(lab, run)
+                mending.append(threading.Timer(what.after or 3600, what.mends, [lab]))
+                if what.after:
+                    mending[0].start()
+    assert mending, "".join(said)
+    if what.after:
+        mending[0].join()
+    else:
+        what.mends(lab)
+    return run.returncode, "".join(said)
+
+
+def again(lab: Lab, inventory: Path, verb: str) -> None:
+    """Do it once more; a dead holder of the lock is known to be dead."""
+    if lab.kubectl("-n", "kube-system", "get", "lease", "migrator", "--ignore-not-found").strip():
+        lab.kubectl("-n", "kube-system", "delete", "lease", "migrator")
+    done = lab.migrator(verb, "--node", NODE, "--yes", *CONSENT, inventory)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) -> None:
+    """With what ran there, where the run says it is; the same command again completes, and all can be taken back."""
+    lab, what = subject.lab, FAULTS[name]
+    began = time.monotonic()
+
+    code, said = broken(lab, inventory, what)
+
+    lab.until(lambda: controlplane.ready(lab.settings), "the API server answers")
+    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready", seconds=600)
+    ended = lab.node(NODE)
+    runtime = ended["runtime"].partition(":")[0]
+    print(
+        f"{name} | exit {code} | {runtime}{', cordoned' if ended['unschedulable'] else ''} | {time.monotonic() - began:.0f} s"
+    )
+    assert code in what.exit_codes, said
+    assert runtime in what.runtimes, said
+    assert what.cordoned or not ended["unschedulable"], said
+    assert what.says in said, said
+    again(lab, inventory, "apply")
+    subject.runs_on("containerd")
+    again(lab, inventory, "rollback")
+    subject.runs_on("docker")
+    assert not lab.node(NODE)["unschedulable"]
+    assert subject.files() == subject.before
