@@ -80,11 +80,20 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     problems: list[str] = []
     read = [_host(name, variables.get(name, {}), path, problems) for name in names]
     hosts = tuple(host for host in read if host is not None)
-    problems += _disagreements(hosts)
+    problems += [*_disagreements(hosts), *_twins(hosts)]
     if problems:
         raise InventoryError(f"{path}: " + "\n".join(problems))
     chosen = tuple(host for host in hosts if host.name in limited)
     return Inventory(path=str(path), hosts=chosen, everyone=hosts)
+
+
+def _twins(hosts: Sequence[Host]) -> Iterator[str]:
+    """Name hosts that stand for the same Node: it would be worked on twice, at once."""
+    first: dict[tuple[str, str, str], Host] = {}
+    for host in hosts:
+        other = first.setdefault((host.target.kubeconfig, host.target.context, host.node), host)
+        if other is not host:
+            yield f"host {host.name}: it is the Node {host.node}, and so is host {other.name}"
 
 
 def _disagreements(hosts: Sequence[Host]) -> Iterator[str]:

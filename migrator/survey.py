@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from migrator.engine.actions import REMOVAL_TASK
 from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
-from migrator.errors import PlanRefusedError
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.facts import SCHEMA, NodeFacts
@@ -52,9 +51,8 @@ def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodeP
 
     def make(situation: Situation) -> NodePlan:
         result = results[situation.host]
-        if result.problem:
-            raise PlanRefusedError(f"{situation.host}: {result.problem}")
-        removal = Removal.model_validate(result.results[REMOVAL_TASK]["removal"])
+        seen = result.results.get(REMOVAL_TASK, {}).get("removal")
+        removal = Removal.model_validate(seen) if seen else Removal(refusal=result.problem or "it was not looked at")
         return cleaning.make(replace(situation, removal=removal), CLEANUP)
 
     return make

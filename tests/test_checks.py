@@ -429,7 +429,14 @@ def test_what_is_harmless_is_not_found(check: str, given: tuple[Situation, Draft
 
 ROLLBACK = {"no-way-back", "images-only-new"}
 """Ids that concern no migration: test_going_back.py tries them."""
-CLEANUP = {"docker-needed", "docker-containers", "docker-volumes", "docker-removal", "docker-leftovers"}
+CLEANUP = {
+    "docker-needed",
+    "docker-active",
+    "docker-containers",
+    "docker-volumes",
+    "docker-removal",
+    "docker-leftovers",
+}
 """Likewise: test_cleanup.py does."""
 
 

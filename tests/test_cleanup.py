@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
+import shutil
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.line import FakeLine
-from tests.fakes.values import docker, facts, node, pod, situation
+from tests.fakes.values import docker, facts, kubelet, node, pod, situation
 from tests.test_node_modules import load
 
 docker_removal = load("docker_removal", "docker_removal")
@@ -60,7 +60,11 @@ def test_what_goes_is_shown() -> None:
     """Packages, data with its size, files, interfaces and rules; the node is proved first."""
     made = planned(now())
 
-    assert [(step.id, step.needed) for step in made.steps] == [("prove", True), ("remove", True)]
+    assert [(step.id, step.needed) for step in made.steps] == [
+        ("prove", True),
+        ("remove", True),
+        ("prove-again", True),
+    ]
     assert made.blockers == ()
     assert report.text(LEFT).splitlines() == [
         "  Packages that are removed, with the files that belong to them",
@@ -84,12 +88,18 @@ def test_where_nothing_is_left_nothing_is_done() -> None:
 AGAINST: Mapping[str, tuple[Situation, str, str]] = {
     "not migrated": (now(node=node()), "docker-needed", "the kubelet reports docker://20.10.24"),
     "somebody's container runs": (now(LEFT.model_copy(update={"running": ("ci",)})), "docker-needed", "containers run in Docker: ci"),
-    "a pod reaches into it": (now(pods=(pod("ci", host_paths=("/var/run/docker.sock",)),)), "docker-needed", "shop/ci"),
+    "a pod reaches into it": (now(pods=(pod("ci", host_paths=("/var/run/docker.sock",)),)), "docker-socket-mounts", "shop/ci"),
+    "a unit needs it": (now(LEFT.model_copy(update={"dependents": ("kubelet.service",)})), "docker-needed", "units that need Docker's: kubelet.service"),
+    "the kubelet's unit says so": (now(facts=facts(docker=docker(containers=()), kubelet=kubelet(requires=("docker.service",)))), "kubelet-needs-docker", ""),
+    "it runs": (now(LEFT.model_copy(update={"active": ("docker.service",)})), "docker-active", "docker.service runs"),
+    "something else in its folder": (now(LEFT.model_copy(update={"others": ("/data/volumes-of-mine",)})), "docker-removal", "not Docker's: /data/volumes-of-mine"),
+    "a folder that is none of Docker's": (now(LEFT.model_copy(update={"strange": ("/data",)})), "docker-removal", "does not look like"),
+    "containerd's data in it": (now(LEFT.model_copy(update={"shared": ("/var/lib/docker/containerd",)})), "docker-removal", "data of others"),
     "a container beside Kubernetes'": (now(LEFT.model_copy(update={"containers": ("ci",)})), "docker-containers", "go with Docker's data: ci"),
     "a named volume": (now(LEFT.model_copy(update={"volumes": ("db",)})), "docker-volumes", "go with Docker's data: db"),
     "packages that others need": (now(LEFT.model_copy(update={"refusal": "ci depends on docker.io"})), "docker-removal", "ci depends on"),
-    "a store that is no folder": (now(LEFT.model_copy(update={"special": ("/var/lib/docker/zfs",)})), "docker-removal", "no plain folder"),
-    "something mounted there": (now(LEFT.model_copy(update={"mounts": ("/var/lib/docker/x",)})), "docker-removal", "mounted below"),
+    "a store that is no folder": (now(LEFT.model_copy(update={"special": ("/var/lib/docker/zfs",)})), "docker-removal", "no plain folders"),
+    "something mounted there": (now(LEFT.model_copy(update={"mounts": ("/var/lib/docker/x",)})), "docker-removal", "mounted in"),
     "another machine": (now(node=MIGRATED.model_copy(update={"machine_id": "f" * 32})), "wrong-machine", ""),
     "not Ready": (now(node=MIGRATED.model_copy(update={"ready": False})), "node-not-ready", ""),
 }  # fmt: skip
@@ -116,12 +126,12 @@ def test_what_somebody_may_agree_to(check: str) -> None:
 
 def test_what_may_be_somebody_elses_is_told() -> None:
     """And stays."""
-    left = LEFT.model_copy(update={"others": ("/var/lib/docker/backup.tar",), "plugged": ("br-0123456789ab",)})
+    left = LEFT.model_copy(update={"kept_rules": ("iptables -A INPUT -i docker0",), "plugged": ("br-0123456789ab",)})
 
     (found,) = [entry for entry in planned(now(left)).findings if entry.id == "docker-leftovers"]
 
     assert found.severity is Severity.INFORMS
-    assert "/var/lib/docker/backup.tar, br-0123456789ab" in found.evidence
+    assert "br-0123456789ab, iptables -A INPUT -i docker0" in found.evidence
 
 
 def looked(removal: Removal) -> HostResult:
@@ -180,6 +190,7 @@ FILTER = """\
 -P OUTPUT ACCEPT
 -N CNI-FORWARD
 -N DOCKER
+-N DOCKER-FIREWALL
 -N DOCKER-ISOLATION-STAGE-1
 -N DOCKER-ISOLATION-STAGE-2
 -N DOCKER-USER
@@ -191,6 +202,9 @@ FILTER = """\
 -A FORWARD -o docker0 -j DOCKER
 -A FORWARD -i docker0 ! -o docker0 -j ACCEPT
 -A FORWARD -i eth1 -j ACCEPT
+-A FORWARD -s 10.0.0.0/8 ! -i docker0 -j DROP
+-A INPUT -i docker0 -p udp -j ACCEPT
+-A INPUT -j DOCKER-FIREWALL
 -A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
 -A DOCKER-ISOLATION-STAGE-1 -j RETURN
 -A DOCKER-USER -j RETURN
@@ -203,6 +217,7 @@ NAT = """\
 -A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
 -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 -A POSTROUTING -s 10.244.0.0/16 ! -o cni0 -j MASQUERADE
+-A POSTROUTING -s 10.244.0.0/16 ! -o docker0 -j MASQUERADE
 -A DOCKER -i docker0 -j RETURN
 """
 
@@ -220,10 +235,14 @@ def test_only_dockers_rules_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its chains, what jumps to them, and what names one of its bridges; no policy is touched."""
     listing(monkeypatch, filter=FILTER, nat=NAT)
 
-    commands, kept = docker_removal.rules(["docker0"])
+    commands, kept = docker_removal.rules({"docker0": ["172.17.0.0/16"]})
 
-    assert kept == []
-    assert [" ".join(map(shlex.quote, command[4:])) for command in commands] == [
+    assert kept == [
+        "iptables -t filter -A FORWARD -s 10.0.0.0/8 ! -i docker0 -j DROP",
+        "iptables -t filter -A INPUT -i docker0 -p udp -j ACCEPT",
+        "iptables -t nat -A POSTROUTING -s 10.244.0.0/16 ! -o docker0 -j MASQUERADE",
+    ]
+    assert [command.removeprefix("iptables -w 10 -t ") for command in commands] == [
         "filter -D FORWARD -j DOCKER-USER",
         "filter -D FORWARD -j DOCKER-ISOLATION-STAGE-1",
         "filter -D FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
@@ -245,12 +264,22 @@ def test_only_dockers_rules_go(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_rules_that_cannot_be_read_are_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program holds the lock, for example."""
+    monkeypatch.setattr(
+        docker_removal, "run", lambda *_, **__: (4, "", "Another app is currently holding the xtables lock")
+    )
+
+    with pytest.raises(docker_removal.NodeError, match=r"rules cannot be read: iptables .* holding the xtables lock"):
+        docker_removal.rules({})
+
+
 def test_rules_that_somebody_has_put_into_dockers_chain_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the chain and the jump to it."""
     own = "-A DOCKER-USER -s 192.0.2.0/24 -j DROP"
     listing(monkeypatch, filter=FILTER.replace("-A DOCKER-USER -j RETURN", f"{own}\n-A DOCKER-USER -j RETURN"))
 
-    commands, kept = docker_removal.rules([])
+    commands, kept = docker_removal.rules({})
 
     assert kept == [f"iptables -t filter {own}"]
     assert not [command for command in commands if "DOCKER-USER" in command]
@@ -262,7 +291,17 @@ ROOTS = {
     "with a space": ("argv[]=/usr/bin/dockerd -g /data/d ; ", {}, "/data/d"),
     "in its configuration": ("argv[]=/usr/bin/dockerd ; ", {"data-root": "/data/d"}, "/data/d"),
     "as it was called once": ("argv[]=/usr/bin/dockerd ; ", {"graph": "/data/d"}, "/data/d"),
+    "in a variable": ("argv[]=/usr/bin/dockerd $OPTS ; }\nEnvironment=OPTS=--data-root=/data/d A=b", {}, "/data/d"),
+    "in a part of a word": ("argv[]=/usr/bin/dockerd -g ${PLACE}/d ; }\nEnvironment=PLACE=/data", {}, "/data/d"),
 }  # fmt: skip
+
+
+def unit(monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+    """Have systemd show this of a stopped Docker."""
+    monkeypatch.setattr(docker_removal, "unit_active", lambda _: False)
+    monkeypatch.setattr(
+        docker_removal, "run", lambda *_, **__: (0, f"ExecStart={{ path=/usr/bin/dockerd ; {shown}", "")
+    )
 
 
 @pytest.mark.parametrize(("shown", "document", "root"), ROOTS.values(), ids=ROOTS)
@@ -273,15 +312,46 @@ def test_where_the_data_is(
     config = tmp_path / "daemon.json"
     config.write_text(json.dumps(document))
     monkeypatch.setattr(docker_removal, "CONFIG", str(config))
-    monkeypatch.setattr(
-        docker_removal, "run", lambda *_, **__: (0, f"ExecStart={{ path=/usr/bin/dockerd ; {shown}}}", "")
-    )
+    unit(monkeypatch, shown)
 
     assert docker_removal.data_root() == root
 
 
+def test_a_folder_that_is_a_link_is_where_it_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or what is mounted there would not be seen."""
+    (tmp_path / "big").mkdir()
+    (tmp_path / "docker").symlink_to(tmp_path / "big")
+    monkeypatch.setattr(docker_removal, "CONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(docker_removal, "ROOT", str(tmp_path / "docker"))
+    unit(monkeypatch, "argv[]=/usr/bin/dockerd ; ")
+
+    assert docker_removal.data_root() == str(tmp_path / "big")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"data-root": '])
+def test_a_configuration_that_cannot_be_read_is_no_guess(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder than Docker's must not be taken for it."""
+    (tmp_path / "daemon.json").write_text(text)
+    monkeypatch.setattr(docker_removal, "CONFIG", str(tmp_path / "daemon.json"))
+    unit(monkeypatch, "argv[]=/usr/bin/dockerd ; ")
+
+    with pytest.raises(docker_removal.NodeError, match="the folder of Docker's data is not known"):
+        docker_removal.data_root()
+
+
+@dataclass
+class Machine:
+    """A node."""
+
+    root: Path
+    said: list[str]
+    """The commands that ran."""
+
+
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Give a node with a stopped Docker whose data lies in a folder of the test."""
     root = tmp_path / "docker"
     for name in (
@@ -294,13 +364,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         (root / name).mkdir(parents=True)
     (root / "overlay2" / "layer").write_bytes(b"x" * 100_000)
-    (root / "mine.txt").write_text("keep")
+    (root / "lost+found").mkdir()
     for name, labels in (("k8s", {docker_removal.POD_UID: "u"}), ("ci", {})):
         text = json.dumps({"Name": f"/{name}", "Config": {"Labels": labels}})
         (root / "containers" / name / "config.v2.json").write_text(text)
     left = tmp_path / "dockershim"
     left.mkdir()
-    installed = ["docker.io"]
+    installed, said = ["docker.io"], []
 
     def command(argv: list[str], **_: Any) -> tuple[int, str, str]:
         if argv[0] == "dpkg-query":
@@ -308,31 +378,81 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if argv[:2] == ["dpkg", "--remove"]:
             for name in argv[2:]:
                 installed.remove(name)
+        said.append(" ".join(argv[:3]))
         return (1 if argv[:2] == ["systemctl", "cat"] else 0), "", ""
 
     monkeypatch.setattr(docker_removal, "run", command)
     monkeypatch.setattr(docker_removal, "data_root", lambda: str(root))
     monkeypatch.setattr(docker_removal, "unit_active", lambda _: False)
-    monkeypatch.setattr(docker_removal, "bridges", lambda: ([], []))
+    monkeypatch.setattr(docker_removal, "bridges", lambda: ({}, []))
     monkeypatch.setattr(docker_removal, "LEFT", (str(left),))
-    monkeypatch.setattr(docker_removal.shutil, "which", lambda name: name if name == "dpkg-query" else None)
-    return root
+    monkeypatch.setattr(docker_removal, "RECORD", str(tmp_path / "record.json"))
+    monkeypatch.setattr(docker_removal, "debian", lambda: True)
+    monkeypatch.setattr(docker_removal, "command_lines", list)
+    return Machine(root, said)
 
 
-def test_what_is_not_dockers_is_left_in_its_folder(machine: Path) -> None:
-    """Only what dockerd makes there goes, and the packages that are named."""
+def test_all_of_docker_goes(machine: Machine) -> None:
+    """Packages that it brought and the runtime needs are marked first, so that nobody takes them for orphans."""
     now = docker_removal.look()
     assert (now["containers"], now["volumes"]) == (["ci"], ["db"])
-    assert now["packages"] == {"docker.io": "20.10"}
-    assert now["others"] == [str(machine / "mine.txt")]
+    assert (now["packages"], now["keeps"]) == ({"docker.io": "20.10"}, {"containerd": "20.10"})
     assert 100_000 < sum(entry["bytes"] for entry in now["data"]) < 300_000
     assert docker_removal.objection(now, now) == ""
 
     assert docker_removal.remove(now) == []
 
-    assert [path.name for path in machine.iterdir()] == ["mine.txt"]
+    assert [path.name for path in machine.root.iterdir()] == ["lost+found"]
+    assert machine.said.index("apt-mark manual containerd") < machine.said.index("dpkg --remove docker.io")
     after = docker_removal.look()
     assert not any(after[name] for name in ("packages", "data", "files", "rules", "interfaces"))
+
+
+def test_what_is_not_dockers_forbids_it(machine: Machine) -> None:
+    """Names are no proof where others keep their data in the same folder."""
+    shown = docker_removal.look()
+    (machine.root / "mine").mkdir()
+
+    assert docker_removal.objection(docker_removal.look(), shown) == f"not only Docker's: {machine.root}/mine"
+
+
+def test_a_folder_that_only_has_common_names_is_none_of_dockers(machine: Machine) -> None:
+    """Somebody's `volumes` and `tmp`."""
+    for name in docker_removal.MARKS:
+        shutil.rmtree(machine.root / name)
+
+    now = docker_removal.look()
+
+    assert docker_removal.objection(now, now) == f"not only Docker's: {machine.root}"
+
+
+def test_data_of_another_runtime_forbids_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder may lie in Docker's, where the disk is."""
+    (machine.root / "containerd").mkdir()
+    monkeypatch.setattr(docker_removal, "others_data", lambda: {f"{machine.root}/containerd/root", "/var/lib/kubelet"})
+
+    now = docker_removal.look()
+
+    assert docker_removal.objection(now, now) == f"somebody else's data lies there: {machine.root}/containerd/root"
+
+
+def test_a_container_that_cannot_be_read_is_somebodys(machine: Machine) -> None:
+    """By its id."""
+    (machine.root / "containers" / "k8s" / "config.v2.json").write_text('{"Name": ')
+
+    assert docker_removal.look()["containers"] == ["ci", "k8s"]
+
+
+def test_layers_that_are_mounted_elsewhere_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overlay's folders stand in its options."""
+    rows = [
+        ("overlay", "/run/x/rootfs", "rw,lowerdir=/data/docker/overlay2/l/A:/data/docker/overlay2/l/B,upperdir=/x/y"),
+        ("/dev/sdb", "/data/docker/volumes", "rw"),
+        ("/dev/sda", "/data/dockers", "rw,upperdir=/data/docker2/x"),
+    ]
+    monkeypatch.setattr(docker_removal, "mounts", lambda: rows)
+
+    assert docker_removal.mounts_below("/data/docker") == ["/data/docker/volumes", "/run/x/rootfs"]
 
 
 MORE = {
@@ -341,39 +461,42 @@ MORE = {
     "a new container": ({"containers": ["ci", "new"]}, "a container that was not shown: new"),
     "another folder": ({"root": "/elsewhere"}, "Docker's data is in /elsewhere now"),
     "another package": ({"packages": {"docker.io": "1", "docker-ce": "2"}}, "a package that was not shown: docker-ce"),
-    "something mounted": ({"mounts": ["/x"]}, "something is mounted below"),
+    "something mounted": ({"mounts": ["/x"]}, "something is mounted in"),
+    "a new rule": ({"rules": ["iptables -w 10 -t nat -F DOCKER"]}, "a rule that was not shown"),
+    "a unit that needs it": ({"dependents": ["kubelet.service"]}, "these units need it: kubelet.service"),
     "packages that others need": ({"refusal": "no"}, "the packages cannot be removed alone: no"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "said"), MORE.values(), ids=MORE)
-def test_what_nobody_agreed_to_keeps_it_from_beginning(change: dict[str, Any], said: str, machine: Path) -> None:
+def test_what_nobody_agreed_to_keeps_it_from_beginning(change: dict[str, Any], said: str, machine: Machine) -> None:
     """It may have come since it was shown."""
     now = docker_removal.look()
 
     assert said in docker_removal.objection({**now, **change}, now)
-    assert machine.is_dir()
+    assert machine.root.is_dir()
 
 
-def test_a_removal_that_was_cut_short_is_completed(machine: Path) -> None:
-    """What is gone already is no reason against the rest."""
+def test_a_removal_that_was_cut_short_is_completed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where nothing says any more where the data is: that was written down first."""
     shown = docker_removal.look()
-    docker_removal.shutil.rmtree(machine / "overlay2")
+    docker_removal.write_file(docker_removal.RECORD, json.dumps(shown).encode(), 0o600)
+    shutil.rmtree(machine.root / "image")
+    monkeypatch.setattr(docker_removal, "data_root", lambda: "/var/lib/docker")
 
     now = docker_removal.look()
 
     assert docker_removal.objection(now, shown) == ""
     assert docker_removal.remove(now) == []
+    assert [path.name for path in machine.root.iterdir()] == ["lost+found"]
 
 
-def test_what_another_file_system_has_there_stays(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_file_system_has_there_stays(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever mounts something while it is removed loses nothing."""
     now = docker_removal.look()
-    monkeypatch.setattr(
-        docker_removal, "mounts_below", lambda path: [f"{path}/db/_data"] if path.endswith("volumes") else []
-    )
+    monkeypatch.setattr(docker_removal.os.path, "ismount", lambda path: path.endswith("/_data") and "db" in path)
 
-    (problem,) = docker_removal.remove(now)
+    problems = docker_removal.remove(now)
 
-    assert "volumes stays: " in problem
-    assert (machine / "volumes" / "db" / "_data").is_dir()
+    assert problems[0] == f"{machine.root}/volumes/db/_data stays: it belongs to another file system"
+    assert (machine.root / "volumes" / "db" / "_data").is_dir()

@@ -88,6 +88,7 @@ MISTAKES = {
     "no window": ("all: {hosts: {a: {migrator_windows: [at night]}}}\n", r"'at night' is no window such as 'Mon-Fri 22:00-05:00'"),
     "no time zone": ("all: {hosts: {a: {migrator_timezone: Mars/Olympus}}}\n", r"'Mars/Olympus' is no time zone"),
     "two policies in one group": ("all: {hosts: {a: {}, b: {migrator_batch: 2}}}\n", r"host b: migrator_batch is '2', and '1' for a: hosts of one group have the same; give them groups of their own by migrator_group"),
+    "two hosts that are one Node": ("all: {hosts: {a: {}, alias: {migrator_node_name: a}}}\n", r"host alias: it is the Node a, and so is host a"),
     "a template": ("all: {hosts: {a: {migrator_node_name: '{{ x }}'}}}\n", r"migrator_node_name is a template"),
 }  # fmt: skip
 

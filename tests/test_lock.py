@@ -7,7 +7,7 @@ import time
 import pytest
 
 from migrator.engine import lock
-from migrator.errors import LockedError
+from migrator.errors import ClusterError, LockedError
 from migrator.model.lease import Lease
 from tests.fakes.cluster import FakeCluster
 
@@ -94,10 +94,10 @@ def test_one_that_was_not_heard_for_a_minute_begins_nothing_more(
     mine.check()
     later += 90
     cluster.failures = ["no answer"]
-    with pytest.raises(LockedError, match="could not be renewed for a minute"):
+    with pytest.raises(ClusterError, match="could not be renewed for a minute"):
         mine.check()
     cluster.held = OTHER.model_copy(update={"version": "9"})
-    with pytest.raises(LockedError, match="taken over by ann"):
+    with pytest.raises(ClusterError, match="taken over by ann"):
         mine.check()
 
 

@@ -90,7 +90,12 @@ class World:
         assert not set(nodes) & set(self.begun), "begun twice"
         assert working <= set(batch.nodes), "of two batches at once"
         assert len(working) <= (1 if batch.canary else group.size)
-        assert self.serving or len((working | self.out | self.broken) & group.everyone) <= group.most
+        away = (self.out | self.broken) & group.everyone
+        assert (
+            self.serving
+            or set(nodes) <= away
+            or len((working | away) & group.everyone) <= group.most + len(away & set(nodes))
+        )
         assert failures[group.policy.group] <= group.policy.failures
         assert not any(end is End.FAILED and self.batch[node].canary for node, end in self.ends.items())
         assert not self.stopping()
@@ -234,9 +239,33 @@ def test_a_node_that_is_unavailable_already_may_be_begun() -> None:
     assert course.begin({"n0001"}) == ()
     assert course.held_up({"n0001"}) == ""
     course.ended("n0001", End.DONE, 0)
-    assert course.begin({"n0001", "n0002"}) == ()
-    assert course.held_up({"n0001", "n0002"}) == "2 nodes are unavailable, 1 may be: n0001, n0002"
+    assert course.begin({"n0001"}) == ()
+    assert course.held_up({"n0001"}) == "1 nodes are unavailable, 1 may be: n0001"
     assert course.begin(()) == ("n0000",)
+
+
+def test_broken_nodes_do_not_keep_themselves_from_being_mended() -> None:
+    """More of them are unavailable than may be, and each makes it no worse; a good one waits."""
+    course = Course(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]))
+
+    assert course.begin({"n0000", "n0002"}) == ("n0000", "n0002")
+    course.ended("n0000", End.DONE, 0)
+    course.ended("n0002", End.DONE, 0)
+    assert course.begin({"n0002"}) == ()
+    assert course.begin({}) == ("n0001",)
+
+
+def test_a_way_back_waits_for_no_window() -> None:
+    """A node that makes trouble makes it now."""
+    policy = Policy(windows=("22:00-05:00",))
+    world = World((group(policy, members(2)),), seed=1)
+    world.time = 6 * 3600.0
+    world.course = Course(world.ordered, anytime=True)
+    world.opened = lambda _: True  # type: ignore[method-assign]
+
+    world.run()
+
+    assert world.time < 8 * 3600
 
 
 def test_a_neighbour_that_is_not_worked_on_counts() -> None:

@@ -41,7 +41,7 @@ def test_what_left_must_be_ready_again() -> None:
     clock = FakeClock(lambda now: cluster.pods.update({late.uid: replace(late, ready=True)}) if now > 20 else None)
 
     assert settling.settle(replace(run, clock=clock)) == "1 workloads that left are available again"
-    assert 20 < clock.now() < 25
+    assert 20 < clock.now() <= 25
 
 
 def test_what_stays_away_is_named() -> None:
@@ -105,6 +105,15 @@ def test_a_node_that_does_not_stay_well_fails() -> None:
 
     with pytest.raises(StepFailedError, match="worker-1 did not stay well after 16. s: it is not Ready"):
         settling.settle(replace(run, clock=clock))
+
+
+def test_a_node_that_is_not_well_at_the_end_is_not_done() -> None:
+    """However short it was to be watched."""
+    run, cluster = world(ELSEWHERE, pod("web-3"), soak=20)
+    cluster.change("worker-1", ready=False)
+
+    with pytest.raises(StepFailedError, match="worker-1 did not stay well"):
+        settling.settle(run)
 
 
 def test_whoever_wants_an_end_need_not_wait_for_the_watch() -> None:

@@ -18,7 +18,7 @@ from migrator.cli.wiring import Doors
 from migrator.engine import lock
 from migrator.engine.run import Event
 from migrator.engine.steps import STEPS
-from migrator.errors import LockedError, PlanRefusedError, StepFailedError, StoppedError
+from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.lease import Lease
@@ -65,6 +65,7 @@ class World:
             lambda shown: f"{shown.node} is done",
             Records(folder, Plan()),
             self.events.append,
+            planned=time.monotonic(),
         )
 
     def plan(self, name: str) -> NodePlan:
@@ -221,10 +222,6 @@ def test_what_cannot_be_looked_at_again_fails_together(tmp_path: Path, monkeypat
 class Terminal:
     """Sends this process signals, as whoever sits before it does, while nodes are in work."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Say nothing yet."""
-        self.capsys = capsys
-
     def send(self, *numbers: int) -> None:
         """Send them, and wait until each was noticed."""
         for number in numbers:
@@ -233,11 +230,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+def terminal() -> Iterator[Terminal]:
     """Give one; the handlers of before must be there again afterwards."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
-    yield Terminal(capsys)
+    yield Terminal()
     assert [signal.getsignal(number) for number in numbers] == before
 
 
@@ -250,7 +247,9 @@ def test_ctrl_c_once_lets_a_node_in_its_window_be_finished(tmp_path: Path, termi
 
     assert world.runtimes == ["containerd+", "docker+", "docker+"]
     assert rolled.left == ("w2", "w3")
-    assert "finishes w1, or stops before its window; Ctrl-C once more puts back" in terminal.capsys.readouterr().err
+    assert [event.message for event in world.events if event.step == "rollout"] == [
+        "finishes w1, or stops before its window; Ctrl-C once more puts back what is in work"
+    ]
     with pytest.raises(StoppedError):
         rolled.check()
 
@@ -263,7 +262,9 @@ def test_ctrl_c_once_stops_a_node_that_serves_after_its_step(tmp_path: Path, ter
     rolled = world.do()
 
     assert ends(rolled) == {"w1": End.STOPPED}
-    assert rolled.results[0].message == "w1: stopped before step 'cordon', nothing was taken out of service"
+    assert rolled.results[0].message == (
+        "w1: stopped before step 'cordon'. w1 is Ready on docker://20.10.24, schedulable."
+    )
     assert [name for name, _ in world.hosts.calls] == ["stage"]
     assert "cordon" not in world.cluster.calls
 
@@ -300,6 +301,84 @@ def test_a_lock_that_was_taken_over_begins_no_other(tmp_path: Path, monkeypatch:
 
     assert world.runtimes == ["containerd+", "docker+", "docker+"]
     with pytest.raises(LockedError, match=r"2 nodes were not begun: the lock was taken over by ann"):
+        rolled.check()
+
+
+def test_a_lock_that_was_taken_over_takes_no_other_node_out_of_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that still serves is left between two steps: two operators would go on with each other's nodes."""
+    monkeypatch.setattr(lock, "EVERY", 0.01)
+    world = World(tmp_path)
+
+    def taken() -> None:
+        world.cluster.held = Lease(holder="ann", acquired=0, renewed=2e9, seconds=60, version="99")
+        time.sleep(1.0)
+
+    world.staging = [taken]
+
+    rolled = world.do()
+
+    assert ends(rolled) == {"w1": End.STOPPED}
+    assert "cordon" not in world.cluster.calls
+    with pytest.raises(LockedError):
+        rolled.check()
+
+
+def test_an_api_server_that_stumbles_while_nodes_are_looked_at_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No node fails by that."""
+    monkeypatch.setattr(work, "_FRESH", 0.0)
+    monkeypatch.setattr(work, "_AGAIN", 0.0)
+    world, answers = World(tmp_path), [ClusterError("429"), ClusterError("timeout")]
+
+    def look(shown: Any) -> Any:
+        if answers:
+            raise answers.pop()
+        return {entry.node: entry for entry in shown}
+
+    world.do(look_again=look).check()
+
+    assert world.runtimes == ["containerd+"] * 3
+
+
+def test_a_node_whose_undoing_fails_in_any_way_is_told(tmp_path: Path) -> None:
+    """The control host may have no memory left for another process; the line says that it was NOT put back."""
+    world = World(tmp_path)
+
+    def full(_: Mapping[str, Any]) -> HostResult:
+        raise OSError(12, "Cannot allocate memory")
+
+    world.does = {"w1": fails}
+    world.hosts.answers["switch old"] = full
+
+    rolled = world.do()
+
+    (line, _) = rollout.text(rolled).splitlines()
+    assert line.endswith(
+        "It could NOT be put back: undoing 'switch' failed too: [Errno 12] Cannot allocate memory. "
+        "w1 is Ready on docker://20.10.24, cordoned."
+    )
+
+
+def test_what_goes_wrong_with_the_rollout_itself_loses_no_result(tmp_path: Path) -> None:
+    """It is raised when each node's end was told."""
+    world = World(tmp_path)
+    nodes = world.cluster.nodes
+
+    def strange() -> Any:
+        if world.switches:
+            raise KeyError("items")
+        return nodes()
+
+    world.cluster.nodes = strange  # type: ignore[method-assign]
+
+    rolled = world.do()
+
+    assert ends(rolled) == {"w1": End.DONE}
+    assert rolled.left == ("w2", "w3")
+    with pytest.raises(KeyError):
         rolled.check()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,21 +49,25 @@ def command(
     from migrator.rollout.ends import Rolled
 
     as_json = output is options.Output.JSON
+    otherwise = "nothing was changed"
+    planned = time.monotonic()
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
     if installing := [entry for entry in plan.nodes if entry.installs]:
         _shown(plan, as_json=as_json)
         work.ask("Install the runtime on", installing, yes=yes)
-        records = Records(runs or usual(), plan)
-        work.end(work.do(_install(doors, records, most=max_nodes, as_json=as_json), installing), as_json=as_json)
+        doing = _install(doors, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
+        if not (rolled := work.do(doing, installing)).well:
+            return work.conclude(rolled, plan, as_json=as_json)
+        otherwise = "nothing but the installation was done"
+        planned = time.monotonic()
         plan = _rest(doors, plan, again=not saved.is_plan(source))
     _shown(plan, as_json=as_json)
-    todo = [entry for entry in plan.nodes if entry.changes]
+    todo = [entry for entry in plan.nodes if entry.changes and not entry.installs]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes)
-    records = Records(runs or usual(), plan)
-    rolled = work.do(_work(doors, until, records, most=max_nodes, as_json=as_json), todo)
-    return work.conclude(rolled, plan, as_json=as_json)
+    work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes, otherwise=otherwise)
+    doing = _work(doors, until, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
+    return work.conclude(work.do(doing, todo), plan, as_json=as_json)
 
 
 def _shown(plan: Plan, *, as_json: bool) -> None:
@@ -78,7 +83,7 @@ def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
     return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
 
 
-def _install(doors: Doors, records: Records, *, most: int, as_json: bool) -> Work:
+def _install(doors: Doors, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
     from migrator.cli.work import Work, teller
     from migrator.engine.steps import STEPS
 
@@ -89,6 +94,7 @@ def _install(doors: Doors, records: Records, *, most: int, as_json: bool) -> Wor
         done=lambda plan: f"{plan.node} has the runtime installed; it is planned again",
         records=records,
         tell=teller(as_json=as_json),
+        planned=planned,
         serving=True,
         most=most,
     )
@@ -111,7 +117,7 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
     return doors, doors.plan_again(shown.nodes)
 
 
-def _work(doors: Doors, until: Until, records: Records, *, most: int, as_json: bool) -> Work:
+def _work(doors: Doors, until: Until, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
     from migrator.cli.work import Work, teller
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
@@ -129,6 +135,7 @@ def _work(doors: Doors, until: Until, records: Records, *, most: int, as_json: b
         done=done,
         records=records,
         tell=teller(as_json=as_json),
+        planned=planned,
         serving=until is Until.STAGE,
         most=most,
     )

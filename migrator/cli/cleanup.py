@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from migrator.cli import options
 from migrator.cli.plan import refuse
-from migrator.errors import UsageError
+from migrator.errors import MigratorError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from migrator.model.plan import NodePlan
+    from migrator.rollout.crew import Looked
 
 
 def command(
@@ -33,6 +37,7 @@ def command(
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
     as_json = output is options.Output.JSON
+    planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
     plan = doors.plan_cleanup()
     if not as_json:
@@ -50,11 +55,21 @@ def command(
     doing = work.Work(
         doors,
         steps=CLEANUP,
-        look_again=lambda shown: doors.look_again(shown, doors.cleanup(shown)),
+        look_again=lambda shown: _as_shown(shown, doors.look_again(shown, doors.cleanup(shown))),
         done=done,
         records=Records(runs or usual(), plan),
         tell=work.teller(as_json=as_json),
+        planned=planned,
         serving=True,
         most=max_nodes,
     )
     return work.conclude(work.do(doing, todo), plan, as_json=as_json)
+
+
+def _as_shown(shown: Sequence[NodePlan], now: Looked) -> Looked:
+    """Have nothing removed that was not shown: the node compares, and refuses where there is more by now."""
+    removals = {plan.node: plan.removal for plan in shown}
+    return {
+        node: found if isinstance(found, MigratorError) else found.model_copy(update={"removal": removals[node]})
+        for node, found in now.items()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from migrator.cli import options
@@ -33,6 +34,7 @@ def command(
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
+    planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
     plan = doors.rollback()
     if not as_json:
@@ -50,6 +52,8 @@ def command(
         done=done,
         records=Records(runs or usual(), plan),
         tell=work.teller(as_json=as_json),
+        planned=planned,
+        anytime=True,
         most=max_nodes,
     )
     return work.conclude(work.do(doing, plan.nodes), plan, as_json=as_json)

@@ -25,7 +25,7 @@ class Doors:
     cluster: Cluster
     allow: frozenset[str]
     everyone: tuple[Host, ...] = ()
-    """All hosts of the inventory: where a limit counts nodes, it counts those too that were not chosen."""
+    """All hosts of the inventory in the same cluster: limits count those too that were not chosen."""
 
     def plan(self) -> Plan:
         """Look at the chosen nodes and plan them."""
@@ -145,4 +145,6 @@ def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collect
     known = inventory.load(path, limit=limit)
     chosen = _chosen(path, known, nodes)
     cluster = open_cluster(path, chosen, kubeconfig)
-    return Doors(chosen, open_hosts(path, chosen), cluster, allowed, known.everyone)
+    place = (chosen[0].target.kubeconfig, chosen[0].target.context)
+    everyone = tuple(host for host in known.everyone if (host.target.kubeconfig, host.target.context) == place)
+    return Doors(chosen, open_hosts(path, chosen), cluster, allowed, everyone)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator.errors import ClusterError, LockedError, UsageError
+from migrator.errors import ClusterError, LockedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from migrator.cli.records import Records
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from migrator.rollout.ends import Rolled
     from migrator.rollout.interruption import Interruption
 
-_FRESH = 60.0
+_FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
+_PATIENCE = 300.0
+"""Seconds for an API server that does not answer when nodes are looked at again."""
+_AGAIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,22 +49,33 @@ class Work:
     records: Records
     tell: Callable[[Event], None]
     """Show an event. What goes wrong with that ends nothing."""
+    planned: float
+    """When the nodes were looked at, by `time.monotonic`."""
     serving: bool = False
     """Whether nodes serve meanwhile, so that neither windows of time nor a limit to what is unavailable count."""
+    anytime: bool = False
+    """Whether no window of time is waited for."""
     most: int = 0
     """Work on no more nodes than that; 0 for all."""
 
+    def say(self, message: str) -> None:
+        """Tell something about the rollout itself."""
+        from migrator.engine.run import Event
 
-def ask(what: str, todo: Sequence[NodePlan], *, yes: bool) -> None:
-    """Go on only after a yes. Raises `UsageError` without one."""
+        with suppress(Exception):
+            self.tell(Event(node="", step="rollout", kind="progress", message=message))
+
+
+def ask(what: str, todo: Sequence[NodePlan], *, yes: bool, otherwise: str = "nothing was changed") -> None:
+    """Go on only after a yes. Raises `UsageError` without one, which says `otherwise`."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("nothing was changed: without a terminal to ask on, --yes is needed")
+        raise UsageError(f"{otherwise}: without a terminal to ask on, --yes is needed")
     names = ", ".join(entry.node for entry in todo)
     print(f"{what} {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "yes":
-        raise UsageError("nothing was changed")
+        raise UsageError(otherwise)
 
 
 def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
@@ -80,25 +94,29 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
 
     cluster = work.doors.cluster
     ordered = batches(groups(todo, work.doors.everyone or work.doors.chosen, cluster.nodes()), work.most)
-    course = Course(ordered, serving=work.serving)
+    course = Course(ordered, serving=work.serving, anytime=work.anytime)
     interruption = Interruption()
-    crew = Threads(todo, _looker(work), lambda plan: _one(work, plan, interruption))
-    with lock.held(cluster, holder()) as alone, interruption.listening():
-        watch = _Watch(alone, interruption, course)
-        around = Around(
-            unavailable=lambda: {node.name for node in cluster.nodes() if node.unschedulable or not node.ready},
-            stopping=watch,
-            now=time.monotonic,
-            moment=lambda: datetime.now(tz=UTC),
-            tell=_say,
-        )
+    bug: Exception | None = None
+    # In this order: a lock that is slow to be given back is no place to be interrupted at.
+    with interruption.listening(), lock.held(cluster, holder()) as alone:
+        watch = _Watch(work, alone, interruption, course)
+        crew = Threads(todo, _looker(work, interruption), lambda plan: _one(work, plan, watch))
+
+        def unavailable() -> set[str]:
+            watch.heard()
+            return {node.name for node in cluster.nodes() if node.unschedulable or not node.ready}
+
+        around = Around(unavailable, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
         try:
             roll(course, crew, around)
+        except Exception as error:  # noqa: BLE001 - raised by `Rolled.check`, when each node's end was told
+            bug = error
         finally:
             crew.join()
     return Rolled(
-        tuple(crew.results.values()), course.left, course.stopped, interrupted=interruption.asked, lost=watch.lost
-    )
+        tuple(crew.results.values()), course.left, course.stopped,
+        interrupted=interruption.asked, lost=watch.lost, bug=bug,
+    )  # fmt: skip
 
 
 def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
@@ -135,27 +153,35 @@ def teller(*, as_json: bool) -> Callable[[Event], None]:
             return
         marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
         seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
-        print(f"{event.node} {marks[event.kind]} {event.step}{seconds}: {event.message}", file=sys.stderr, flush=True)
+        head = f"{event.node} {marks[event.kind]} {event.step}{seconds}: " if event.node else ""
+        print(f"{head}{event.message}", file=sys.stderr, flush=True)
 
     return show
 
 
-def _looker(work: Work) -> Callable[[Sequence[NodePlan]], Looked]:
-    shown = time.monotonic()
-
+def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePlan]], Looked]:
     def look(plans: Sequence[NodePlan]) -> Looked:
-        if time.monotonic() - shown < _FRESH:
+        if time.monotonic() - work.planned < _FRESH:
             return {plan.node: plan for plan in plans}
-        return work.look_again(plans)
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return work.look_again(plans)
+            except RefusedError:
+                raise
+            except ClusterError:
+                if interruption.asked or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_AGAIN)
 
     return look
 
 
-def _one(work: Work, shown: NodePlan, interruption: Interruption) -> str:
+def _one(work: Work, shown: NodePlan, watch: _Watch) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.engine.apply import apply
 
-    run = _run(work, shown, interruption)
+    run = _run(work, shown, watch)
     try:
         apply(run, work.steps)
     finally:
@@ -166,7 +192,7 @@ def _one(work: Work, shown: NodePlan, interruption: Interruption) -> str:
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, plan: NodePlan, interruption: Interruption) -> Run:
+def _run(work: Work, plan: NodePlan, watch: _Watch) -> Run:
     from migrator.engine.run import Run
     from migrator.engine.wall_clock import WallClock
 
@@ -182,19 +208,20 @@ def _run(work: Work, plan: NodePlan, interruption: Interruption) -> Run:
         target=host.target,
         hosts=work.doors.hosts,
         cluster=work.doors.cluster,
-        clock=WallClock(lambda: interruption.now),
+        clock=WallClock(watch.hurried),
         steady=WallClock(),
-        stopping=lambda: interruption.asked,
-        hurried=lambda: interruption.now,
+        stopping=lambda: bool(watch.stopping()),
+        hurried=watch.hurried,
         allow=work.doors.allow | frozenset(host.target.allow),
         tell=tell,
     )
 
 
 class _Watch:
-    """Finds out whether a rollout shall end, and says what happens then."""
+    """Finds out whether a rollout shall end, and says what happens then. Asked by all of its threads."""
 
-    def __init__(self, alone: Lock, interruption: Interruption, course: Course) -> None:
+    def __init__(self, work: Work, alone: Lock, interruption: Interruption, course: Course) -> None:
+        self._work = work
         self._alone = alone
         self._interruption = interruption
         self._course = course
@@ -202,20 +229,30 @@ class _Watch:
         self.lost: LockedError | None = None
         """Where somebody else has taken the lock over."""
 
-    def __call__(self) -> str:
-        """Say why no other node shall be begun; "" while that is not so."""
+    def hurried(self) -> bool:
+        """Tell whether the user cannot wait."""
+        return self._interruption.now
+
+    def stopping(self) -> str:
+        """Say why no other node shall be begun, and none that serves taken out of service; "" for no reason."""
         if self._interruption.asked:
             working = ", ".join(sorted(self._course.working))
             if working and not self._told and not self._interruption.now:
-                _say(f"finishes {working}, or stops before its window; Ctrl-C once more puts back what is in work")
-            self._told = True
+                self._told = True
+                self._work.say(
+                    f"finishes {working}, or stops before its window; Ctrl-C once more puts back what is in work"
+                )
             return "interrupted"
+        with suppress(ClusterError):
+            self.heard()
+        return str(self.lost) if self.lost else ""
+
+    def heard(self) -> None:
+        """Raise `ClusterError` while nobody knows whether the lock is still ours."""
         try:
             self._alone.check()
         except LockedError as error:
             self.lost = error
-            return str(error)
-        return ""
 
 
 def _say(text: str) -> None:

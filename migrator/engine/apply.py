@@ -25,7 +25,7 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
             run.tell(Event(node=run.plan.node, step=step.id, kind="skipped", message=skipped.get(step.id, "")))
             continue
         if run.stopping() and not any(entry.phase is Phase.WINDOW for entry in begun):
-            raise StoppedError(f"{run.plan.node}: stopped before step {step.id!r}, nothing was taken out of service")
+            raise StoppedError(f"{run.plan.node}: stopped before step {step.id!r}. {_state(run)}")
         begun.append(step)
         try:
             if run.hurried() and not step.settled:
@@ -68,12 +68,12 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
         started = run.clock.now()
         try:
             message = step.undo(run)
-        except (MigratorError, KeyboardInterrupt) as error:
-            run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=f"could not be undone: {error}"))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody must be told where the node is now
+            run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=f"could not be undone: {error!r}"))
             return (
-                f"It could NOT be put back: undoing {step.id!r} failed too: {error}\n{_state(run)}\n"
                 "The node keeps its journal and the replaced files in /var/lib/migrator/transactions/"
-                f"{run.plan.transaction or run.id}."
+                f"{run.plan.transaction or run.id}.\n"
+                f"It could NOT be put back: undoing {step.id!r} failed too: {error!s}. {_state(run)}"
             )
         seconds = run.clock.now() - started
         run.tell(Event(node=run.plan.node, step=step.id, kind="undone", message=message, seconds=seconds))

@@ -32,13 +32,16 @@ class Lock:
         """When the API server last had it from us, by a clock that nobody sets."""
 
     def check(self) -> None:
-        """Raise `LockedError` when somebody has taken it over: nothing more may be begun."""
+        """Raise `LockedError` when somebody has taken it over, `ClusterError` while it cannot be renewed.
+
+        Nothing may be begun then.
+        """
         if not self._lost and time.monotonic() - self._heard > EVERY:
             self.renew()  # this process may have slept
         if self._lost:
             raise LockedError(f"the lock was taken over by {self._lost}: nothing more is begun here")
         if time.monotonic() - self._heard > SECONDS:
-            raise LockedError("the lock could not be renewed for a minute: nothing more is begun here")
+            raise ClusterError("the lock could not be renewed for a minute")
 
     def renew(self) -> None:
         """Go on holding it. What the API server does not hear now is tried again later."""

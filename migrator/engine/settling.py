@@ -30,6 +30,7 @@ def settle(run: Run) -> str:
         lambda: "; ".join(_lacking(run)),
         "the workloads that left to be available again",
         seconds=run.target.settle_timeout,
+        every=_EVERY,
     )
     settled = f"{len(run.left)} workloads that left are available again" if run.left else "nothing had left the node"
     return f"{settled}; {_watched(run)}" if run.target.soak else settled
@@ -59,7 +60,7 @@ def _serves(pod: Pod) -> bool:
 def _watched(run: Run) -> str:
     started = seen = run.clock.now()
     why = ""
-    while (now := run.clock.now()) - started < run.target.soak:
+    while (now := run.clock.now()) - started < run.target.soak or why:
         if run.stopping():
             return f"watched for {now - started:.0f} of {run.target.soak:.0f} s, as somebody wants an end"
         try:

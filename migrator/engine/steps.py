@@ -41,8 +41,8 @@ STEPS: tuple[Step, ...] = (
     Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
-    Step("settle", "Wait for its workloads", Phase.AFTER, needs.settle, settling.settle, settled=True),
     Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, needs.settle, settling.settle, settled=True),
 )
 
 ROLLBACK: tuple[Step, ...] = (
@@ -57,4 +57,5 @@ ROLLBACK: tuple[Step, ...] = (
 CLEANUP: tuple[Step, ...] = (
     Step("prove", "Prove the node", Phase.STAGE, cleaning.prove, actions.prove),
     Step("remove", "Remove Docker", Phase.AFTER, cleaning.remove, actions.remove, settled=True),
+    Step("prove-again", "Prove the node without it", Phase.AFTER, cleaning.prove_again, actions.prove, settled=True),
 )

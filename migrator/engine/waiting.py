@@ -31,7 +31,7 @@ def patiently(run: Run, act: Callable[[], None]) -> None:
             return
 
 
-def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float) -> None:
+def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = _EVERY) -> None:
     """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`."""
     deadline = run.clock.now() + seconds
     while True:
@@ -43,4 +43,4 @@ def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float) ->
             return
         if run.clock.now() >= deadline:
             raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
-        run.clock.sleep(_EVERY)
+        run.clock.sleep(every)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tempfile
@@ -85,7 +86,8 @@ class AnsibleHosts:
             _note(event, collected)
             return False  # do not keep events on disk: they hold the nodes' files
 
-        limit = self._limits.get(playbook, _SECONDS)
+        # As many turns as it takes with so many hosts at a time.
+        limit = self._limits.get(playbook, _SECONDS) * math.ceil(len(hosts) / self._forks)
         run = ansible_runner.run(
             private_data_dir=str(folder),
             # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.

@@ -20,18 +20,26 @@ class Removal(Value):
 
     packages: Mapping[str, str] = {}
     """Versions by name."""
+    keeps: Mapping[str, str] = {}
+    """Packages that Docker's have brought and the runtime needs: the package manager is told to keep them."""
     units: tuple[str, ...] = ()
+    dependents: tuple[str, ...] = ()
+    """Units that would stop with Docker's, or not start without them."""
     active: tuple[str, ...] = ()
     """Units that run."""
     root: str = ""
     """The folder of its data."""
     data: tuple[Data, ...] = ()
     others: tuple[str, ...] = ()
-    """What is in that folder and is not Docker's; it stays."""
+    """What is in that folder and is not Docker's."""
     special: tuple[str, ...] = ()
     """Stores that are more than files."""
+    strange: tuple[str, ...] = ()
+    """The folder itself, where it does not look like one of Docker's."""
+    shared: tuple[str, ...] = ()
+    """Folders of other runtimes or of the kubelet that lie in what would go."""
     mounts: tuple[str, ...] = ()
-    """What is mounted below that folder."""
+    """What is mounted below that folder, or from there."""
     running: tuple[str, ...] = ()
     """Containers of Docker's that run, of anybody's."""
     containers: tuple[str, ...] = ()
@@ -57,4 +65,4 @@ class Removal(Value):
     @property
     def anything(self) -> bool:
         """Whether there is anything to remove."""
-        return bool(self.packages or self.data or self.interfaces or self.rules or self.files)
+        return bool(self.packages or self.data or self.interfaces or self.rules or self.files or self.refusal)

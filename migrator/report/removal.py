@@ -17,6 +17,8 @@ def _lines(removal: Removal) -> Iterator[str]:
     if removal.packages:
         yield "  Packages that are removed, with the files that belong to them"
         yield from (f"    {visible(name)} {visible(version)}" for name, version in sorted(removal.packages.items()))
+    if removal.packages and removal.keeps:
+        yield f"  Packages that are kept, and marked so: {', '.join(map(visible, sorted(removal.keeps)))}"
     if removal.data:
         yield f"  Data that is deleted, {removal.bytes / 1e9:.2f} GB"
         yield from (f"    {visible(entry.path)}  {entry.bytes / 1e6:,.1f} MB" for entry in removal.data)

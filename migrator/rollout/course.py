@@ -80,12 +80,14 @@ def spread(members: Iterable[Member]) -> list[str]:
 class Course:
     """Where a rollout stands."""
 
-    def __init__(self, ordered: Sequence[Batch], *, serving: bool = False) -> None:
+    def __init__(self, ordered: Sequence[Batch], *, serving: bool = False, anytime: bool = False) -> None:
         """Begin with nothing done."""
         self._batches = deque(ordered)
         self._waiting = list(ordered[0].nodes) if ordered else []
         self.serving = serving
         """Whether nodes serve while they are worked on, so that neither windows nor limits hold any back."""
+        self.anytime = anytime or serving
+        """Whether no window is waited for."""
         self._not_before = 0.0
         self._failed: Counter[str] = Counter()
         """How many of each group."""
@@ -115,15 +117,15 @@ class Course:
     def begin(self, unavailable: Collection[str]) -> tuple[str, ...]:
         """Give the nodes to begin now; they count as begun then.
 
-        `unavailable` are the nodes that take no pods at this moment, for whatever reason: one of those makes it no
-        worse, as long as there are not more of them than may be.
+        `unavailable` are the nodes that take no pods at this moment, for whatever reason. To work on one of those
+        makes it no worse: a broken node must not keep itself from being mended.
         """
         if self.policy is None:
             return ()
         out = self._out(unavailable)
         begun = []
         for node in list(self._waiting):
-            if self.serving or len(out | {node}) <= self._batches[0].group.most:
+            if self.serving or node in unavailable or len(out | {node}) <= self._batches[0].group.most:
                 out.add(node)
                 begun.append(node)
                 self._waiting.remove(node)

@@ -39,7 +39,7 @@ class Threads:
         """Give those that have ended since the last time; wait for one, at most so long."""
         found: dict[str, Ended] = {}
         try:
-            entry = self._came.get(timeout=seconds)
+            entry = self._came.get(timeout=seconds) if seconds else self._came.get_nowait()
             while True:
                 found[entry.node] = entry
                 entry = self._came.get_nowait()
@@ -48,28 +48,30 @@ class Threads:
             return {name: entry.end for name, entry in found.items()}
 
     def join(self) -> None:
-        """Wait for all."""
+        """Wait for all, and hear of those that ended meanwhile."""
         for thread in self._threads:
             thread.join()
+        self.ended(0)
 
     def _start(self, target: Callable[..., None], *words: object) -> None:
         thread = threading.Thread(target=target, args=words, name=f"node {words[0]}")
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _party(self, nodes: Sequence[str]) -> None:
+        left = list(nodes)
         try:
             looked = self._look([self._plans[node] for node in nodes])
-        except BaseException as error:  # noqa: BLE001 - whatever it is, each of them must be told of
             for node in nodes:
+                found = looked[node]
+                if isinstance(found, MigratorError):
+                    self._came.put(_failure(node, found))
+                else:
+                    self._start(self._one, node, found)
+                left.remove(node)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, each of them must be told of
+            for node in left:
                 self._came.put(_failure(node, error))
-            return
-        for node in nodes:
-            found = looked[node]
-            if isinstance(found, MigratorError):
-                self._came.put(_failure(node, found))
-            else:
-                self._start(self._one, node, found)
 
     def _one(self, node: str, plan: NodePlan) -> None:
         try:

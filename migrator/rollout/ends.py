@@ -40,13 +40,24 @@ class Rolled:
     interrupted: bool = False
     lost: LockedError | None = None
     """Where somebody else has taken the lock over."""
+    bug: Exception | None = None
+    """What ended the rollout itself, where that was not meant to happen."""
 
     def of(self, end: End) -> tuple[Ended, ...]:
         """Give those that ended so."""
         return tuple(entry for entry in self.results if entry.end is end)
 
+    @property
+    def well(self) -> bool:
+        """Whether all that was to be done is done."""
+        return all(entry.end is End.DONE for entry in self.results) and not (
+            self.bug or self.interrupted or self.lost or (self.left and self.stopped)
+        )
+
     def check(self) -> None:
         """Raise, unless all is well: a bug as it is, the error of the one node that failed, or one about several."""
+        if self.bug is not None:
+            raise self.bug
         for entry in self.results:
             if not isinstance(entry.error, MigratorError | KeyboardInterrupt | None):
                 raise entry.error
@@ -58,6 +69,7 @@ class Rolled:
             raise StepFailedError(f"{len(failed)} of {len(self.results)} nodes failed: {names}")
         if self.interrupted:
             raise StoppedError("interrupted")
-        if self.left:
-            kind = LockedError if self.lost else StepFailedError
-            raise kind(f"{len(self.left)} nodes were not begun: {self.stopped}")
+        if self.lost is not None:
+            raise LockedError(f"{len(self.left)} nodes were not begun: {self.lost}")
+        if self.left and self.stopped:
+            raise StepFailedError(f"{len(self.left)} nodes were not begun: {self.stopped}")

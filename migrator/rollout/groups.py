@@ -16,7 +16,8 @@ def groups(todo: Sequence[NodePlan], everyone: Iterable[Host], nodes: Iterable[N
     wanted = {plan.host for plan in todo}
     by_group: dict[str, list[Host]] = {}
     for host in everyone:
-        by_group.setdefault(host.target.group, []).append(host)
+        if host.node in zones or host.name in wanted:
+            by_group.setdefault(host.target.group, []).append(host)
     found = (_group(hosts, wanted, zones) for hosts in by_group.values())
     return tuple(group for group in found if group.members)
 

@@ -102,17 +102,19 @@ class _Gate:
 
     def _too_early(self, policy: Policy) -> bool:
         pause = self._course.pauses(self._around.now())
-        closed = not self._course.serving and window.until_open(
+        closed = not self._course.anytime and window.until_open(
             tuple(map(window.parse, policy.windows)), window.timezone(policy.timezone), self._around.moment()
         )
         if pause:
             self._tell("pause", f"pauses for {pause:.0f} s")
         elif closed:
             self._tell("window", f"waits for the window {', '.join(policy.windows)} ({policy.timezone})")
+        if pause or closed:
+            self._since = None  # nobody asks the cluster meanwhile
         return bool(pause or closed)
 
     def _held_up(self, now: float, reason: str) -> None:
-        self._since = now if self._since is None else self._since
+        self._since = now if self._since is None or self._course.working else self._since
         if now - self._since >= _PATIENCE:
             self._course.stop(f"waited an hour in vain for {reason}")
         self._tell(reason, f"waits for {reason}")

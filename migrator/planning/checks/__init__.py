@@ -51,6 +51,7 @@ OF_CLEANUP: tuple[Check, ...] = (
     machine.worker,
     machine.healthy,
     machine.half_migrated,
+    kubelet.dependencies,
     leavings.unneeded,
     leavings.lost,
     leavings.removable,

@@ -27,10 +27,22 @@ def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
             f"containers run in Docker: {listed(removal.running)}",
             "stop them, or move them elsewhere",
         )
+    if removal.dependents:
+        yield found(
+            "docker-needed",
+            f"units that need Docker's: {listed(removal.dependents)}",
+            "take that out of them: they would stop, or not start any more",
+        )
+    if removal.active:
+        yield found(
+            "docker-active",
+            f"{listed(removal.active)} runs",
+            "see who uses it; images may be built there",
+        )
     pods = [pod.full_name for pod in now.alive if any(reaches(path, removal.root) for path in pod.host_paths)]
     if pods:
         yield found(
-            "docker-needed",
+            "docker-socket-mounts",
             f"pods reach into Docker from the host's file system: {listed(pods)}",
             "change them first: what they reach for goes",
         )
@@ -66,18 +78,16 @@ def removable(now: Situation, _: Draft) -> Iterator[Finding]:
             f"the packages cannot be removed alone: {removal.refusal}",
             "remove first what needs them",
         )
-    if removal.special:
-        yield found(
-            "docker-removal",
-            f"{listed(removal.special)} is no plain folder of files",
-            "remove Docker and its storage by hand",
-        )
-    if removal.mounts:
-        yield found(
-            "docker-removal",
-            f"something is mounted below {removal.root}: {listed(removal.mounts)}",
-            "unmount it, or move it elsewhere",
-        )
-    stays = [*removal.others, *removal.plugged, *removal.kept_rules]
+    by_hand = "remove Docker and its data by hand"
+    for names, what, remedy in (
+        (removal.special, "no plain folders of files", by_hand),
+        (removal.strange, "does not look like a folder of Docker's", by_hand),
+        (removal.others, f"in {removal.root}, and not Docker's", "move it elsewhere"),
+        (removal.shared, "data of others in what would go", "move it elsewhere"),
+        (removal.mounts, f"mounted in {removal.root}, or from there", "unmount it"),
+    ):
+        if names:
+            yield found("docker-removal", f"{what}: {listed(names)}", remedy)
+    stays = [*removal.plugged, *removal.kept_rules]
     if stays:
         yield found("docker-leftovers", f"stays, because it may not be Docker's: {listed(stays)}", "")

@@ -47,6 +47,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "kubernetes/kubernetes#61327"),
         Rule("no-way-back", (B,), "A rollback needs a switch that is recorded on the node, and Docker."),
         Rule("docker-needed", (B,), "Docker cannot be removed from a node on which somebody uses it."),
+        Rule("docker-active", (B,), "Docker runs: somebody may use it, though nothing runs in it.", waivable=True),
         Rule("docker-containers", (B,), "Containers beside Kubernetes' would go with Docker's data.", waivable=True),
         Rule("docker-volumes", (B,), "Named volumes would go with Docker's data.", waivable=True),
         Rule("docker-removal", (B,), "Docker is removed by its packages and plain files alone."),

@@ -46,7 +46,15 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_node import POD_UID, NodeError, docker_containers, run, unit_active
+from ansible.module_utils.migrator_node import (
+    POD_UID,
+    NodeError,
+    docker,
+    docker_containers,
+    run,
+    unit_active,
+    write_file,
+)
 
 UNITS = ("docker.socket", "docker.service")
 PACKAGES = (
@@ -68,39 +76,99 @@ PACKAGES = (
     "moby-compose",
 )
 """Of Debian, Ubuntu, Docker's own repository, Microsoft's; containerd and runc are none of these, and stay."""
+STAYING = ("containerd", "containerd.io", "moby-containerd", "runc", "moby-runc", "crun", "iptables")
+"""What Docker's packages may have brought as their dependencies, and the node's runtime needs."""
 ROOT = "/var/lib/docker"
 CONFIG = "/etc/docker/daemon.json"
+RECORD = "/var/lib/migrator/cleanup.json"
+"""What was agreed to, until all of it is gone: a removal that is cut short has no unit any more to ask for the root."""
 IN_ROOT = frozenset(
     "builder buildkit containerd containers engine-id fuse-overlayfs image network overlay overlay2 plugins runtimes "
-    "swarm tmp tmp-old trust vfs volumes .migrate.lock lost+found".split()
+    "swarm tmp tmp-old trust vfs volumes .migrate.lock".split()
 )
-"""What dockerd makes in its folder (moby, daemon/daemon.go, 17.09 to 28); lost+found is the file system's and stays."""
+"""What dockerd makes in its folder (moby, daemon/daemon.go, 17.09 to 28)."""
+MARKS = ("image", "containers")
+"""What it makes there first, and nobody else has side by side."""
 SPECIAL = frozenset("aufs btrfs devicemapper zfs".split())
 """Stores that are more than files: volumes of a file system or a block device."""
 LEFT = ("/run/docker.sock", "/run/docker.pid", "/run/docker", "/run/dockershim.sock", "/var/lib/dockershim")
 """What else dockerd and dockershim leave (dockershim/checkpoint_store.go and docker_service.go, 1.20)."""
 BRIDGE = re.compile(r"docker0$|br-[0-9a-f]{12}$")
 """Bridges of Docker's networks (libnetwork, drivers/bridge/bridge.go)."""
-CHAIN = re.compile(r"DOCKER(-[A-Z0-9-]+)?$")
-"""Its chains (libnetwork, drivers/bridge/setup_ip_tables.go)."""
+CHAINS = frozenset(
+    "DOCKER DOCKER-ISOLATION DOCKER-ISOLATION-STAGE-1 DOCKER-ISOLATION-STAGE-2 DOCKER-USER DOCKER-FORWARD "
+    "DOCKER-BRIDGE DOCKER-CT DOCKER-INTERNAL DOCKER-INGRESS".split()
+)
+"""Its chains (libnetwork, iptables/iptables.go and drivers/bridge/setup_ip_tables.go, Docker 1.10 to 28)."""
 TABLES = (("iptables", "filter"), ("iptables", "nat"), ("ip6tables", "filter"), ("ip6tables", "nat"))
+NO_TABLE = re.compile("does not exist|not supported|Protocol wrong|Address family not supported", re.IGNORECASE)
+"""What ip6tables says on a host without IPv6."""
+STANDING = frozenset(("created", "exited", "dead", "removing"))
+"""States of containers in which nothing runs."""
+
+
+def recorded():
+    """Give what was agreed to before a removal that is not through; {} for none."""
+    try:
+        with open(RECORD, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
 
 
 def data_root():
-    """Give the folder of Docker's data: by its unit's command line, else its configuration, else where it always is."""
-    shown = run(["systemctl", "show", "docker.service", "--property", "ExecStart"], check=False)[1]
+    """Give the folder of Docker's data, as Docker finds it. Raises NodeError where that cannot be known."""
+    if unit_active("docker.service"):
+        return os.path.realpath(docker("GET", "/info")["DockerRootDir"])
+    shown = run(["systemctl", "show", "docker.service", "--property", "ExecStart,Environment,EnvironmentFiles"])[1]
     found = re.search(r"argv\[\]=(.*?) ;", shown)
-    words = shlex.split(found.group(1)) if found else []
-    told = option(words, ("--data-root", "--graph", "-g"))
-    if told:
-        return os.path.normpath(told)
-    path = option(words, ("--config-file",)) or CONFIG
+    words = expanded(found.group(1), shown) if found else []
+    told = option(words, ("--data-root", "--graph", "-g")) or configured(option(words, ("--config-file",)) or CONFIG)
+    return os.path.realpath(told or ROOT)
+
+
+def expanded(command, shown):
+    """Give a unit's command as words, its variables replaced by what systemd would give them."""
+    values = {}
+    for line in shown.splitlines():
+        name, _, value = line.partition("=")
+        if name == "Environment":
+            values.update(word.partition("=")[::2] for word in shlex.split(value))
+        elif name == "EnvironmentFiles":
+            values.update(of_file(value.rpartition(" (")[0] or value))
+    words = []
+    for word in shlex.split(command):
+        if re.match(r"\$\{?\w+\}?$", word):
+            words += shlex.split(values.get(word.strip("${}"), ""))
+        else:
+            words.append(re.sub(r"\$\{(\w+)\}", lambda it: values.get(it.group(1), ""), word))
+    if any("$" in word for word in words):
+        raise NodeError("what Docker's command line comes to is not known: {}".format(" ".join(words)))
+    return words
+
+
+def of_file(path):
+    """Read a systemd environment file; one that is absent has no variables."""
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
+            pairs = [line.strip().partition("=") for line in file if not line.lstrip().startswith(("#", ";"))]
+    except FileNotFoundError:
+        return {}
+    return {name: value.strip("\"'") for name, equals, value in pairs if equals}
+
+
+def configured(path):
+    """Give the folder that a daemon.json names; "" where it names none, or does not exist."""
+    try:
+        with open(path, encoding="utf-8") as file:
             document = json.load(file)
-    except (OSError, ValueError):
-        return ROOT
-    return os.path.normpath(str(document.get("data-root") or document.get("graph") or ROOT))
+    except FileNotFoundError:
+        return ""
+    except ValueError as error:
+        raise NodeError("{} cannot be read, so the folder of Docker's data is not known: {}".format(path, error))
+    if not isinstance(document, dict):
+        raise NodeError("{} is no object, so the folder of Docker's data is not known".format(path))
+    return str(document.get("data-root") or document.get("graph") or "")
 
 
 def option(words, names):
@@ -112,22 +180,40 @@ def option(words, names):
     return ""
 
 
-def packages():
-    """Give Docker's packages with their versions, and the command that removes them and nothing else."""
-    if shutil.which("dpkg-query"):
-        shown = run(["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"], check=False)[1]
+def debian():
+    """Tell whether dpkg keeps this node's packages."""
+    return os.path.exists("/var/lib/dpkg/status")
+
+
+def installed(names):
+    """Give those of these packages that are installed, with their versions."""
+    if debian():
+        shown = run(["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"])[1]
         rows = [line.split() for line in shown.splitlines()]
-        found = {row[0]: row[1] for row in rows if len(row) == 3 and row[0] in PACKAGES and row[2] != "config-files"}
-        return found, ["dpkg", "--remove"], ["dpkg", "--no-act", "--remove"]
-    if shutil.which("rpm"):
-        shown = run(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n"], check=False)[1]
-        rows = [line.split() for line in shown.splitlines()]
-        return {row[0]: row[1] for row in rows if row[0] in PACKAGES}, ["rpm", "-e"], ["rpm", "-e", "--test"]
-    return {}, [], []
+        return {row[0]: row[1] for row in rows if len(row) == 3 and row[0] in names and row[2] != "config-files"}
+    if not shutil.which("rpm"):
+        return {}
+    shown = run(["rpm", "-qa", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\n"])[1]
+    return {row[0]: row[1] for row in map(str.split, shown.splitlines()) if row[0] in names}
+
+
+def refusal(names):
+    """Say why these packages cannot be removed alone; "" when they can."""
+    test = ["dpkg", "--no-act", "--remove"] if debian() else ["rpm", "-e", "--test"]
+    code, out, err = run(test + sorted(names), check=False) if names else (0, "", "")
+    return (err or out).strip()[-600:] if code != 0 else ""
+
+
+def keep(names):
+    """Have the package manager keep what came as a dependency of Docker's: nothing else would hold it afterwards."""
+    if names and debian():
+        run(["apt-mark", "manual"] + sorted(names))
+    elif names and shutil.which("dnf"):
+        run(["dnf", "-q", "mark", "install"] + sorted(names))
 
 
 def size(path):
-    """Give the bytes that removing a path returns; other file systems that are mounted below it are not counted."""
+    """Give the bytes that removing a path returns."""
     try:
         top = os.lstat(path)
     except OSError:
@@ -149,11 +235,44 @@ def size(path):
     return total
 
 
-def mounts_below(path):
-    """Give the mount points below a path."""
+def mounts():
+    """Give what is mounted: device, place, options."""
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
-        places = [re.sub(r"\\([0-7]{3})", lambda it: chr(int(it.group(1), 8)), line.split()[1]) for line in file]
-    return sorted({place for place in places if place.startswith(path.rstrip("/") + "/")})
+        rows = [[plain(word) for word in line.split()[:4]] for line in file]
+    return [(row[0], row[1], row[3]) for row in rows]
+
+
+def plain(word):
+    """Undo the kernel's way of writing spaces."""
+    return re.sub(r"\\([0-7]{3})", lambda it: chr(int(it.group(1), 8)), word)
+
+
+def mounts_below(path):
+    """Give what is mounted below a path, and what is mounted elsewhere from there: layers of a running container."""
+    inside = path.rstrip("/") + "/"
+    found = {place for _, place, _ in mounts() if place.startswith(inside)}
+    found |= {
+        place
+        for device, place, words in mounts()
+        if device.startswith(inside) or "=" + inside in words or ":" + inside in words
+    }
+    return sorted(found)
+
+
+def others_data():
+    """Give the folders in which the node's runtimes and its kubelet keep their data."""
+    found = {"/var/lib/containerd", "/run/containerd", "/var/lib/containers", "/var/lib/kubelet", "/var/lib/migrator"}
+    shown = run(["containerd", "config", "dump"], check=False)[1]
+    found |= set(re.findall(r"^(?:root|state) = [\"'](.+)[\"']$", shown, re.MULTILINE))
+    for words in command_lines():
+        if os.path.basename(words[0]) == "kubelet":
+            found.add(option(words, ("--root-dir",)) or "/var/lib/kubelet")
+    return {os.path.realpath(path) for path in found}
+
+
+def overlap(paths, others):
+    """Name the folders of others that are, or lie in, one of these paths."""
+    return sorted(other for other in others for path in paths if (other + "/").startswith(path.rstrip("/") + "/"))
 
 
 def stored_containers(root):
@@ -162,11 +281,13 @@ def stored_containers(root):
     folder = os.path.join(root, "containers")
     for identity in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         try:
-            with open(os.path.join(folder, identity, "config.v2.json")) as file:
+            with open(os.path.join(folder, identity, "config.v2.json"), encoding="utf-8") as file:
                 document = json.load(file)
-        except (OSError, ValueError):
+            labels = (document.get("Config") or {}).get("Labels") or {}
+        except (OSError, ValueError, AttributeError):
+            names.append(identity[:12])  # whose it is cannot be known
             continue
-        if POD_UID not in ((document.get("Config") or {}).get("Labels") or {}):
+        if POD_UID not in labels:
             names.append(str(document.get("Name", identity)).strip("/"))
     return names
 
@@ -176,128 +297,160 @@ def named_volumes(root):
     folder = os.path.join(root, "volumes")
     names = os.listdir(folder) if os.path.isdir(folder) else []
     return sorted(
-        name
-        for name in names
-        if os.path.isdir(os.path.join(folder, name, "_data")) and not re.match(r"[0-9a-f]{64}$", name)
+        name for name in names if os.path.isdir(os.path.join(folder, name)) and not re.match(r"[0-9a-f]{64}$", name)
     )
 
 
-def running():
-    """Give the names of containers that Docker has running, of anybody's; those too that have outlived it."""
-    if unit_active("docker.service"):
-        return sorted(entry["Names"][0].strip("/") for entry in docker_containers() if entry["State"] == "running")
-    return sorted(shims())
-
-
-def shims():
-    """Give the ids of containers of Docker's that a shim of containerd keeps (moby, libcontainerd: namespace moby)."""
+def command_lines():
+    """Give the command lines of all processes."""
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open("/proc/{}/cmdline".format(process), "rb") as file:
                 words = file.read().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if os.path.basename(words[0]).startswith("containerd-shim") and option(words, ("-namespace",)) == "moby":
+        if words[0]:
+            yield words
+
+
+def running():
+    """Give the names of containers that Docker has running, of anybody's; those too that have outlived it."""
+    if unit_active("docker.service"):
+        return sorted(entry["Names"][0].strip("/") for entry in docker_containers() if entry["State"] not in STANDING)
+    return sorted(shims())
+
+
+def shims():
+    """Give the ids of containers of Docker's that a shim of containerd keeps (moby, libcontainerd: namespace moby)."""
+    for words in command_lines():
+        namespace = option(words, ("-namespace",))
+        if "containerd-shim" in os.path.basename(words[0]) and (namespace == "moby" or namespace.endswith(".moby")):
             yield option(words, ("-id",))[:12]
 
 
+def dependents():
+    """Name the units that would stop with Docker, or not start without it."""
+    names = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
+    shown = run(["systemctl", "show"] + list(UNITS) + ["--property", names], check=False)[1]
+    found = {unit for line in shown.splitlines() for unit in line.partition("=")[2].split()}
+    return sorted(found - set(UNITS) - {"sockets.target", "multi-user.target"})
+
+
 def bridges():
-    """Give Docker's bridges, without those that something is plugged into, which are told apart."""
-    free, used = [], []
+    """Give Docker's bridges with their networks, and those that something is plugged into."""
+    free, used = {}, []
     for name in sorted(os.listdir("/sys/class/net")):
-        if BRIDGE.match(name) and os.path.isdir("/sys/class/net/{}/bridge".format(name)):
-            (used if os.listdir("/sys/class/net/{}/brif".format(name)) else free).append(name)
+        if not BRIDGE.match(name) or not os.path.isdir("/sys/class/net/{}/bridge".format(name)):
+            continue
+        if os.listdir("/sys/class/net/{}/brif".format(name)):
+            used.append(name)
+        else:
+            shown = run(["ip", "-o", "route", "show", "dev", name], check=False)[1]
+            free[name] = [line.split()[0] for line in shown.splitlines() if line.strip()]
     return free, used
 
 
-def rules(names):
-    """Give the commands that remove Docker's own rules and chains, and the rules of others that its chains keep.
+def rules(free):
+    """Give the commands that remove Docker's own rules and chains, and the rules that may be other people's.
 
-    Its own are its chains with their rules, what jumps to them, and what names one of its bridges. The chain
-    DOCKER-USER is other people's place: with rules of theirs in it, it stays with the jump to it.
+    Its own are its chains with their rules, what jumps to them, and its rules about a bridge: in FORWARD, and the
+    masquerading of its network. The chain DOCKER-USER is other people's place: with rules of theirs in it, it stays.
     """
     commands, kept = [], []
     for program, table in TABLES:
-        code, shown, _ = run([program, "-w", "10", "-t", table, "-S"], check=False)
-        if code != 0:
-            continue
-        words = [shlex.split(line) for line in shown.splitlines()]
-        chains = [entry[1] for entry in words if entry[0] == "-N" and CHAIN.match(entry[1])]
-        own = [entry for entry in words if entry[:2] == ["-A", "DOCKER-USER"] and entry[2:] != ["-j", "RETURN"]]
-        if own:
-            chains.remove("DOCKER-USER")
-            kept += [" ".join([program, "-t", table] + entry) for entry in own]
         base = [program, "-w", "10", "-t", table]
-        commands += [
-            base + ["-D"] + entry[1:]
-            for entry in words
-            if entry[0] == "-A" and entry[1] not in chains and entry[1] != "DOCKER-USER" and ours(entry, chains, names)
-        ]
+        code, shown, err = run(base + ["-S"], check=False)
+        if code == 127 or (code != 0 and NO_TABLE.search(err)):
+            continue
+        if code != 0:
+            raise NodeError("the firewall's rules cannot be read: {}: {}".format(" ".join(base), err.strip()[-200:]))
+        words = [shlex.split(line) for line in shown.splitlines()]
+        chains = [entry[1] for entry in words if entry[0] == "-N" and entry[1] in CHAINS]
+        added = [entry for entry in words if entry[0] == "-A"]
+        user = [entry for entry in added if entry[1] == "DOCKER-USER" and entry[2:] != ["-j", "RETURN"]]
+        if user:
+            chains.remove("DOCKER-USER")
+        outside = [entry for entry in added if entry[1] not in chains and entry[1] != "DOCKER-USER"]
+        own = [entry for entry in outside if ours(entry, chains, free)]
+        about = [entry for entry in outside if entry not in own and set(entry) & set(free)]
+        kept += [" ".join([program, "-t", table] + entry) for entry in user + about]
+        commands += [base + ["-D"] + entry[1:] for entry in own]
         commands += [base + ["-F", chain] for chain in chains] + [base + ["-X", chain] for chain in chains]
-    return commands, kept
+    return [" ".join(map(shlex.quote, command)) for command in commands], kept
 
 
-def ours(rule, chains, names):
-    """Tell whether a rule of another chain is Docker's: it jumps to one of its chains, or names one of its bridges."""
-    told = {(rule[place], rule[place + 1]) for place in range(len(rule) - 1)}
-    own = {("-j", chain) for chain in chains} | {(way, name) for way in ("-i", "-o") for name in names}
-    return bool(told & own)
+def ours(rule, chains, free):
+    """Tell whether a rule of another chain is Docker's."""
+    told = {(rule[place], rule[place + 1]) for place in range(2, len(rule) - 1) if rule[place - 1] != "!"}
+    if any(("-j", chain) in told for chain in chains):
+        return True
+    if rule[1] == "FORWARD":
+        return any((way, name) in told for way in ("-i", "-o") for name in free)
+    masquerades = rule[1] == "POSTROUTING" and ("-j", "MASQUERADE") in told
+    return masquerades and any(("-s", network) in told and name in rule for name in free for network in free[name])
 
 
 def look():
     """Give all that is left of Docker, and what speaks against its removal."""
-    found, _, test = packages()
-    root = data_root()
-    entries = sorted(os.listdir(root)) if os.path.isdir(root) and not os.path.islink(root) else []
-    inside = [name for name in entries if name in IN_ROOT and name != "lost+found"]
+    agreed = recorded()
+    found = installed(PACKAGES)
+    root = agreed.get("root") or data_root()
+    entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
+    inside = [name for name in entries if name in IN_ROOT]
+    paths = [os.path.join(root, name) for name in inside]
+    marked = bool(agreed) or all(name in entries for name in MARKS)
     free, used = bridges()
     commands, kept = rules(free)
-    files = [path for path in LEFT if os.path.lexists(path)]
-    refusal = ""
-    if found:
-        code, out, err = run(test + sorted(found), check=False)
-        refusal = (err or out).strip()[-600:] if code != 0 else ""
+    units = [unit for unit in UNITS if run(["systemctl", "cat", unit], check=False)[0] == 0]
     return {
         "packages": found,
-        "units": [unit for unit in UNITS if run(["systemctl", "cat", unit], check=False)[0] == 0],
-        "active": [unit for unit in UNITS if unit_active(unit)],
+        "keeps": installed(STAYING),
+        "units": units,
+        "dependents": dependents() if units else [],
+        "active": [unit for unit in units if unit_active(unit)],
         "root": root,
-        "data": [{"path": os.path.join(root, name), "bytes": size(os.path.join(root, name))} for name in inside],
-        "others": [os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL],
+        "data": [{"path": path, "bytes": size(path)} for path in paths],
+        "others": [os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL | {"lost+found"}],
         "special": [os.path.join(root, name) for name in entries if name in SPECIAL],
+        "strange": [] if marked or not inside else [root],
+        "shared": overlap(paths, others_data()),
         "mounts": mounts_below(root) if entries else [],
         "running": running(),
         "containers": stored_containers(root),
         "volumes": named_volumes(root),
-        "interfaces": free,
+        "interfaces": sorted(free),
         "plugged": used,
-        "rules": [" ".join(map(shlex.quote, command)) for command in commands],
+        "rules": commands,
         "kept_rules": kept,
-        "files": files,
-        "refusal": refusal,
+        "files": [path for path in LEFT if os.path.lexists(path) and not os.path.islink(path)],
+        "refusal": refusal(found),
     }
 
 
 def objection(now, expected):
-    """Say what is there now that nobody has agreed to; "" for nothing."""
-    if now["running"]:
-        return "containers of Docker run: {}".format(", ".join(now["running"]))
-    if now["mounts"]:
-        return "something is mounted below {}: {}".format(now["root"], ", ".join(now["mounts"][:5]))
-    if now["special"]:
-        return "{} is no plain folder of files".format(now["special"][0])
-    if now["refusal"]:
-        return "the packages cannot be removed alone: {}".format(now["refusal"])
+    """Say what is there now that forbids it, or that nobody has agreed to; "" for nothing."""
+    forbidden = {
+        "containers of Docker run": now["running"],
+        "these units need it": now["dependents"],
+        "something is mounted in {}, or from there".format(now["root"]): now["mounts"],
+        "no plain folder of files": now["special"],
+        "not only Docker's": now["others"] + now["strange"],
+        "somebody else's data lies there": now["shared"],
+        "the packages cannot be removed alone": [now["refusal"]] if now["refusal"] else [],
+    }
+    for what, names in forbidden.items():
+        if names:
+            return "{}: {}".format(what, ", ".join(names[:5]))
     if now["root"] != expected.get("root"):
         return "Docker's data is in {} now, not in {}".format(now["root"], expected.get("root"))
-    paths = {entry["path"] for entry in expected.get("data", ())}
     more = {
         "package": set(now["packages"]) - set(expected.get("packages", ())),
         "container": set(now["containers"]) - set(expected.get("containers", ())),
         "volume": set(now["volumes"]) - set(expected.get("volumes", ())),
-        "folder": {entry["path"] for entry in now["data"]} - paths,
+        "folder": {entry["path"] for entry in now["data"]} - {entry["path"] for entry in expected.get("data", ())},
         "interface": set(now["interfaces"]) - set(expected.get("interfaces", ())),
         "file": set(now["files"]) - set(expected.get("files", ())),
+        "rule": set(now["rules"]) - set(expected.get("rules", ())),
     }
     return "; ".join(
         "a {} that was not shown: {}".format(what, ", ".join(sorted(names))) for what, names in more.items() if names
@@ -306,24 +459,23 @@ def objection(now, expected):
 
 def remove(now):
     """Remove what was looked at; give what could not be."""
+    write_file(RECORD, json.dumps(now).encode(), 0o600)
     for unit in now["units"]:
-        run(["systemctl", "disable", "--now", "--quiet", unit], check=False)
-    still = running()
-    if still:
-        raise NodeError("containers of Docker run although it is stopped: {}".format(", ".join(still)))
+        run(["systemctl", "disable", "--now", "--quiet", unit], timeout=300, check=False)
+    left = running() + [words[0] for words in command_lines() if os.path.basename(words[0]) == "dockerd"]
+    if left:
+        raise NodeError("Docker does not stop: {}".format(", ".join(left)))
+    keep(now["keeps"])
     if now["packages"]:
         os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        run(packages()[1] + sorted(now["packages"]), timeout=600)
+        run((["dpkg", "--remove"] if debian() else ["rpm", "-e"]) + sorted(now["packages"]), timeout=600)
         run(["systemctl", "daemon-reload"])
     problems = []
-    for command in rules(bridges()[0])[0]:
+    links = [["ip", "link", "delete", name] for name in now["interfaces"]]
+    for command in [shlex.split(command) for command in now["rules"]] + links:
         code, _, err = run(command, check=False)
         if code != 0:
             problems.append("{}: {}".format(" ".join(command), err.strip()))
-    for name in bridges()[0]:
-        code, _, err = run(["ip", "link", "delete", name], check=False)
-        if code != 0:
-            problems.append("interface {}: {}".format(name, err.strip()))
     for path in [entry["path"] for entry in now["data"]] + now["files"]:
         delete(path, problems)
     if os.path.isdir(now["root"]) and not os.listdir(now["root"]) and not os.path.ismount(now["root"]):
@@ -332,18 +484,23 @@ def remove(now):
 
 
 def delete(path, problems):
-    """Remove a path with all below it; what another file system has mounted there stays, and is told."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        try:
+    """Remove a path with all below it; what belongs to another file system stays, and is told."""
+    try:
+        if os.path.islink(path) or not os.path.isdir(path):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
-        return
-    below = mounts_below(path)
-    if below or os.path.ismount(path):
-        problems.append("{} stays: {} is mounted there".format(path, ", ".join(below) or path))
-        return
-    shutil.rmtree(path, onerror=lambda _, name, error: problems.append("{}: {}".format(name, error[1])))
+            return
+        device = os.lstat(path).st_dev
+        for name in os.listdir(path):
+            below = os.path.join(path, name)
+            if os.lstat(below).st_dev != device or os.path.ismount(below):
+                problems.append("{} stays: it belongs to another file system".format(below))
+            else:
+                delete(below, problems)
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        problems.append("{}: {}".format(path, error.strerror))
 
 
 def main():
@@ -364,11 +521,12 @@ def main():
             module.fail_json(msg="nothing was removed: {}".format(against))
         problems = remove(now)
         after = look()
-    except (NodeError, OSError, ValueError) as error:
+    except (NodeError, OSError, ValueError, KeyError) as error:
         module.fail_json(msg=str(error))
     left = [name for name in ("packages", "data", "interfaces", "rules", "files") if after[name]]
     if left:
         module.fail_json(msg="not all is gone: {}: {}".format(", ".join(left), "; ".join(problems)), removal=after)
+    os.unlink(RECORD)
     module.exit_json(changed=after != now, removal=after, problems=problems)
 
 
