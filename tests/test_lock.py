@@ -97,7 +97,7 @@ def test_one_that_was_not_heard_for_a_minute_begins_nothing_more(
     with pytest.raises(ClusterError, match="could not be renewed for a minute"):
         mine.check()
     cluster.held = OTHER.model_copy(update={"version": "9"})
-    with pytest.raises(ClusterError, match="taken over by ann"):
+    with pytest.raises(LockedError, match="taken over by ann"):
         mine.check()
 
 
