@@ -148,9 +148,9 @@ def test_it_is_installed_by_name_and_version() -> None:
     """Lists that do not know it are read anew, once."""
     manager = Manager(known=False)
 
-    assert runtime_package.install(manager, "containerd", "1.6.20", "") == {"containerd": "1.6.20"}
+    assert runtime_package.install(manager, "containerd", "1.6.20", "", []) == {"containerd": "1.6.20"}
     assert manager.done == ["update", "containerd=1.6.20"]
-    assert runtime_package.install(manager, "containerd", "", "") == {}
+    assert runtime_package.install(manager, "containerd", "", "", []) == {}
 
 
 def test_nothing_is_installed_that_touches_others() -> None:
@@ -160,26 +160,46 @@ def test_nothing_is_installed_that_touches_others() -> None:
     with pytest.raises(
         runtime_package.NodeError, match="would remove or upgrade what is there: docker-ce; that is left"
     ):
-        runtime_package.install(manager, "containerd", "", "")
+        runtime_package.install(manager, "containerd", "", "", [])
     assert manager.done == []
 
 
 def test_another_version_than_was_asked_for_is_no_success() -> None:
     """Whatever the package manager made of it."""
     with pytest.raises(runtime_package.NodeError, match=r"containerd is 1.6.20 afterwards"):
-        runtime_package.install(Manager(), "containerd", "1.7.0", "")
+        runtime_package.install(Manager(), "containerd", "1.7.0", "", [])
+
+
+def test_a_package_manager_that_does_more_than_it_said_is_told_of() -> None:
+    """Whatever it was: somebody has to look."""
+    manager = Manager()
+    manager.install = lambda *_, **__: manager.packages.update(containerd="1.6.20", runc="1.2")  # type: ignore[method-assign]
+
+    with pytest.raises(runtime_package.NodeError, match="has changed more than it said: runc"):
+        runtime_package.install(manager, "containerd", "", "", [])
+
+
+def test_an_installation_that_was_broken_off_is_not_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it configures then may restart Docker."""
+    shown = "docker-ce 20.10 half-configured\nrunc 1.1 installed\nold 1 config-files\n"
+    monkeypatch.setattr(runtime_package, "run", lambda *_, **__: (0, shown, ""))
+
+    with pytest.raises(runtime_package.NodeError, match="an installation was broken off: docker-ce"):
+        runtime_package.Debian().present()
 
 
 def test_from_a_folder_only_what_is_missing_is_taken(tmp_path: Path) -> None:
     """What is installed is not upgraded on the way; no network is asked."""
     for name in ("containerd_1.6.20_amd64.deb", "runc_1.1.9_amd64.deb", "libseccomp2_2.5_amd64.deb"):
         (tmp_path / name).touch()
-    manager = Manager()
+    manager, names = Manager(), [path.name for path in tmp_path.iterdir()]
 
-    runtime_package.install(manager, "containerd", "", str(tmp_path))
+    runtime_package.install(manager, "containerd", "", str(tmp_path), names)
 
     assert manager.done == ["containerd_1.6.20_amd64.deb libseccomp2_2.5_amd64.deb offline"]
     with pytest.raises(
         runtime_package.NodeError, match=r"no package cri-o is among those .*: containerd, libseccomp2, runc"
     ):
-        runtime_package.install(Manager(), "cri-o", "", str(tmp_path))
+        runtime_package.install(Manager(), "cri-o", "", str(tmp_path), names)
+    with pytest.raises(runtime_package.NodeError, match="there are two files of containerd"):
+        runtime_package.install(Manager(), "containerd", "", str(tmp_path), [*names, "containerd_1.7_amd64.deb"])

@@ -22,6 +22,11 @@ options:
     description: Folder on the node with packages to install from, instead of the package manager's sources.
     type: path
     default: ""
+  files:
+    description: Names of the packages there that were brought now; others may be left from before.
+    type: list
+    elements: str
+    default: []
 author: [the migrator project]
 """
 
@@ -38,7 +43,6 @@ installed:
   type: dict
 """
 
-import glob
 import os
 import re
 import shutil
@@ -57,18 +61,28 @@ class Debian:
     suffix = "deb"
 
     def present(self):
-        """Give the installed packages with their versions."""
+        """Give the installed packages with their versions. Raises NodeError where an installation was broken off."""
         shown = run(["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n"])[1]
-        rows = [line.split() for line in shown.splitlines()]
-        return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+        rows = [row for row in map(str.split, shown.splitlines()) if len(row) == 3]
+        pending = [row[0] for row in rows if row[2] not in ("installed", "config-files", "not-installed")]
+        if pending:
+            raise NodeError(
+                "an installation was broken off: {} (dpkg --configure -a completes it, and may restart what they "
+                "bring)".format(", ".join(pending))
+            )
+        return {row[0]: row[1] for row in rows if row[2] == "installed"}
 
     def named(self, name, version):
         """Name a package as apt-get takes it."""
         return "{}={}".format(name, version) if version else name
 
     def name_of(self, path):
-        """Give the name of the package in a file."""
-        return run(["dpkg-deb", "-f", path, "Package"])[1].strip()
+        """Give the name of the package in a file; "" when it is for other machines."""
+        found = dict(
+            line.split(": ", 1) for line in run(["dpkg-deb", "-f", path, "Package", "Architecture"])[1].splitlines()
+        )
+        own = run(["dpkg", "--print-architecture"])[1].strip()
+        return found["Package"] if found["Architecture"] in (own, "all") else ""
 
     def refresh(self):
         """Read the lists of packages anew."""
@@ -82,6 +96,7 @@ class Debian:
     def install(self, words, *, offline):
         """Install."""
         os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        os.environ["NEEDRESTART_SUSPEND"] = "1"  # it would restart Docker, or the kubelet
         run(APT + self._offline(offline) + ["install"] + words, timeout=SECONDS)
 
     @staticmethod
@@ -107,8 +122,9 @@ class RedHat:
         return "{}-{}".format(name, version) if version else name
 
     def name_of(self, path):
-        """Give the name of the package in a file."""
-        return run(["rpm", "-qp", "--queryformat", "%{NAME}", path])[1].strip()
+        """Give the name of the package in a file; "" when it is for other machines."""
+        name, machine = run(["rpm", "-qp", "--queryformat", "%{NAME} %{ARCH}", path])[1].split()
+        return name if machine in (os.uname().machine, "noarch") else ""
 
     def refresh(self):
         """Do nothing: dnf does that by itself."""
@@ -118,10 +134,10 @@ class RedHat:
         _, out, err = run(
             [self._dnf] + self._offline(offline) + ["--assumeno", "install"] + words, check=False, timeout=SECONDS
         )
-        found = re.findall(r"^(Upgrade|Remove|Downgrade|Obsoleting)\s+(\d+ Packages?)", out, re.MULTILINE)
+        found = re.findall(r"^(?:Upgrade|Remove|Downgrade)\b.*|^\s+replacing\s+\S+", out, re.MULTILINE)
         if "Transaction Summary" not in out and "already installed" not in out:
             raise NodeError("the package manager cannot install it: {}".format((err or out).strip()[-400:]))
-        return ["{} {}".format(*pair) for pair in found]
+        return [" ".join(line.split()) for line in found]
 
     def install(self, words, *, offline):
         """Install."""
@@ -140,20 +156,26 @@ def touched(shown):
             yield found.group(1) or found.group(2)
 
 
-def files(manager, folder, name, present):
+def chosen(manager, folder, names, name, present):
     """Give the files of a folder to install: the package's own, and those of others that are not installed."""
-    found = {manager.name_of(path): path for path in sorted(glob.glob(os.path.join(folder, "*." + manager.suffix)))}
+    found = {}
+    for path in (os.path.join(folder, entry) for entry in sorted(names) if entry.endswith("." + manager.suffix)):
+        package = manager.name_of(path)
+        if package in found:
+            raise NodeError("there are two files of {}: {} and {}".format(package, found[package], path))
+        if package:
+            found[package] = path
     if name not in found:
         raise NodeError("no package {} is among those that were brought: {}".format(name, ", ".join(sorted(found))))
     return [path for package, path in found.items() if package == name or package not in present]
 
 
-def install(manager, name, version, folder):
+def install(manager, name, version, folder, names):
     """Install, when that touches nothing else; give what is new."""
     before = manager.present()
     if name in before and version in ("", before[name]):
         return {}
-    words = files(manager, folder, name, before) if folder else [manager.named(name, version)]
+    words = chosen(manager, folder, names, name, before) if folder else [manager.named(name, version)]
     try:
         other = manager.ask(words, offline=bool(folder))
     except NodeError:
@@ -169,6 +191,11 @@ def install(manager, name, version, folder):
         )
     manager.install(words, offline=bool(folder))
     after = manager.present()
+    others = sorted(package for package, number in before.items() if after.get(package) != number and package != name)
+    if others:
+        raise NodeError(
+            "the package manager has changed more than it said: {}; look at the node".format(", ".join(others))
+        )
     if name not in after or version not in ("", after[name]):
         raise NodeError("{} is {} afterwards".format(name, after.get(name, "not installed")))
     return {package: number for package, number in after.items() if package not in before}
@@ -181,12 +208,13 @@ def main():
             "name": {"type": "str", "required": True},
             "version": {"type": "str", "default": ""},
             "folder": {"type": "path", "default": ""},
+            "files": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=False,
     )
     try:
-        manager = Debian() if shutil.which("dpkg-query") else RedHat()
-        found = install(manager, module.params["name"], module.params["version"], module.params["folder"])
+        manager = Debian() if os.path.exists("/var/lib/dpkg/status") else RedHat()
+        found = install(manager, *(module.params[name] for name in ("name", "version", "folder", "files")))
     except (NodeError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(found), installed=found)
