@@ -80,7 +80,7 @@ def start(settings: Settings) -> None:
     layouts = images.layouts(settings)
     names = {name.partition("/")[2]: layout for name, layout in layouts.items()}
     for name, layout in {**names, **{name: layouts[source] for name, source in _COPIES.items()}}.items():
-        _push(settings, layout, name)
+        push(settings, layout, name)
 
 
 def _configuration(settings: Settings, registry: Registry) -> Path:
@@ -127,7 +127,7 @@ def _all_listen(settings: Settings, ports: list[tuple[str, int]]) -> bool:
     return waiting.succeeds(network.inside(settings, ["python3", "-c", script, *words]))
 
 
-def _push(settings: Settings, layout: Path, name: str) -> None:
+def push(settings: Settings, layout: Path, name: str) -> None:
     """Put an image into the storage, by way of the registry that needs no certificate."""
     target = f"docker://{MIRROR.address}:{MIRROR.port}/{name}"
     shell.run(

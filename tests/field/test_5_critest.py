@@ -6,14 +6,17 @@ They need the program: MIGRATOR_CRITEST names a static one, of a release that sp
 from __future__ import annotations
 
 import os
+import subprocess
+import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab import guests, images, spare
-from lab.settings import SPARE, Node
+from lab import guests, images, registries, spare
+from lab.settings import REGISTRY, SPARE, Node, Settings
 from tests.field.programs import served
 from tests.field.sessions import migrate
 from tests.lab.conftest import Lab
@@ -21,6 +24,7 @@ from tests.lab.conftest import Lab
 CRITEST = os.environ.get("MIGRATOR_CRITEST", "")
 NODE = "worker-2"
 FOLDER = "/opt/critest"
+SHELL, WEB = "lab/critest-shell:1", "lab/critest-web:1"
 # A proof that the network of a new node is no other than the lab's: its conflist is the one of a worker.
 NEW = f"""
 mkdir -p /etc/containerd
@@ -32,7 +36,7 @@ RUN = f"""
 mkdir -p {FOLDER}
 curl -sSf -o {FOLDER}/critest {{address}}
 chmod 755 {FOLDER}/critest
-printf 'defaultTestContainerImage: {images.BUSYBOX}\\nwebServerTestImage: {images.BUSYBOX}\\n' > {FOLDER}/images.yml
+printf 'defaultTestContainerImage: {REGISTRY}/{SHELL}\\nwebServerTestImage: {REGISTRY}/{WEB}\\n' > {FOLDER}/images.yml
 cd {FOLDER}
 ./critest -runtime-endpoint unix:///run/containerd/containerd.sock -test-images-file images.yml -ginkgo.no-color \\
   -ginkgo.seed 1 -ginkgo.junit-report report.xml > log 2>&1 || true
@@ -42,6 +46,38 @@ rm -r {FOLDER}
 """
 
 pytestmark = pytest.mark.skipif(not CRITEST, reason="MIGRATOR_CRITEST names no critest program")
+
+
+def pushed(settings: Settings, folder: Path) -> None:
+    """Put the images that it takes into the lab's registry: every applet of busybox, and a web server on port 80."""
+    layers = images.layouts(settings)[images.BUSYBOX] / "blobs/sha256"
+    program = next(data for blob in layers.iterdir() for data in _programs(blob))
+    local = folder / "busybox"
+    local.write_bytes(program)
+    local.chmod(0o755)
+    applets = subprocess.run([local, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    layer = images.Layer(
+        files={
+            "bin/busybox": program,
+            "etc/passwd": b"root:x:0:0:root:/:/bin/sh\n",
+            "etc/group": b"root:x:0:\n",
+            "index.html": b"hello\n",
+        },
+        links={f"bin/{applet}": "busybox" for applet in applets if applet != "busybox"},
+    )
+    for name, entrypoint in ((SHELL, ["/bin/sh"]), (WEB, ["/bin/httpd", "-f", "-p", "80", "-h", "/"])):
+        layout = folder / name.replace("/", "-")
+        images.write_layout(layout, layer, entrypoint)
+        registries.push(settings, layout, name)
+
+
+def _programs(blob: Path) -> Iterator[bytes]:
+    """Give the program in a blob, where that is a layer."""
+    if tarfile.is_tarfile(blob):
+        with tarfile.open(blob) as layer:
+            found = layer.extractfile("bin/busybox")
+            if found is not None:
+                yield found.read()
 
 
 def outcomes(lab: Lab, node: Node) -> dict[str, str]:
@@ -61,6 +97,7 @@ def outcomes(lab: Lab, node: Node) -> dict[str, str]:
 def test_a_migrated_node_passes_what_a_new_one_does(fresh_lab: Lab, tmp_path: Path) -> None:
     """Every single check has the same outcome; those that need an image from the internet fail on both."""
     lab = fresh_lab
+    pushed(lab.settings, tmp_path)
     spare.up(lab.settings)
     try:
         conflist = lab.on(NODE, "cat /etc/cni/net.d/10-lab.conflist")
@@ -80,5 +117,7 @@ def test_a_migrated_node_passes_what_a_new_one_does(fresh_lab: Lab, tmp_path: Pa
         lab.on(NODE, "systemctl start kubelet")
 
     print("\n".join(sorted(f"{word}: {name}" for name, word in new.items() if word == "failed")))
-    assert Counter(new.values())["passed"] > 40
-    assert {name: word for name, word in migrated.items() if new.get(name) != word} == {}
+    other = {name: (new.get(name), word) for name, word in migrated.items() if new.get(name) != word}
+    print(f"another way on the migrated node: {other}")
+    assert other == {}
+    assert Counter(new.values())["passed"] > 50
