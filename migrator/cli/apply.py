@@ -44,7 +44,7 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
-    from migrator.cli import work
+    from migrator.cli import telling, work
     from migrator.cli.records import Records, usual
     from migrator.rollout.ends import Rolled
 
@@ -54,7 +54,7 @@ def command(
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
     if installing := [entry for entry in plan.nodes if entry.installs]:
         _shown(plan, as_json=as_json)
-        work.ask("Install the runtime on", installing, yes=yes)
+        telling.ask("Install the runtime on", installing, yes=yes)
         doing = _install(doors, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
         if not (rolled := work.do(doing, installing)).well:
             return work.conclude(rolled, plan, as_json=as_json)
@@ -65,7 +65,7 @@ def command(
     todo = [entry for entry in plan.nodes if entry.changes and not entry.installs]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    work.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes, otherwise=otherwise)
+    telling.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes, otherwise=otherwise)
     doing = _work(doors, until, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
     return work.conclude(work.do(doing, todo), plan, as_json=as_json)
 
@@ -84,7 +84,8 @@ def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
 
 
 def _install(doors: Doors, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
-    from migrator.cli.work import Work, teller
+    from migrator.cli.telling import teller
+    from migrator.cli.work import Work
     from migrator.engine.steps import STEPS
 
     return Work(
@@ -118,7 +119,8 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
 
 
 def _work(doors: Doors, until: Until, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
-    from migrator.cli.work import Work, teller
+    from migrator.cli.telling import teller
+    from migrator.cli.work import Work
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
 

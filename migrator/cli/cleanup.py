@@ -28,7 +28,7 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
-    from migrator.cli import wiring, work
+    from migrator.cli import telling, wiring, work
     from migrator.cli.records import Records, usual
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
@@ -47,7 +47,7 @@ def command(
     todo = [entry for entry in plan.nodes if entry.changes]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    work.ask("There is no way back. Remove Docker from", todo, yes=yes)
+    telling.ask("There is no way back. Remove Docker from", todo, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} has no Docker any more; it serves on {doors.cluster.node(shown.node).runtime}"
@@ -58,7 +58,7 @@ def command(
         look_again=lambda shown: _as_shown(shown, doors.look_again(shown, doors.cleanup(shown))),
         done=done,
         records=Records(runs or usual(), plan),
-        tell=work.teller(as_json=as_json),
+        tell=telling.teller(as_json=as_json),
         planned=planned,
         serving=True,
         most=max_nodes,

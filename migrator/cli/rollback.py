@@ -26,7 +26,7 @@ def command(
 ) -> int:
     """Take migrated nodes back to their old runtime, with its data, as carefully as they were migrated."""
     from migrator import survey
-    from migrator.cli import wiring, work
+    from migrator.cli import telling, wiring, work
     from migrator.cli.records import Records, usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
@@ -40,7 +40,7 @@ def command(
     if not as_json:
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
     refuse(plan)
-    work.ask("Roll back", plan.nodes, yes=yes)
+    telling.ask("Roll back", plan.nodes, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
@@ -51,7 +51,7 @@ def command(
         look_again=lambda shown: doors.look_again(shown, survey.rollback),
         done=done,
         records=Records(runs or usual(), plan),
-        tell=work.teller(as_json=as_json),
+        tell=telling.teller(as_json=as_json),
         planned=planned,
         anytime=True,
         most=max_nodes,

@@ -1,4 +1,4 @@
-"""What `apply` and `rollback` share: ask, keep others out, do steps on many nodes, tell it, keep it, end in order."""
+"""What `apply`, `rollback` and `cleanup` share: keep others out, do steps on many nodes, and end in order."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import json
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator.errors import ClusterError, LockedError, RefusedError, UsageError
+from migrator.cli import telling
+from migrator.errors import ClusterError, RefusedError
 
 if TYPE_CHECKING:
     from migrator.cli.records import Records
+    from migrator.cli.watch import Watch
     from migrator.cli.wiring import Doors
-    from migrator.engine.lock import Lock
     from migrator.engine.run import Event, Run
     from migrator.engine.steps import Step
     from migrator.model.plan import NodePlan, Plan
-    from migrator.rollout.course import Course
     from migrator.rollout.crew import Looked
     from migrator.rollout.ends import Rolled
     from migrator.rollout.interruption import Interruption
@@ -66,24 +65,13 @@ class Work:
             self.tell(Event(node="", step="rollout", kind="progress", message=message))
 
 
-def ask(what: str, todo: Sequence[NodePlan], *, yes: bool, otherwise: str = "nothing was changed") -> None:
-    """Go on only after a yes. Raises `UsageError` without one, which says `otherwise`."""
-    if yes:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{otherwise}: without a terminal to ask on, --yes is needed")
-    names = ", ".join(entry.node for entry in todo)
-    print(f"{what} {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != "yes":
-        raise UsageError(otherwise)
-
-
 def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     """Do it on all these nodes, as their groups' policies say, alone in the cluster; give what became of each.
 
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
     one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work.
     """
+    from migrator.cli.watch import Watch
     from migrator.engine import lock
     from migrator.rollout.course import Course, batches
     from migrator.rollout.crew import Threads
@@ -99,7 +87,7 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
     with interruption.listening(), lock.held(cluster, holder()) as alone:
-        watch = _Watch(work, alone, interruption, course)
+        watch = Watch(alone, interruption, course.working, work.say)
         crew = Threads(todo, _looker(work, interruption), lambda plan: _one(work, plan, watch))
 
         def unavailable() -> set[str]:
@@ -134,7 +122,7 @@ def end(rolled: Rolled, *, as_json: bool) -> None:
     from migrator.report import rollout
 
     if not as_json and (told := rollout.text(rolled)):
-        _say(told)
+        telling.say(told)
     rolled.check()
 
 
@@ -142,21 +130,6 @@ def holder() -> str:
     """Name this process for those that it keeps out."""
     # The last part tells containers apart, which are all process 1 of the same host.
     return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, {secrets.token_hex(4)})"
-
-
-def teller(*, as_json: bool) -> Callable[[Event], None]:
-    """Give what shows events: lines for people, or a JSON object a line, both on stderr."""
-
-    def show(event: Event) -> None:
-        if as_json:
-            print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
-            return
-        marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
-        seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
-        head = f"{event.node} {marks[event.kind]} {event.step}{seconds}: " if event.node else ""
-        print(f"{head}{event.message}", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePlan]], Looked]:
@@ -177,7 +150,7 @@ def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePl
     return look
 
 
-def _one(work: Work, shown: NodePlan, watch: _Watch) -> str:
+def _one(work: Work, shown: NodePlan, watch: Watch) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.engine.apply import apply
 
@@ -192,7 +165,7 @@ def _one(work: Work, shown: NodePlan, watch: _Watch) -> str:
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, plan: NodePlan, watch: _Watch) -> Run:
+def _run(work: Work, plan: NodePlan, watch: Watch) -> Run:
     from migrator.engine.run import Run
     from migrator.engine.wall_clock import WallClock
 
@@ -215,46 +188,3 @@ def _run(work: Work, plan: NodePlan, watch: _Watch) -> Run:
         allow=work.doors.allow | frozenset(host.target.allow),
         tell=tell,
     )
-
-
-class _Watch:
-    """Finds out whether a rollout shall end, and says what happens then. Asked by all of its threads."""
-
-    def __init__(self, work: Work, alone: Lock, interruption: Interruption, course: Course) -> None:
-        self._work = work
-        self._alone = alone
-        self._interruption = interruption
-        self._course = course
-        self._told = False
-        self.lost: LockedError | None = None
-        """Where somebody else has taken the lock over."""
-
-    def hurried(self) -> bool:
-        """Tell whether the user cannot wait."""
-        return self._interruption.now
-
-    def stopping(self) -> str:
-        """Say why no other node shall be begun, and none that serves taken out of service; "" for no reason."""
-        if self._interruption.asked:
-            working = ", ".join(sorted(self._course.working))
-            if working and not self._told and not self._interruption.now:
-                self._told = True
-                self._work.say(
-                    f"finishes {working}, or stops before its window; Ctrl-C once more puts back what is in work"
-                )
-            return "interrupted"
-        with suppress(ClusterError):
-            self.heard()
-        return str(self.lost) if self.lost else ""
-
-    def heard(self) -> None:
-        """Raise `ClusterError` while nobody knows whether the lock is still ours."""
-        try:
-            self._alone.check()
-        except LockedError as error:
-            self.lost = error
-
-
-def _say(text: str) -> None:
-    with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)

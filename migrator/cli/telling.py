@@ -1,0 +1,49 @@
+"""What `apply`, `rollback` and `cleanup` ask and say on the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator.engine.run import Event
+    from migrator.model.plan import NodePlan
+
+
+def ask(what: str, todo: Sequence[NodePlan], *, yes: bool, otherwise: str = "nothing was changed") -> None:
+    """Go on only after a yes. Raises `UsageError` without one, which says `otherwise`."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{otherwise}: without a terminal to ask on, --yes is needed")
+    names = ", ".join(entry.node for entry in todo)
+    print(f"{what} {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise UsageError(otherwise)
+
+
+def teller(*, as_json: bool) -> Callable[[Event], None]:
+    """Give what shows events: lines for people, or a JSON object a line, both on stderr."""
+
+    def show(event: Event) -> None:
+        if as_json:
+            print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
+            return
+        marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
+        seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
+        head = f"{event.node} {marks[event.kind]} {event.step}{seconds}: " if event.node else ""
+        print(f"{head}{event.message}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def say(text: str) -> None:
+    """Say something on stderr. A terminal that is gone ends nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
