@@ -164,6 +164,13 @@ def test_images_are_carried_whatever_pods_call_them(name: str) -> None:
     assert stored in drafting.draft(now).images
 
 
+def test_images_that_are_asked_for_are_carried_too() -> None:
+    """For pods that are yet to come, such as a job of the night."""
+    now = situation(target=Target(images=("docker.io/library/unused:1",)), pods=())
+
+    assert drafting.draft(now).images == (values.PAUSE, "unused:1")
+
+
 def test_registries_of_images_are_told_from_tags() -> None:
     """Of names without a registry nothing is one, whatever stands before the colon."""
     images = tuple(map(values.image, ("web:1", "acme/x:2", "registry.corp/a:1", "localhost/b:1", "10.1.1.1:5000/c:1")))

@@ -32,6 +32,8 @@ class Target(Policy):
     """Its exact version; what the node's package manager takes by itself when empty."""
     packages: str = ""
     """Folder with packages to bring to nodes without a mirror; a relative one starts at the inventory."""
+    images: tuple[str, ...] = ()
+    """Images of Docker's store to carry over besides those in use: for pods that are yet to come."""
     pause_image: str = ""
     """Sandbox image for the new runtime; what the kubelet used so far when empty."""
     drain_timeout: int = Field(default=600, ge=1, le=86400)

@@ -117,10 +117,10 @@ def _unread(facts: NodeFacts) -> list[str]:
 
 
 def _images(now: Situation, settings: RuntimeSettings | None) -> tuple[str, ...]:
-    """Name the images to carry over: those that pods of this node use and Docker has, and the pause image."""
+    """Name the images to carry over: those that are in use or asked for and Docker has, and the pause image."""
     if now.facts.docker is None:
         return ()
-    used = {familiar(image) for pod in now.alive for image in pod.images}
+    used = {familiar(image) for image in now.images}
     wanted = used | ({familiar(settings.pause_image)} if settings else set())
     stored = {tag for image in now.facts.docker.images for tag in image.tags}
     return tuple(sorted(tag for tag in stored if familiar(tag) in wanted))

@@ -56,6 +56,11 @@ class Situation:
         """The pods that are not finished."""
         return tuple(pod for pod in self.pods if not pod.finished)
 
+    @property
+    def images(self) -> frozenset[str]:
+        """The images that pods on the node use, and those that somebody wants there too."""
+        return frozenset(self.target.images) | {image for pod in self.alive for image in pod.images}
+
 
 @dataclass(frozen=True)
 class Draft:

@@ -21,25 +21,21 @@ def _stored(now: Situation) -> tuple[DockerImage, ...]:
     return now.facts.docker.images if now.facts.docker else ()
 
 
-def _used(now: Situation) -> set[str]:
-    return {image for pod in now.alive for image in pod.images}
-
-
 def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
     """What a registry does not have cannot be pulled; what is carried has a name and no digest."""
     if now.facts.docker is None:
         return
     there = {familiar(tag) for image in _stored(now) for tag in image.tags} | {image.id for image in _stored(now)}
     pause = {draft.settings.pause_image} if draft.settings and draft.settings.pause_image else set()
-    missing = [name for name in _used(now) | pause if _BY_DIGEST not in name and familiar(name) not in there]
+    missing = [name for name in now.images | pause if _BY_DIGEST not in name and familiar(name) not in there]
     if missing:
         only = " (the pause image is pulled without the kubelet's passwords)" if pause & set(missing) else ""
         yield found(
             "images-missing",
-            f"in use, and not in Docker's store: {listed(missing)}",
+            f"in use or asked for, and not in Docker's store: {listed(missing)}",
             f"see that their registries answer, or pull them with Docker first{only}",
         )
-    needed = {familiar(name) for name in _used(now) | pause}
+    needed = {familiar(name) for name in now.images | pause}
     alone = [tag for image in _stored(now) if not image.digests for tag in image.tags if familiar(tag) in needed]
     if alone:
         yield found(
@@ -47,7 +43,7 @@ def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
             f"never pulled or pushed, so that no registry is known to have them: {listed(alone)}",
             "they are carried over; push them somewhere all the same",
         )
-    pinned = [name for name in _used(now) if _BY_DIGEST in name]
+    pinned = [name for name in now.images if _BY_DIGEST in name]
     if pinned:
         yield found(
             "pinned-digests",
