@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from migrator.cli import work
-from migrator.cli.records import Records
 from migrator.cli.wiring import Doors
 from migrator.engine import lock
 from migrator.engine.run import Event
@@ -60,10 +59,11 @@ class World:
         chosen = tuple(Host(name=name, target=self.target) for name in NODES)
         self.work = work.Work(
             Doors(chosen, self.hosts, self.cluster, frozenset()),
+            Plan(),
+            folder,
             STEPS,
             lambda shown: {entry.node: entry for entry in shown},
             lambda shown: f"{shown.node} is done",
-            Records(folder, Plan()),
             self.events.append,
             planned=time.monotonic(),
         )
@@ -391,6 +391,7 @@ def test_nobody_begins_while_somebody_else_is_at_work(tmp_path: Path) -> None:
         world.do()
 
     assert world.hosts.calls == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fleet_is_staged_without_a_limit(tmp_path: Path) -> None:
@@ -410,8 +411,7 @@ def test_what_two_nodes_tell_at_once_is_kept(tmp_path: Path) -> None:
 
     world.do()
 
-    lines = (world.work.records.folder / "events.jsonl").read_text().splitlines()
+    (folder,) = tmp_path.iterdir()
+    lines = (folder / "events.jsonl").read_text().splitlines()
     assert len(lines) == len(world.events)
-    assert all(
-        f'node="{name}",step="switch"' in (world.work.records.folder / "metrics.prom").read_text() for name in NODES
-    )
+    assert all(f'node="{name}",step="switch"' in (folder / "metrics.prom").read_text() for name in NODES)

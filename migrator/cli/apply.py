@@ -14,7 +14,6 @@ from migrator.cli.plan import refuse, show
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from migrator.cli.records import Records
     from migrator.cli.wiring import Doors
     from migrator.cli.work import Work
     from migrator.model.plan import NodePlan, Plan
@@ -45,7 +44,7 @@ def command(
 ) -> int:
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
     from migrator.cli import telling, work
-    from migrator.cli.records import Records, usual
+    from migrator.cli.records import usual
     from migrator.rollout.ends import Rolled
 
     as_json = output is options.Output.JSON
@@ -55,7 +54,7 @@ def command(
     if installing := [entry for entry in plan.nodes if entry.installs]:
         _shown(plan, as_json=as_json)
         telling.ask("Install the runtime on", installing, yes=yes)
-        doing = _install(doors, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
+        doing = _install(doors, plan, runs or usual(), planned, most=max_nodes, as_json=as_json)
         if not (rolled := work.do(doing, installing)).well:
             return work.conclude(rolled, plan, as_json=as_json)
         otherwise = "nothing but the installation was done"
@@ -66,7 +65,7 @@ def command(
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
     telling.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes, otherwise=otherwise)
-    doing = _work(doors, until, Records(runs or usual(), plan), planned, most=max_nodes, as_json=as_json)
+    doing = _work(doors, plan, until, runs or usual(), planned, most=max_nodes, as_json=as_json)
     return work.conclude(work.do(doing, todo), plan, as_json=as_json)
 
 
@@ -83,17 +82,18 @@ def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
     return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
 
 
-def _install(doors: Doors, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
+def _install(doors: Doors, plan: Plan, runs: Path, planned: float, *, most: int, as_json: bool) -> Work:
     from migrator.cli.telling import teller
     from migrator.cli.work import Work
     from migrator.engine.steps import STEPS
 
     return Work(
         doors,
+        plan,
+        runs,
         steps=[step for step in STEPS if step.id == "install"],
         look_again=doors.look_again,
         done=lambda plan: f"{plan.node} has the runtime installed; it is planned again",
-        records=records,
         tell=teller(as_json=as_json),
         planned=planned,
         serving=True,
@@ -118,7 +118,7 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
     return doors, doors.plan_again(shown.nodes)
 
 
-def _work(doors: Doors, until: Until, records: Records, planned: float, *, most: int, as_json: bool) -> Work:
+def _work(doors: Doors, plan: Plan, until: Until, runs: Path, planned: float, *, most: int, as_json: bool) -> Work:
     from migrator.cli.telling import teller
     from migrator.cli.work import Work
     from migrator.engine.steps import STEPS
@@ -132,10 +132,11 @@ def _work(doors: Doors, until: Until, records: Records, planned: float, *, most:
 
     return Work(
         doors,
+        plan,
+        runs,
         steps=[step for step in STEPS if until is Until.END or step.phase is Phase.STAGE],
         look_again=doors.look_again,
         done=done,
-        records=records,
         tell=teller(as_json=as_json),
         planned=planned,
         serving=until is Until.STAGE,

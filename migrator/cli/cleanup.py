@@ -29,7 +29,7 @@ def command(
 ) -> int:
     """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
     from migrator.cli import telling, wiring, work
-    from migrator.cli.records import Records, usual
+    from migrator.cli.records import usual
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
     from migrator.rollout.ends import Rolled
@@ -54,10 +54,11 @@ def command(
 
     doing = work.Work(
         doors,
+        plan,
+        runs or usual(),
         steps=CLEANUP,
         look_again=lambda shown: _as_shown(shown, doors.look_again(shown, doors.cleanup(shown))),
         done=done,
-        records=Records(runs or usual(), plan),
         tell=telling.teller(as_json=as_json),
         planned=planned,
         serving=True,

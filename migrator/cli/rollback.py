@@ -27,7 +27,7 @@ def command(
     """Take migrated nodes back to their old runtime, with its data, as carefully as they were migrated."""
     from migrator import survey
     from migrator.cli import telling, wiring, work
-    from migrator.cli.records import Records, usual
+    from migrator.cli.records import usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
 
@@ -47,10 +47,11 @@ def command(
 
     doing = work.Work(
         doors,
+        plan,
+        runs or usual(),
         steps=ROLLBACK,
         look_again=lambda shown: doors.look_again(shown, survey.rollback),
         done=done,
-        records=Records(runs or usual(), plan),
         tell=telling.teller(as_json=as_json),
         planned=planned,
         anytime=True,

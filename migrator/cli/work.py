@@ -18,6 +18,8 @@ from migrator.cli import telling
 from migrator.errors import ClusterError, RefusedError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
     from migrator.cli.wiring import Doors
@@ -40,12 +42,15 @@ class Work:
     """What is done to nodes."""
 
     doors: Doors
+    plan: Plan
+    """What was shown, to be kept."""
+    runs: Path
+    """Where each run keeps its folder."""
     steps: Sequence[Step]
     look_again: Callable[[Sequence[NodePlan]], Looked]
     """Plan nodes anew, just before they are begun."""
     done: Callable[[NodePlan], str]
     """Say what became of a node."""
-    records: Records
     tell: Callable[[Event], None]
     """Show an event. What goes wrong with that ends nothing."""
     planned: float
@@ -71,6 +76,7 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
     one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work.
     """
+    from migrator.cli.records import Records
     from migrator.cli.watch import Watch
     from migrator.engine import lock
     from migrator.rollout.course import Course, batches
@@ -87,8 +93,9 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
     with interruption.listening(), lock.held(cluster, holder()) as alone:
+        records = Records(work.runs, work.plan)
         watch = Watch(alone, interruption, course.working, work.say)
-        crew = Threads(todo, _looker(work, interruption), lambda plan: _one(work, plan, watch))
+        crew = Threads(todo, _looker(work, interruption), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
             watch.heard()
@@ -113,17 +120,10 @@ def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
 
     if as_json:
         print(json.dumps({**rollout.document(rolled), "plan": plan.model_dump(mode="json")}), flush=True)
-    end(rolled, as_json=as_json)
-    return 0
-
-
-def end(rolled: Rolled, *, as_json: bool) -> None:
-    """Say what became of each node, unless JSON is wanted, and raise what is not well."""
-    from migrator.report import rollout
-
-    if not as_json and (told := rollout.text(rolled)):
+    elif told := rollout.text(rolled):
         telling.say(told)
     rolled.check()
+    return 0
 
 
 def holder() -> str:
@@ -150,28 +150,28 @@ def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePl
     return look
 
 
-def _one(work: Work, shown: NodePlan, watch: Watch) -> str:
+def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.engine.apply import apply
 
-    run = _run(work, shown, watch)
+    run = _run(work, shown, watch, records)
     try:
         apply(run, work.steps)
     finally:
-        work.records.evidence(shown.node, run.seen)
+        records.evidence(shown.node, run.seen)
     try:
         return work.done(shown)
     except ClusterError as error:  # it is done, whoever hears of it
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, plan: NodePlan, watch: Watch) -> Run:
+def _run(work: Work, plan: NodePlan, watch: Watch, records: Records) -> Run:
     from migrator.engine.run import Run
     from migrator.engine.wall_clock import WallClock
 
     def tell(event: Event) -> None:
         with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
-            work.records.event(event)
+            records.event(event)
             work.tell(event)
 
     host = next(entry for entry in work.doors.chosen if entry.name == plan.host)
