@@ -34,7 +34,8 @@ def test_both_at_once_and_back(fresh_lab: Lab, inventory: Path) -> None:
 
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     steps = [(event["node"], event["step"]) for event in events if event["kind"] == "start"]
-    assert {node for node, step in steps[: steps.index((steps[-1][0], "uncordon"))] if step == "switch"} == set(NODES)
+    first = [step for _, step in steps].index("uncordon")
+    assert {node for node, step in steps[:first] if step == "switch"} == set(NODES)
     told = json.loads(done.stdout)
     assert {(entry["node"], entry["outcome"]) for entry in told["nodes"]} == {(node, "done") for node in NODES}
     assert (told["not_begun"], told["stopped"]) == ([], "")
