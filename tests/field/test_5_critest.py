@@ -67,7 +67,7 @@ def pushed(settings: Settings, folder: Path) -> None:
         links={f"bin/{applet}": "busybox" for applet in applets if applet != "busybox"},
     )
     for name, entrypoint in ((SHELL, ["/bin/sh"]), (WEB, ["/bin/httpd", "-f", "-p", "80", "-h", "/"])):
-        layout = folder / name.replace("/", "-")
+        layout = folder / name.replace("/", "-").replace(":", "-")  # a colon would begin a tag
         images.write_layout(layout, layer, entrypoint)
         registries.push(settings, layout, name)
 
