@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab import images, network, shell
+from lab import images, network, shell, waiting
 from lab.settings import GATEWAY, SERVICE_CIDR
 from tests.field.sessions import WORKERS, each, healthy
 from tests.lab.conftest import Lab
@@ -108,6 +108,8 @@ def front(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         lab.until(
             lambda: lab.get("-n", "front", "deployment", "front")["status"].get("readyReplicas") == 2, "front runs"
         )
+        healthy = network.inside(settings, ["curl", "-sSf", "-o", "/dev/null", f"http://{GATEWAY}:10256/healthz"])
+        lab.until(lambda: waiting.succeeds(healthy), "the proxy has written its rules")
         yield lab
     finally:
         proxy.terminate()
@@ -130,6 +132,12 @@ def load(lab: Lab, folder: Path) -> Iterator[Load]:
         client.wait()
     found = json.loads(result.read_text())
     seen.requests, seen.slowest, seen.failed = found["requests"], found["slowest"], tuple(found["failed"])
+
+
+def tell(seen: Load) -> None:
+    """Say what the client saw, with the seconds of the day in which requests failed."""
+    when = sorted({(time.strftime("%H:%M:%S", time.localtime(began)), problem) for began, problem in seen.failed})
+    print(f"{seen.requests} requests, {len(seen.failed)} failed, slowest {seen.slowest:.1f} s {when}")
 
 
 def state(lab: Lab, node: str) -> dict[str, set[str]]:
@@ -169,7 +177,7 @@ def test_a_rollout_loses_no_request(front: Lab, tmp_path: Path) -> None:
     with load(front, tmp_path) as seen:
         told = migrator(front, "apply", "--yes", *CONSENT, quick(front, tmp_path))
 
-    print(f"{seen.requests} requests, {len(seen.failed)} failed {seen.failed[:5]}, slowest {seen.slowest:.1f} s")
+    tell(seen)
     assert all(f"✓ {node} is migrated" in told for node in WORKERS)
     assert seen.requests > 2000
     assert seen.failed == ()
@@ -180,7 +188,7 @@ def test_a_rollback_loses_no_request_either(front: Lab, tmp_path: Path) -> None:
     with load(front, tmp_path) as seen:
         told = migrator(front, "rollback", "--limit", "all", "--yes", *CONSENT, front.inventory)
 
-    print(f"{seen.requests} requests, {len(seen.failed)} failed {seen.failed[:5]}, slowest {seen.slowest:.1f} s")
+    tell(seen)
     assert all(f"✓ {node} is back" in told for node in WORKERS)
     assert seen.failed == ()
 
