@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from migrator.rollout.ends import End
 from migrator.rollout.rolling import Around, roll
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+RUNS = int(os.environ.get("MIGRATOR_RUNS", "800"))
+"""Rollouts that are simulated; thousands before a release."""
 
 
 @dataclass
@@ -164,7 +167,7 @@ def fleets(draw: st.DrawFn) -> tuple[Group, ...]:
     return tuple(found)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=RUNS)
 @given(
     fleet=fleets(), seed=st.integers(0, 2**32), failing=st.sampled_from((0.0, 0.02, 0.3)),
     away=st.sampled_from((0.0, 0.05, 0.3)), most=st.sampled_from((0, 0, 7)), serving=st.booleans(),
