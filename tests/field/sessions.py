@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -83,9 +83,9 @@ def side_by_side() -> Iterator[Mapping[str, ThreadPoolExecutor]]:
         yield {node: stack.enter_context(ThreadPoolExecutor(1)) for node in WORKERS}
 
 
-def each(work: Callable[[str], object]) -> None:
+def each(work: Callable[[str], object], nodes: Iterable[str] = WORKERS) -> None:
     """Do something on both nodes, side by side. The first failure is raised when both are done."""
     with side_by_side() as pools:
-        done = [pools[node].submit(work, node) for node in WORKERS]
+        done = [pools[node].submit(work, node) for node in nodes]
     for future in done:
         future.result()

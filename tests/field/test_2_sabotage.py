@@ -206,21 +206,27 @@ ROWS: Mapping[str, Row] = {
 
 
 @pytest.fixture(scope="module")
-def baselines(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrate both nodes, and keep what was seen of them when they were good."""
+def chosen(request: pytest.FixtureRequest) -> frozenset[str]:
+    """Name the rows that are run."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    return frozenset(item.callspec.params["name"] for item in items if hasattr(item, "callspec"))
+
+
+@pytest.fixture(scope="module")
+def baselines(lab: Lab, chosen: frozenset[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate the nodes of these rows, and keep what was seen of them when they were good."""
     lab.restore()  # a run that was killed has left its sabotage
     folder = tmp_path_factory.mktemp("good")
-    for node in WORKERS:
+    nodes = sorted({ROWS[name].node for name in chosen})
+    for node in nodes:
         migrate(lab, node, folder)
-    each(lambda node: healthy(lab, node, "--save", folder / "seen"))
+    each(lambda node: healthy(lab, node, "--save", folder / "seen"), nodes)
     return folder / "seen"
 
 
 @pytest.fixture(scope="module")
-def sessions(request: pytest.FixtureRequest, lab: Lab, baselines: Path) -> Iterator[Mapping[str, Future[Session]]]:
+def sessions(lab: Lab, chosen: frozenset[str], baselines: Path) -> Iterator[Mapping[str, Future[Session]]]:
     """Give what comes of each row that is chosen: those of one node in turn, beside those of the other node."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    chosen = {item.callspec.params["name"] for item in items if hasattr(item, "callspec")}
 
     def run(what: Row) -> Session:
         with what.broken(lab, what.node):
