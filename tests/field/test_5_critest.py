@@ -27,7 +27,9 @@ NODE = "worker-2"
 FOLDER = "/opt/critest"
 SHELL, WEB = "lab/critest-shell:1", "lab/critest-web:1"
 # A proof that the network of a new node is no other than the lab's: its conflist is the one of a worker.
+# critest takes any word on stderr for a failure of `sudo apparmor_parser`, and sudo wants to know its host's name.
 NEW = f"""
+grep -q "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >> /etc/hosts
 mkdir -p /etc/containerd
 containerd config default | sed -e 's#sandbox_image = .*#sandbox_image = "{images.PAUSE}"#' -e 's#bin_dir = .*#bin_dir = "/usr/lib/cni"#' \\
   > /etc/containerd/config.toml
