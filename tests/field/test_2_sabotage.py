@@ -142,14 +142,16 @@ OLD = (
     f"--label io.kubernetes.pod.namespace=shop --label io.kubernetes.docker.type=container "
     f"--label io.kubernetes.container.name=web --network host {images.BUSYBOX} -c 'httpd -f -p 8098'"
 )
-FULL = """
-python3 - <<'EOF'
-import os
+STORE = "store=$(containerd config dump | sed -n 's/^root = \"\\(.*\\)\"$/\\1/p')"
+FULL = f"""
+{STORE}
+python3 - $store <<'EOF'
+import os, sys
 
-free = os.statvfs("/data").f_bavail * os.statvfs("/data").f_frsize
-os.posix_fallocate(os.open("/data/waste", os.O_WRONLY | os.O_CREAT), 0, free - 2**24)
+seen = os.statvfs(sys.argv[1])
+os.posix_fallocate(os.open(sys.argv[1] + "/waste", os.O_WRONLY | os.O_CREAT), 0, seen.f_bavail * seen.f_frsize - 2**24)
 EOF
-systemd-run -q --unit=waste sh -c 'while :; do dd if=/dev/zero of=/data/rest bs=4k oflag=append conv=notrunc; sleep 0.2; done'
+systemd-run -q --unit=waste sh -c "while :; do dd if=/dev/zero of=$store/rest bs=4k oflag=append conv=notrunc; sleep 0.2; done"
 sleep 10
 """
 """Root may use what is reserved too, so nothing at all is left; nor does anything of what the kubelet makes room by."""
@@ -201,7 +203,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "LimitNOFILE lowered": row(CGROUPFS, limited, "rlimit-open-files"),
     "a low-level runtime that starts nothing": row(SYSTEMD, option("BinaryName", value="/bin/false"), "container-runs"),
-    "image store full": row(CGROUPFS, partial(shelled, FULL, "systemctl stop waste; rm /data/waste /data/rest"), "has-image", words="the store's filesystem is full"),
+    "image store full": row(CGROUPFS, partial(shelled, FULL, f"{STORE}; systemctl stop waste; rm $store/waste $store/rest"), "has-image", words="the store's filesystem is full"),
 }  # fmt: skip
 
 
