@@ -14,6 +14,7 @@ from migrator.hosts import runner
 
 SAID = {
     "Module result deserialization failed: No start of json char found": "the connection was lost",
+    "Module result deserialization failed: x: FileNotFoundError: No usable temporary directory found in ['/tmp']": "the host has no room",
     "Failed to connect to the host via ssh: u@h: Permission denied (publickey).": "SSH refuses the key or the user",
     "Task failed: Missing sudo password": "the user may not use sudo without a password",
     "ssh: Could not resolve hostname h: Name or service not known": "the name does not resolve",

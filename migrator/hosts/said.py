@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+_FULL = "the host has no room for temporary files: free some space where /tmp and the user's home are"
 _ADVICE = (
+    ("No usable temporary directory", _FULL),
+    ("No space left on device", _FULL),
     ("Module result deserialization failed", "the connection was lost while something was at work on the host"),
     ("Permission denied (publickey", "SSH refuses the key or the user: check ansible_user and its private key"),
     (
