@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,6 @@ from migrator.errors import UsageError
 
 if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
-    from migrator.cli.work import Work
     from migrator.model.plan import NodePlan, Plan
 
 
@@ -45,17 +45,28 @@ def command(
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
     from migrator.cli import telling, work
     from migrator.cli.records import usual
+    from migrator.engine.steps import STEPS
+    from migrator.model.plan import Phase
     from migrator.rollout.ends import Rolled
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
     planned = time.monotonic()
     doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
+    doing = partial(
+        work.Work,
+        doors,
+        runs=runs or usual(),
+        look_again=doors.look_again,
+        tell=telling.teller(as_json=as_json),
+        most=max_nodes,
+    )
     if installing := [entry for entry in plan.nodes if entry.installs]:
         _shown(plan, as_json=as_json)
         telling.ask("Install the runtime on", installing, yes=yes)
-        doing = _install(doors, plan, runs or usual(), planned, most=max_nodes, as_json=as_json)
-        if not (rolled := work.do(doing, installing)).well:
+        steps = [step for step in STEPS if step.id == "install"]
+        install = doing(plan=plan, steps=steps, done=_installed, planned=planned, serving=True)
+        if not (rolled := work.do(install, installing)).well:
             return work.conclude(rolled, plan, as_json=as_json)
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
@@ -64,9 +75,11 @@ def command(
     todo = [entry for entry in plan.nodes if entry.changes and not entry.installs]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    telling.ask("Stage" if until is Until.STAGE else "Migrate", todo, yes=yes, otherwise=otherwise)
-    doing = _work(doors, plan, until, runs or usual(), planned, most=max_nodes, as_json=as_json)
-    return work.conclude(work.do(doing, todo), plan, as_json=as_json)
+    staging = until is Until.STAGE
+    telling.ask("Stage" if staging else "Migrate", todo, yes=yes, otherwise=otherwise)
+    steps = [step for step in STEPS if not staging or step.phase is Phase.STAGE]
+    migration = doing(plan=plan, steps=steps, done=partial(_done, doors, until), planned=planned, serving=staging)
+    return work.conclude(work.do(migration, todo), plan, as_json=as_json)
 
 
 def _shown(plan: Plan, *, as_json: bool) -> None:
@@ -82,23 +95,15 @@ def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
     return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
 
 
-def _install(doors: Doors, plan: Plan, runs: Path, planned: float, *, most: int, as_json: bool) -> Work:
-    from migrator.cli.telling import teller
-    from migrator.cli.work import Work
-    from migrator.engine.steps import STEPS
+def _installed(plan: NodePlan) -> str:
+    return f"{plan.node} has the runtime installed; it is planned again"
 
-    return Work(
-        doors,
-        plan,
-        runs,
-        steps=[step for step in STEPS if step.id == "install"],
-        look_again=doors.look_again,
-        done=lambda plan: f"{plan.node} has the runtime installed; it is planned again",
-        tell=teller(as_json=as_json),
-        planned=planned,
-        serving=True,
-        most=most,
-    )
+
+def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
+    now = doors.cluster.node(plan.node).runtime
+    if until is Until.STAGE:
+        return f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here"
+    return f"{plan.node} is migrated: {plan.source} → {now}"
 
 
 def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: list[str]) -> tuple[Doors, Plan]:
@@ -116,29 +121,3 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
     names = [entry.host for entry in shown.nodes]
     doors = wiring.open_doors(Path(shown.inventory), names, kubeconfig or shown.kubeconfig, shown.allow)
     return doors, doors.plan_again(shown.nodes)
-
-
-def _work(doors: Doors, plan: Plan, until: Until, runs: Path, planned: float, *, most: int, as_json: bool) -> Work:
-    from migrator.cli.telling import teller
-    from migrator.cli.work import Work
-    from migrator.engine.steps import STEPS
-    from migrator.model.plan import Phase
-
-    def done(plan: NodePlan) -> str:
-        now = doors.cluster.node(plan.node).runtime
-        if until is Until.STAGE:
-            return f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here"
-        return f"{plan.node} is migrated: {plan.source} → {now}"
-
-    return Work(
-        doors,
-        plan,
-        runs,
-        steps=[step for step in STEPS if until is Until.END or step.phase is Phase.STAGE],
-        look_again=doors.look_again,
-        done=done,
-        tell=teller(as_json=as_json),
-        planned=planned,
-        serving=until is Until.STAGE,
-        most=most,
-    )

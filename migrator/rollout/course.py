@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from migrator.model.policy import Policy, amount
+from migrator.planning.checks.finding import listed
 from migrator.rollout.ends import End
-
-_NAMED = 10
-"""Nodes that a message names."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +135,10 @@ class Course:
         if self.policy is None or self.serving:
             return ""
         out = self._out(unavailable)
-        others = sorted(out - self.working)
+        others = out - self.working
         if not others:
             return ""
-        named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
-        return f"{len(out)} nodes are unavailable, {self._batches[0].group.most} may be: {named}"
+        return f"{len(out)} nodes are unavailable, {self._batches[0].group.most} may be: {listed(others)}"
 
     def ended(self, node: str, end: End, now: float) -> None:
         """Note what became of a node."""

@@ -11,7 +11,7 @@ from migrator.planning.situation import Draft, Situation
 
 
 def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
-    """Neither the kubelet, nor containers, nor pods need it."""
+    """Neither the kubelet, nor containers, nor units, nor pods need it."""
     removal = now.removal
     if removal is None:
         return
@@ -21,31 +21,19 @@ def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
             f"the kubelet reports {now.node.runtime}",
             "only a migrated node can be cleaned up",
         )
-    if removal.running:
-        yield found(
-            "docker-needed",
-            f"containers run in Docker: {listed(removal.running)}",
-            "stop them, or move them elsewhere",
-        )
-    if removal.dependents:
-        yield found(
-            "docker-needed",
-            f"units that need Docker's: {listed(removal.dependents)}",
-            "take that out of them: they would stop, or not start any more",
-        )
-    if removal.active:
-        yield found(
-            "docker-active",
-            f"{listed(removal.active)} runs",
-            "see who uses it; images may be built there",
-        )
     pods = [pod.full_name for pod in now.alive if any(reaches(path, removal.root) for path in pod.host_paths)]
-    if pods:
-        yield found(
-            "docker-socket-mounts",
-            f"pods reach into Docker from the host's file system: {listed(pods)}",
-            "change them first: what they reach for goes",
-        )
+    for identity, names, evidence, remedy in (
+        ("docker-needed", removal.running, f"containers run in Docker: {listed(removal.running)}",
+         "stop them, or move them elsewhere"),
+        ("docker-needed", removal.dependents, f"units that need Docker's: {listed(removal.dependents)}",
+         "take that out of them: they would stop, or not start any more"),
+        ("docker-active", removal.active, f"{listed(removal.active)} runs",
+         "see who uses it; images may be built there"),
+        ("docker-socket-mounts", pods, f"pods reach into Docker from the host's file system: {listed(pods)}",
+         "change them first: what they reach for goes"),
+    ):  # fmt: skip
+        if names:
+            yield found(identity, evidence, remedy)
 
 
 def lost(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -53,18 +41,13 @@ def lost(now: Situation, _: Draft) -> Iterator[Finding]:
     removal = now.removal
     if removal is None:
         return
-    if removal.containers:
-        yield found(
-            "docker-containers",
-            f"containers that are not Kubernetes' go with Docker's data: {listed(removal.containers)}",
-            "remove them by docker rm when nobody needs what is in them",
-        )
-    if removal.volumes:
-        yield found(
-            "docker-volumes",
-            f"named volumes go with Docker's data: {listed(removal.volumes)}",
-            "save what is in them",
-        )
+    for identity, what, names, remedy in (
+        ("docker-containers", "containers that are not Kubernetes'", removal.containers,
+         "remove them by docker rm when nobody needs what is in them"),
+        ("docker-volumes", "named volumes", removal.volumes, "save what is in them"),
+    ):  # fmt: skip
+        if names:
+            yield found(identity, f"{what} go with Docker's data: {listed(names)}", remedy)
 
 
 def removable(now: Situation, _: Draft) -> Iterator[Finding]:
