@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from base64 import b64decode
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 import pytest
 
-from migrator import survey
+from migrator import resources, survey
 from migrator.engine.apply import apply
 from migrator.engine.run import Run, Sessions
 from migrator.engine.steps import CLEANUP
@@ -33,6 +35,9 @@ from tests.fakes.line import FakeLine
 from tests.fakes.values import docker, facts, kubelet, node, pod, situation
 from tests.test_node_modules import load
 
+ansible.module_utils.__path__.append(str(resources.folder("roles") / "docker_removal" / "module_utils"))
+docker_data = importlib.import_module("ansible.module_utils.migrator_docker_data")
+docker_network = importlib.import_module("ansible.module_utils.migrator_docker_network")
 docker_removal = load("docker_removal", "docker_removal")
 MIGRATED = node(runtime="containerd://1.6.20")
 LEFT = Removal(
@@ -228,14 +233,14 @@ def listing(monkeypatch: pytest.MonkeyPatch, **tables: str) -> None:
     def shown(argv: list[str], **_: Any) -> tuple[int, str, str]:
         return (0, tables.get(argv[4], ""), "") if argv[0] == "iptables" else (127, "", "not installed")
 
-    monkeypatch.setattr(docker_removal, "run", shown)
+    monkeypatch.setattr(docker_network, "run", shown)
 
 
 def test_only_dockers_rules_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its chains, what jumps to them, and what names one of its bridges; no policy is touched."""
     listing(monkeypatch, filter=FILTER, nat=NAT)
 
-    commands, kept = docker_removal.rules({"docker0": ["172.17.0.0/16"]})
+    commands, kept = docker_network.rules({"docker0": ["172.17.0.0/16"]})
 
     assert kept == [
         "iptables -t filter -A FORWARD -s 10.0.0.0/8 ! -i docker0 -j DROP",
@@ -267,11 +272,11 @@ def test_only_dockers_rules_go(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rules_that_cannot_be_read_are_not_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program holds the lock, for example."""
     monkeypatch.setattr(
-        docker_removal, "run", lambda *_, **__: (4, "", "Another app is currently holding the xtables lock")
+        docker_network, "run", lambda *_, **__: (4, "", "Another app is currently holding the xtables lock")
     )
 
     with pytest.raises(docker_removal.NodeError, match=r"rules cannot be read: iptables .* holding the xtables lock"):
-        docker_removal.rules({})
+        docker_network.rules({})
 
 
 def test_rules_that_somebody_has_put_into_dockers_chain_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +284,7 @@ def test_rules_that_somebody_has_put_into_dockers_chain_stay(monkeypatch: pytest
     own = "-A DOCKER-USER -s 192.0.2.0/24 -j DROP"
     listing(monkeypatch, filter=FILTER.replace("-A DOCKER-USER -j RETURN", f"{own}\n-A DOCKER-USER -j RETURN"))
 
-    commands, kept = docker_removal.rules({})
+    commands, kept = docker_network.rules({})
 
     assert kept == [f"iptables -t filter {own}"]
     assert not [command for command in commands if "DOCKER-USER" in command]
@@ -298,10 +303,8 @@ ROOTS = {
 
 def unit(monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     """Have systemd show this of a stopped Docker."""
-    monkeypatch.setattr(docker_removal, "unit_active", lambda _: False)
-    monkeypatch.setattr(
-        docker_removal, "run", lambda *_, **__: (0, f"ExecStart={{ path=/usr/bin/dockerd ; {shown}", "")
-    )
+    monkeypatch.setattr(docker_data, "unit_active", lambda _: False)
+    monkeypatch.setattr(docker_data, "run", lambda *_, **__: (0, f"ExecStart={{ path=/usr/bin/dockerd ; {shown}", ""))
 
 
 @pytest.mark.parametrize(("shown", "document", "root"), ROOTS.values(), ids=ROOTS)
@@ -311,21 +314,21 @@ def test_where_the_data_is(
     """As Docker finds it, though it is stopped."""
     config = tmp_path / "daemon.json"
     config.write_text(json.dumps(document))
-    monkeypatch.setattr(docker_removal, "CONFIG", str(config))
+    monkeypatch.setattr(docker_data, "CONFIG", str(config))
     unit(monkeypatch, shown)
 
-    assert docker_removal.data_root() == root
+    assert docker_data.data_root() == root
 
 
 def test_a_folder_that_is_a_link_is_where_it_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or what is mounted there would not be seen."""
     (tmp_path / "big").mkdir()
     (tmp_path / "docker").symlink_to(tmp_path / "big")
-    monkeypatch.setattr(docker_removal, "CONFIG", str(tmp_path / "none"))
-    monkeypatch.setattr(docker_removal, "ROOT", str(tmp_path / "docker"))
+    monkeypatch.setattr(docker_data, "CONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(docker_data, "ROOT", str(tmp_path / "docker"))
     unit(monkeypatch, "argv[]=/usr/bin/dockerd ; ")
 
-    assert docker_removal.data_root() == str(tmp_path / "big")
+    assert docker_data.data_root() == str(tmp_path / "big")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"data-root": '])
@@ -334,11 +337,11 @@ def test_a_configuration_that_cannot_be_read_is_no_guess(
 ) -> None:
     """Another folder than Docker's must not be taken for it."""
     (tmp_path / "daemon.json").write_text(text)
-    monkeypatch.setattr(docker_removal, "CONFIG", str(tmp_path / "daemon.json"))
+    monkeypatch.setattr(docker_data, "CONFIG", str(tmp_path / "daemon.json"))
     unit(monkeypatch, "argv[]=/usr/bin/dockerd ; ")
 
-    with pytest.raises(docker_removal.NodeError, match="the folder of Docker's data is not known"):
-        docker_removal.data_root()
+    with pytest.raises(docker_data.NodeError, match="the folder of Docker's data is not known"):
+        docker_data.data_root()
 
 
 @dataclass
@@ -450,9 +453,9 @@ def test_layers_that_are_mounted_elsewhere_are_seen(monkeypatch: pytest.MonkeyPa
         ("/dev/sdb", "/data/docker/volumes", "rw"),
         ("/dev/sda", "/data/dockers", "rw,upperdir=/data/docker2/x"),
     ]
-    monkeypatch.setattr(docker_removal, "mounts", lambda: rows)
+    monkeypatch.setattr(docker_data, "mounts", lambda: rows)
 
-    assert docker_removal.mounts_below("/data/docker") == ["/data/docker/volumes", "/run/x/rootfs"]
+    assert docker_data.mounts_below("/data/docker") == ["/data/docker/volumes", "/run/x/rootfs"]
 
 
 MORE = {

@@ -43,18 +43,11 @@ import os
 import re
 import shlex
 import shutil
-import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_node import (
-    POD_UID,
-    NodeError,
-    docker,
-    docker_containers,
-    run,
-    unit_active,
-    write_file,
-)
+from ansible.module_utils.migrator_docker_data import data_root, mounts_below, option, size
+from ansible.module_utils.migrator_docker_network import bridges, rules
+from ansible.module_utils.migrator_node import POD_UID, NodeError, docker_containers, run, unit_active, write_file
 
 UNITS = ("docker.socket", "docker.service")
 PACKAGES = (
@@ -78,8 +71,6 @@ PACKAGES = (
 """Of Debian, Ubuntu, Docker's own repository, Microsoft's; containerd and runc are none of these, and stay."""
 STAYING = ("containerd", "containerd.io", "moby-containerd", "runc", "moby-runc", "crun", "iptables")
 """What Docker's packages may have brought as their dependencies, and the node's runtime needs."""
-ROOT = "/var/lib/docker"
-CONFIG = "/etc/docker/daemon.json"
 RECORD = "/var/lib/migrator/cleanup.json"
 """What was agreed to, until all of it is gone: a removal that is cut short has no unit any more to ask for the root."""
 IN_ROOT = frozenset(
@@ -93,16 +84,6 @@ SPECIAL = frozenset("aufs btrfs devicemapper zfs".split())
 """Stores that are more than files: volumes of a file system or a block device."""
 LEFT = ("/run/docker.sock", "/run/docker.pid", "/run/docker", "/run/dockershim.sock", "/var/lib/dockershim")
 """What else dockerd and dockershim leave (dockershim/checkpoint_store.go and docker_service.go, 1.20)."""
-BRIDGE = re.compile(r"docker0$|br-[0-9a-f]{12}$")
-"""Bridges of Docker's networks (libnetwork, drivers/bridge/bridge.go)."""
-CHAINS = frozenset(
-    "DOCKER DOCKER-ISOLATION DOCKER-ISOLATION-STAGE-1 DOCKER-ISOLATION-STAGE-2 DOCKER-USER DOCKER-FORWARD "
-    "DOCKER-BRIDGE DOCKER-CT DOCKER-INTERNAL DOCKER-INGRESS".split()
-)
-"""Its chains (libnetwork, iptables/iptables.go and drivers/bridge/setup_ip_tables.go, Docker 1.10 to 28)."""
-TABLES = (("iptables", "filter"), ("iptables", "nat"), ("ip6tables", "filter"), ("ip6tables", "nat"))
-NO_TABLE = re.compile("does not exist|not supported|Protocol wrong|Address family not supported", re.IGNORECASE)
-"""What ip6tables says on a host without IPv6."""
 STANDING = frozenset(("created", "exited", "dead", "removing"))
 """States of containers in which nothing runs."""
 
@@ -114,70 +95,6 @@ def recorded():
             return json.load(file)
     except FileNotFoundError:
         return {}
-
-
-def data_root():
-    """Give the folder of Docker's data, as Docker finds it. Raises NodeError where that cannot be known."""
-    if unit_active("docker.service"):
-        return os.path.realpath(docker("GET", "/info")["DockerRootDir"])
-    shown = run(["systemctl", "show", "docker.service", "--property", "ExecStart,Environment,EnvironmentFiles"])[1]
-    found = re.search(r"argv\[\]=(.*?) ;", shown)
-    words = expanded(found.group(1), shown) if found else []
-    told = option(words, ("--data-root", "--graph", "-g")) or configured(option(words, ("--config-file",)) or CONFIG)
-    return os.path.realpath(told or ROOT)
-
-
-def expanded(command, shown):
-    """Give a unit's command as words, its variables replaced by what systemd would give them."""
-    values = {}
-    for line in shown.splitlines():
-        name, _, value = line.partition("=")
-        if name == "Environment":
-            values.update(word.partition("=")[::2] for word in shlex.split(value))
-        elif name == "EnvironmentFiles":
-            values.update(of_file(value.rpartition(" (")[0] or value))
-    words = []
-    for word in shlex.split(command):
-        if re.match(r"\$\{?\w+\}?$", word):
-            words += shlex.split(values.get(word.strip("${}"), ""))
-        else:
-            words.append(re.sub(r"\$\{(\w+)\}", lambda it: values.get(it.group(1), ""), word))
-    if any("$" in word for word in words):
-        raise NodeError("what Docker's command line comes to is not known: {}".format(" ".join(words)))
-    return words
-
-
-def of_file(path):
-    """Read a systemd environment file; one that is absent has no variables."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            pairs = [line.strip().partition("=") for line in file if not line.lstrip().startswith(("#", ";"))]
-    except FileNotFoundError:
-        return {}
-    return {name: value.strip("\"'") for name, equals, value in pairs if equals}
-
-
-def configured(path):
-    """Give the folder that a daemon.json names; "" where it names none, or does not exist."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except FileNotFoundError:
-        return ""
-    except ValueError as error:
-        raise NodeError("{} cannot be read, so the folder of Docker's data is not known: {}".format(path, error))
-    if not isinstance(document, dict):
-        raise NodeError("{} is no object, so the folder of Docker's data is not known".format(path))
-    return str(document.get("data-root") or document.get("graph") or "")
-
-
-def option(words, names):
-    """Give an option's value on a command line; "" without it."""
-    for place, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name in names:
-            return value if equals else "".join(words[place + 1 : place + 2])
-    return ""
 
 
 def debian():
@@ -210,53 +127,6 @@ def keep(names):
         run(["apt-mark", "manual"] + sorted(names))
     elif names and shutil.which("dnf"):
         run(["dnf", "-q", "mark", "install"] + sorted(names))
-
-
-def size(path):
-    """Give the bytes that removing a path returns."""
-    try:
-        top = os.lstat(path)
-    except OSError:
-        return 0
-    total, seen = top.st_blocks * 512, set()
-    if not stat.S_ISDIR(top.st_mode):
-        return total
-    for folder, names, files in os.walk(path, onerror=lambda _: None):
-        for name in list(names) + files:
-            try:
-                entry = os.lstat(os.path.join(folder, name))
-            except OSError:
-                continue
-            if entry.st_dev != top.st_dev and name in names:
-                names.remove(name)
-            elif entry.st_nlink == 1 or (entry.st_dev, entry.st_ino) not in seen:
-                seen.add((entry.st_dev, entry.st_ino))
-                total += entry.st_blocks * 512
-    return total
-
-
-def mounts():
-    """Give what is mounted: device, place, options."""
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
-        rows = [[plain(word) for word in line.split()[:4]] for line in file]
-    return [(row[0], row[1], row[3]) for row in rows]
-
-
-def plain(word):
-    """Undo the kernel's way of writing spaces."""
-    return re.sub(r"\\([0-7]{3})", lambda it: chr(int(it.group(1), 8)), word)
-
-
-def mounts_below(path):
-    """Give what is mounted below a path, and what is mounted elsewhere from there: layers of a running container."""
-    inside = path.rstrip("/") + "/"
-    found = {place for _, place, _ in mounts() if place.startswith(inside)}
-    found |= {
-        place
-        for device, place, words in mounts()
-        if device.startswith(inside) or "=" + inside in words or ":" + inside in words
-    }
-    return sorted(found)
 
 
 def others_data():
@@ -334,60 +204,6 @@ def dependents():
     shown = run(["systemctl", "show"] + list(UNITS) + ["--property", names], check=False)[1]
     found = {unit for line in shown.splitlines() for unit in line.partition("=")[2].split()}
     return sorted(found - set(UNITS) - {"sockets.target", "multi-user.target"})
-
-
-def bridges():
-    """Give Docker's bridges with their networks, and those that something is plugged into."""
-    free, used = {}, []
-    for name in sorted(os.listdir("/sys/class/net")):
-        if not BRIDGE.match(name) or not os.path.isdir("/sys/class/net/{}/bridge".format(name)):
-            continue
-        if os.listdir("/sys/class/net/{}/brif".format(name)):
-            used.append(name)
-        else:
-            shown = run(["ip", "-o", "route", "show", "dev", name], check=False)[1]
-            free[name] = [line.split()[0] for line in shown.splitlines() if line.strip()]
-    return free, used
-
-
-def rules(free):
-    """Give the commands that remove Docker's own rules and chains, and the rules that may be other people's.
-
-    Its own are its chains with their rules, what jumps to them, and its rules about a bridge: in FORWARD, and the
-    masquerading of its network. The chain DOCKER-USER is other people's place: with rules of theirs in it, it stays.
-    """
-    commands, kept = [], []
-    for program, table in TABLES:
-        base = [program, "-w", "10", "-t", table]
-        code, shown, err = run(base + ["-S"], check=False)
-        if code == 127 or (code != 0 and NO_TABLE.search(err)):
-            continue
-        if code != 0:
-            raise NodeError("the firewall's rules cannot be read: {}: {}".format(" ".join(base), err.strip()[-200:]))
-        words = [shlex.split(line) for line in shown.splitlines()]
-        chains = [entry[1] for entry in words if entry[0] == "-N" and entry[1] in CHAINS]
-        added = [entry for entry in words if entry[0] == "-A"]
-        user = [entry for entry in added if entry[1] == "DOCKER-USER" and entry[2:] != ["-j", "RETURN"]]
-        if user:
-            chains.remove("DOCKER-USER")
-        outside = [entry for entry in added if entry[1] not in chains and entry[1] != "DOCKER-USER"]
-        own = [entry for entry in outside if ours(entry, chains, free)]
-        about = [entry for entry in outside if entry not in own and set(entry) & set(free)]
-        kept += [" ".join([program, "-t", table] + entry) for entry in user + about]
-        commands += [base + ["-D"] + entry[1:] for entry in own]
-        commands += [base + ["-F", chain] for chain in chains] + [base + ["-X", chain] for chain in chains]
-    return [" ".join(map(shlex.quote, command)) for command in commands], kept
-
-
-def ours(rule, chains, free):
-    """Tell whether a rule of another chain is Docker's."""
-    told = {(rule[place], rule[place + 1]) for place in range(2, len(rule) - 1) if rule[place - 1] != "!"}
-    if any(("-j", chain) in told for chain in chains):
-        return True
-    if rule[1] == "FORWARD":
-        return any((way, name) in told for way in ("-i", "-o") for name in free)
-    masquerades = rule[1] == "POSTROUTING" and ("-j", "MASQUERADE") in told
-    return masquerades and any(("-s", network) in told and name in rule for name in free for network in free[name])
 
 
 def look():
