@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Subject
 
 NODE = WORKERS[1]
-DONE, STEP_FAILED, CLUSTER = 0, 13, 11
+DONE, CLUSTER, STEP_FAILED, LOCKED = 0, 11, 13, 15
 SETTINGS = "  vars:\n    migrator_proof: none\n    migrator_drain_timeout: 90\n    migrator_ready_timeout: 240"
 AWAY = 100.0
 """Seconds for which something is away: longer than SSH's keepalives (60 s) and the API client's patience."""
@@ -93,11 +93,6 @@ def api_server(lab: Lab, *_: object, sign: signal.Signals) -> None:
             os.kill(pid, sign)
 
 
-def no_room(lab: Lab, *_: object, folder: str) -> None:
-    """Fill the file system of a folder."""
-    lab.on(NODE, f"mkdir -p {folder}; dd if=/dev/zero of={folder}/waste bs=1M 2>/dev/null || true; sync")
-
-
 def kubectl(*words: str) -> Callable[..., None]:
     """Run kubectl."""
 
@@ -132,32 +127,45 @@ def released(lab: Lab, *_: object) -> None:
             lab.kubectl("-n", "shop", "patch", "pod", pod["metadata"]["name"], "-p", patch)
 
 
+def another(lab: Lab, *_: object) -> None:
+    """Have somebody else migrate the other node meanwhile: it is kept out, and told why."""
+    done = lab.migrator("apply", "--node", WORKERS[0], "--yes", *CONSENT, lab.inventory)
+    assert done.returncode == LOCKED, done.stdout + done.stderr
+
+
 BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 STOPPED = "test -e /run/fault || { touch /run/fault; kill -STOP $MAINPID; }"
 NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
+INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+"""Where whatever comes into the store is written first."""
+SAVED = "/var/lib/migrator/transactions"
+STEPS = ("stage", "cordon", "drain", "switch", "verify", "annotate", "uncordon", "settle")
+SERVES_AGAIN = {"stage": "docker", "cordon": "docker", "drain": "docker"}
+"""Where a node is whose run is killed when this step begins; from the switch on it may be either."""
 FAULTS: Mapping[str, Fault] = {
-    **{f"run killed at {step}": fault(step, killed, -9, "docker containerd", cordoned=True) for step in (
-        "stage", "cordon", "drain", "switch", "verify", "annotate", "uncordon")},
+    **{f"run killed at {step}": fault(step, killed, -9, SERVES_AGAIN.get(step, "docker containerd"), cordoned=True)
+       for step in STEPS},
     "no way to the node at stage": fault(
         "stage", partial(ssh, verb="-I"), STEP_FAILED, "docker", mends=partial(ssh, verb="-D"), after=AWAY),
-    "no way to the node at switch": fault(
-        "switch", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY),
-    "API server hangs at drain": fault(
-        "drain", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
-    "API server hangs at verify": fault(
-        "verify", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
-    "API server hangs at annotate": fault(
-        "annotate", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
-    "API server hangs at uncordon": fault(
-        "uncordon", partial(api_server, sign=signal.SIGSTOP), DONE, "containerd", mends=partial(api_server, sign=signal.SIGCONT), after=45),
+    **{f"no way to the node at {step}": fault(
+        step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY)
+       for step in ("drain", "switch", "verify")},
+    **{f"API server hangs at {step}": fault(
+        step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
+        mends=partial(api_server, sign=signal.SIGCONT), after=45)
+       for step in ("drain", "verify", "annotate", "uncordon")},
     "no room for images": fault(
-        "stage", partial(no_room, folder="/data"), (DONE, STEP_FAILED), "docker containerd", mends=on_node("rm -f /data/waste")),
+        "stage", on_node(f"mkdir -p {INGEST}; mount -t tmpfs -o size=16k tmpfs {INGEST}"), STEP_FAILED, "docker",
+        mends=on_node(f"umount --lazy {INGEST}")),
     "no room for saved files": fault(
-        "switch", partial(no_room, folder="/var/lib/migrator"), (DONE, STEP_FAILED), "docker containerd",
-        mends=on_node("rm -f /var/lib/migrator/waste")),
+        "switch", on_node(f"mkdir -p {SAVED}; mount -t tmpfs -o size=16k tmpfs {SAVED}"), STEP_FAILED, "docker",
+        mends=on_node(f"umount {SAVED}")),
     "a kubelet that does not start": fault(
         "cordon", drop_in("kubelet.service", f'ExecStartPre=/bin/sh -c "! grep -q containerd.sock {NEW_FLAGS}"'), STEP_FAILED, "docker",
         mends=without_drop_in("kubelet.service")),
+    "a containerd that does not start": fault(
+        "cordon", drop_in("containerd.service", 'ExecStartPre=/bin/sh -c "! grep -q SystemdCgroup /etc/containerd/config.toml"'), STEP_FAILED, "docker",
+        mends=without_drop_in("containerd.service")),
     "a containerd that never answers": fault(
         "cordon", drop_in("containerd.service", f'ExecStartPost=/bin/sh -c "{STOPPED}"'), STEP_FAILED, "docker",
         mends=without_drop_in("containerd.service")),
@@ -172,6 +180,7 @@ FAULTS: Mapping[str, Fault] = {
     "the annotation edited": fault(
         "switch", kubectl("annotate", "node", NODE, "migrator/cordoned-"), DONE, "containerd",
         mends=kubectl("uncordon", NODE), says="stays cordoned, as somebody else has it", cordoned=True),
+    "another apply at drain": fault("drain", another, DONE, "containerd"),
     "a clock that jumps": fault(
         "switch", on_node("date -s '+1 hour' >/dev/null"), (DONE, STEP_FAILED), "docker containerd",
         mends=on_node("date -s '-1 hour' >/dev/null")),
@@ -206,22 +215,23 @@ def running(lab: Lab, inventory: Path) -> Iterator[subprocess.Popen[str]]:
 def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
     """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
     said: list[str] = []
-    mending: list[threading.Timer] = []
-    with running(lab, inventory) as run:
+    with ExitStack() as afterwards, running(lab, inventory) as run:
         assert run.stderr is not None
+        broke = False
         for line in run.stderr:
             said.append(line)
             event = json.loads(line) if line.startswith("{") else {}
-            if not mending and (event.get("step"), event.get("kind")) == (what.at, "start"):
-                what.breaks(lab, run)
-                mending.append(threading.Timer(what.after or 3600, what.mends, [lab]))
-                if what.after:
-                    mending[0].start()
-    assert mending, "".join(said)
-    if what.after:
-        mending[0].join()
-    else:
-        what.mends(lab)
+            if broke or (event.get("step"), event.get("kind")) != (what.at, "start"):
+                continue
+            broke = True
+            if what.after:
+                mending = threading.Timer(what.after, what.mends, [lab])
+                afterwards.callback(mending.join)
+                mending.start()
+            else:
+                afterwards.callback(what.mends, lab)
+            what.breaks(lab, run)
+    assert broke, "".join(said)
     return run.returncode, "".join(said)
 
 
@@ -233,10 +243,18 @@ def again(lab: Lab, inventory: Path, verb: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture
+def whole(subject: Subject) -> Subject:
+    """Give the node as it is before, also where the fault before this one left something."""
+    if not subject.lab.on_docker() or subject.files() != subject.before:
+        subject.lab.restore()
+    return subject
+
+
 @pytest.mark.parametrize("name", FAULTS)
-def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) -> None:
+def test_it_ends_on_one_runtime(name: str, whole: Subject, inventory: Path) -> None:
     """With what ran there, where the run says it is; the same command again completes, and all can be taken back."""
-    lab, what = subject.lab, FAULTS[name]
+    lab, what = whole.lab, FAULTS[name]
     began = time.monotonic()
 
     code, said = broken(lab, inventory, what)
@@ -244,17 +262,16 @@ def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) ->
     lab.until(lambda: controlplane.ready(lab.settings), "the API server answers")
     lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready", seconds=600)
     ended = lab.node(NODE)
+    seconds = time.monotonic() - began
     runtime = ended["runtime"].partition(":")[0]
-    print(
-        f"{name} | exit {code} | {runtime}{', cordoned' if ended['unschedulable'] else ''} | {time.monotonic() - began:.0f} s"
-    )
+    print(f"{name} | exit {code} | {runtime}{', cordoned' if ended['unschedulable'] else ''} | {seconds:.0f} s")
     assert code in what.exit_codes, said
     assert runtime in what.runtimes, said
     assert what.cordoned or not ended["unschedulable"], said
     assert what.says in said, said
     again(lab, inventory, "apply")
-    subject.runs_on("containerd")
+    whole.runs_on("containerd")
     again(lab, inventory, "rollback")
-    subject.runs_on("docker")
+    whole.runs_on("docker")
     assert not lab.node(NODE)["unschedulable"]
-    assert subject.files() == subject.before
+    assert whole.files() == whole.before

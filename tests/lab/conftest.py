@@ -113,12 +113,11 @@ class Lab:
         finally:
             self.restore()
 
-    def on_docker(self) -> None:
-        """Return with every node Ready on Docker and taking pods; put the base state back only where it is not so."""
+    def on_docker(self) -> bool:
+        """Tell whether every node is Ready on Docker and takes pods, and every workload is available."""
         nodes = [self.node(node.name) for node in self.settings.nodes]
         good = all(node["ready"] and not node["unschedulable"] and "docker" in node["runtime"] for node in nodes)
-        if not good or workloads.unavailable(self.settings):
-            self.restore()
+        return good and not workloads.unavailable(self.settings)
 
     def fingerprint(self, name: str) -> str:
         """Hash what a migration could change on a node: files, units, containers, images, journals."""
@@ -146,5 +145,6 @@ def lab() -> Lab:
 @pytest.fixture(scope="module")
 def fresh_lab(lab: Lab) -> Lab:
     """Give the lab with every node on Docker."""
-    lab.on_docker()
+    if not lab.on_docker():
+        lab.restore()
     return lab
