@@ -116,6 +116,26 @@ def test_a_migration_in_its_order() -> None:
     }
 
 
+def test_images_on_their_way_are_told_in_bytes() -> None:
+    """After each of them, how many there are and how much of all that is."""
+    world = World()
+    images = [{"image": "a:1", "bytes": 1_200_000_000}, {"image": "b:1", "bytes": 300_000_000}]
+    world.hosts.answers["stage"] = HostResult(
+        host="worker-1",
+        results={
+            "Find the images that containerd lacks": {"carried": images},
+            "Carry images from Docker's store into containerd's": {"results": [{"carried": [one]} for one in images]},
+        },
+    )
+
+    apply(world.run)
+
+    assert [event.message for event in world.events if (event.step, event.kind) == ("stage", "progress")] == [
+        "1 of 2 images carried over, 1,200 of about 1,500 MB",
+        "2 of 2 images carried over, 1,500 of about 1,500 MB",
+    ]
+
+
 def test_nothing_of_a_node_travels_where_a_template_is_seen() -> None:
     """Files and images are sent in base64, names and all: Ansible would take `{{ }}` in them for its own."""
     world = World()

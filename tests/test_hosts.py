@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -63,6 +64,28 @@ def test_a_playbook_that_hangs_is_given_up(tmp_path: Path) -> None:
 
     assert result.unreachable
     assert result.problem.endswith("after 3 s; it is not waited for any longer")
+
+
+def test_what_each_task_returned_is_heard_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a loop one by one, and the loop as a whole only among the results; a skipped one says nothing."""
+    (tmp_path / "inventory.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
+    tasks = [
+        {"name": "alone", "ansible.builtin.debug": {"msg": "one"}},
+        {"name": "looped", "ansible.builtin.debug": {"msg": "{{ item }}"}, "loop": ["two", "three"]},
+        {"name": "empty", "ansible.builtin.debug": {"msg": "{{ item }}"}, "loop": []},
+    ]
+    (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    monkeypatch.setattr(runner.resources, "folder", lambda _: tmp_path)
+    heard: list[tuple[str, str]] = []
+
+    (result,) = (
+        runner.AnsibleHosts(tmp_path / "inventory.yml")
+        .play("some", ["here"], {}, lambda task, said: heard.append((task, said["msg"])))
+        .values()
+    )
+
+    assert heard == [("alone", "one"), ("looped", "two"), ("looped", "three")]
+    assert [entry["msg"] for entry in result.results["looped"]["results"]] == ["two", "three"]
 
 
 def test_an_interrupt_waits_for_the_step_in_hand(tmp_path: Path) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from migrator.engine import draining, proof, waiting
+from migrator.engine.plays import encoded, play, sealed
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import FileChange, NodePlan
 from migrator.model.removal import Removal
-from migrator.planning.translate import containerd
 
 _SWITCH_TASK = "Switch the node's container runtime"
 _PUT_BACK_SECONDS = 600.0
@@ -24,12 +22,11 @@ _AWAY_SECONDS = 900.0
 _AGAIN_SECONDS = 5.0
 REMOVAL_TASK = "Look at or remove what is left of Docker"
 _INSTALL_TASK = "Install the runtime's package"
-_CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
 def install(run: Run) -> str:
     """Install the new runtime's package, and nothing that is there already anew."""
-    results = _play(
+    results = play(
         run,
         "install",
         {
@@ -40,24 +37,6 @@ def install(run: Run) -> str:
     )
     new = results.get(_INSTALL_TASK, {}).get("installed", {})
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
-
-
-def stage(run: Run) -> str:
-    """Have the new runtime read its configuration, and carry the images over."""
-    config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
-    results = _play(
-        run,
-        "stage",
-        {
-            "containerd_config": _encoded(config),
-            "containerd_start": run.plan.starts,
-            "images_carry": _sealed(run.plan.images),
-            "images_root": run.plan.root,
-        },
-    )
-    carried = results.get(_CARRY_TASK, {}).get("carried", [])
-    size = sum(entry["bytes"] for entry in carried)
-    return f"configuration accepted by containerd; {len(carried)} images carried over, {size / 1e6:.0f} MB"
 
 
 def cordon(run: Run) -> str:
@@ -173,17 +152,17 @@ def annotate_back(run: Run) -> str:
 
 def retire(run: Run) -> str:
     """Stop Docker, keeping its packages and data."""
-    _play(run, "retire", {})
+    play(run, "retire", {})
     return "Docker is stopped and disabled; its packages and data stay"
 
 
 def remove(run: Run) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
     removal = run.plan.removal or Removal()
-    results = _play(
+    results = play(
         run,
         "cleanup",
-        {"docker_removal_state": "absent", "docker_removal_expected": _sealed(removal.model_dump(mode="json"))},
+        {"docker_removal_state": "absent", "docker_removal_expected": sealed(removal.model_dump(mode="json"))},
     )
     for problem in results.get(REMOVAL_TASK, {}).get("problems", ()):
         run.progress("remove", problem)
@@ -228,13 +207,6 @@ def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
     return pod.ready and all(scheme == runtime and name not in removed for scheme, _, name in containers)
 
 
-def _play(run: Run, playbook: str, variables: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    result = run.hosts.play(playbook, [run.plan.host], variables)[run.plan.host]
-    if result.problem:
-        raise StepFailedError(f"{run.plan.host}: {result.problem}")
-    return result.results
-
-
 def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
     """Have the node do its transaction; give what came of it.
 
@@ -261,17 +233,17 @@ def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
         "switch_state": state,
         "switch_transaction": name,
         "switch_socket": plan.endpoint.removeprefix("unix://"),
-        "switch_plugins": _sealed(plan.cni_plugins),
-        "switch_files": _sealed([_file(file) for file in plan.files]),
-        "switch_stale_addresses": _sealed(stale),
-        "switch_about": _sealed({"source": plan.source, "annotation": plan.socket_annotation}),
+        "switch_plugins": sealed(plan.cni_plugins),
+        "switch_files": sealed([_file(file) for file in plan.files]),
+        "switch_stale_addresses": sealed(stale),
+        "switch_about": sealed({"source": plan.source, "annotation": plan.socket_annotation}),
     }
 
 
 def _file(file: FileChange) -> dict[str, str]:
     return {
         "path": file.path,
-        "content": _encoded(file.content),
+        "content": encoded(file.content),
         "copies": file.copies.path if file.copies else "",
         "sha256": file.sha256,
         "mode": file.mode,
@@ -279,13 +251,3 @@ def _file(file: FileChange) -> dict[str, str]:
         "group": file.group,
         "replaces": file.before.sha256,
     }
-
-
-def _sealed(value: object) -> str:
-    """Give a value as JSON in base64: names of files and images come from the node, and Ansible templates words."""
-    return _encoded(json.dumps(value))
-
-
-def _encoded(text: str) -> str:
-    """In base64, so that nothing on the way takes a file's text for a template."""
-    return base64.b64encode(text.encode()).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrator.engine import actions, proof, settling
+from migrator.engine import actions, proof, settling, staging
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
 from migrator.planning import cleaning, going_back, needs
@@ -32,7 +32,7 @@ class Step:
 
 STEPS: tuple[Step, ...] = (
     Step("install", "Install the new runtime", Phase.STAGE, needs.install, actions.install),
-    Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, actions.stage),
+    Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, staging.stage),
     Step("baseline", "Look at containers on the old runtime", Phase.STAGE, needs.baseline, proof.baseline),
     Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),
     Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),

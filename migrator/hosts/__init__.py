@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,6 +25,13 @@ class HostResult:
     """By the task's own name, without that of its role."""
     at: float = 0.0
     """When the last answer came, in seconds since the epoch by this machine's clock."""
+
+
+Heard = Callable[[str, Mapping[str, Any]], None]
+
+
+def unheard(task: str, result: Mapping[str, Any]) -> None:
+    """Take what a task returned, and wait for the end all the same."""
 
 
 class Line(Protocol):
@@ -52,8 +59,13 @@ class Line(Protocol):
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""
 
-    def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
-        """Run the playbook of that name; give a result for every host asked for. Never raises for a host's fault."""
+    def play(
+        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
+    ) -> Mapping[str, HostResult]:
+        """Run the playbook of that name; give a result for every host asked for. Never raises for a host's fault.
+
+        `heard` is told what each task returned as soon as it did: its own name, and for a loop each item alone.
+        """
         ...
 
     def line(self, host: str) -> AbstractContextManager[Line]:

@@ -16,7 +16,7 @@ from typing import Any
 import ansible_runner
 
 from migrator import resources
-from migrator.hosts import HostResult, Line, interrupts
+from migrator.hosts import Heard, HostResult, Line, interrupts, unheard
 from migrator.hosts.line import opened
 from migrator.hosts.said import explain
 
@@ -58,17 +58,19 @@ class AnsibleHosts:
         self._limits = limits
         self._programs = programs or resources.folder("roles") / "line" / "files"
 
-    def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
+    def play(
+        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
+    ) -> Mapping[str, HostResult]:
         """Run `playbooks/<playbook>.yml` on `hosts` and collect what each task returned."""
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
         with tempfile.TemporaryDirectory(prefix="migrator-") as folder, interrupts.held():
-            return self._run(Path(folder), playbook, hosts, variables, lambda: False)
+            return self._run(Path(folder), playbook, hosts, variables, lambda: False, heard)
 
     def line(self, host: str) -> AbstractContextManager[Line]:
         """Open a line to a host."""
 
         def run(folder: Path, stopped: Callable[[], bool]) -> str:
-            return self._run(folder, "line", [host], {"line_folder": str(folder)}, stopped)[host].problem
+            return self._run(folder, "line", [host], {"line_folder": str(folder)}, stopped, unheard)[host].problem
 
         return opened(host, run, self._programs)
 
@@ -79,11 +81,12 @@ class AnsibleHosts:
         hosts: Sequence[str],
         variables: Mapping[str, Any],
         stopped: Callable[[], bool],
+        heard: Heard,
     ) -> Mapping[str, HostResult]:
         collected = {host: _Collected() for host in hosts}
 
         def on_event(event: Mapping[str, Any]) -> bool:
-            _note(event, collected)
+            _note(event, collected, heard)
             return False  # do not keep events on disk: they hold the nodes' files
 
         # As many turns as it takes with so many hosts at a time.
@@ -128,13 +131,17 @@ class AnsibleHosts:
         }
 
 
-def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None:
+def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: Heard) -> None:
     data = event.get("event_data") or {}
     entry = collected.get(str(data.get("host", "")))
     if entry is None:
         return
     result = data.get("res") or {}
     kind = event.get("event")
+    # Ansible names a role's task "role : task".
+    task = str(data.get("task")).rpartition(" : ")[2]
+    if kind == "runner_item_on_ok" or (kind == "runner_on_ok" and "results" not in result):
+        heard(task, result)
     if kind == "runner_on_start":
         entry.task = str(data.get("task", ""))
     elif str(kind).startswith("runner_on_"):
@@ -142,8 +149,7 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected]) -> None
     if kind == "runner_on_ok":
         entry.seen = True
         entry.at = time.time()
-        # Ansible names a role's task "role : task".
-        entry.results[str(data.get("task")).rpartition(" : ")[2]] = result
+        entry.results[task] = result
         entry.changed = entry.changed or bool(result.get("changed"))
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         entry.seen = True

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from migrator.errors import LineError
-from migrator.hosts import HostResult
+from migrator.hosts import Heard, HostResult, unheard
 from tests.fakes.line import FakeLine
 
 Answer = HostResult | Callable[[Mapping[str, Any]], HostResult]
@@ -22,12 +22,18 @@ class FakeHosts:
         self.lines = lines or {}
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
-    def play(self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any]) -> Mapping[str, HostResult]:
-        """Record the call and answer it for every host."""
+    def play(
+        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
+    ) -> Mapping[str, HostResult]:
+        """Record the call and answer it for every host; each result is heard, those of a loop one by one."""
         self.calls.append((playbook, variables))
         key = f"{playbook} {variables['switch_state']}" if "switch_state" in variables else playbook
         answer = self.answers[key]
-        return {host: answer(variables) if callable(answer) else answer for host in hosts}
+        given = {host: answer(variables) if callable(answer) else answer for host in hosts}
+        for task, result in ((task, result) for one in given.values() for task, result in one.results.items()):
+            for item in result.get("results", [result]):
+                heard(task, item)
+        return given
 
     @contextmanager
     def line(self, host: str) -> Iterator[FakeLine]:

@@ -1,4 +1,4 @@
-"""Transactions cut short before and after each line of their journal, by SIGKILL and by power cuts: wholly old, or new.
+"""Transactions cut short by SIGKILL before and after each line of their journal, and by a power cut: wholly old, or new.
 
 Both nodes are worked on side by side; what came of each is printed as a table.
 """
@@ -27,8 +27,7 @@ Run = Callable[[Subject, Cut], tuple[str, str]]
 RUNS: Mapping[str, tuple[Run, Cut]] = {
     f"{run.__name__}: {cut}": (run, cut)
     for run, actions in ((forth, FORTH), (back, BACK))
-    for how in ("kill", "power")
-    for moment in ("before", "after")
+    for how, moment in (("kill", "before"), ("kill", "after"), ("power", "after"))
     for action in actions
     for cut in (Cut(how, moment, action),)
 }

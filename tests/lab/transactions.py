@@ -125,8 +125,7 @@ class Subject:
         """Return when the node is Ready there with all its pods, which run nowhere else."""
         lab, node = self.lab, self.node
         lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
-        lab.until(lambda: self.moved(runtime), f"the pods of {node} run on {runtime}")
-        lab.all_available()
+        lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}")
         left = {
             "docker": "ctr -n k8s.io tasks list -q",
             "containerd": "docker ps --all --quiet --filter label=io.kubernetes.pod.uid",
@@ -134,15 +133,17 @@ class Subject:
         assert lab.on(node, left[runtime]).strip() == ""
 
     def moved(self, runtime: str) -> bool:
-        """Tell whether every container of the node's pods is one of that runtime, and is there."""
+        """Tell whether every container of the node's pods is one of that runtime, is there and is ready."""
         shown = {"docker": "docker ps --no-trunc --quiet", "containerd": "ctr -n k8s.io tasks list -q"}
+        pods = self.lab.pods(self.node)
+        statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
+        if len(statuses) < sum(len(pod["spec"]["containers"]) for pod in pods) or not all(
+            status["ready"] for status in statuses
+        ):
+            return False
         there = self.lab.on(self.node, shown[runtime]).split()
-        known = [
-            entry.get("containerID", "").partition("://")
-            for pod in self.lab.pods(self.node)
-            for entry in pod["status"].get("containerStatuses", [])
-        ]
-        return bool(known) and all(scheme == runtime and name in there for scheme, _, name in known)
+        known = [status["containerID"].partition("://") for status in statuses]
+        return all(scheme == runtime and name in there for scheme, _, name in known)
 
 
 def forth(subject: Subject, cut: Cut) -> tuple[str, str]:

@@ -101,7 +101,9 @@ class Debian:
 
     @staticmethod
     def _offline(offline):
-        return ["--no-download"] if offline else []
+        # What lacks exactly this package counts as broken until it is installed, and apt-get refuses files then, though
+        # not names, unless it may mend that. It removes nothing all the same.
+        return ["--no-download", "--fix-broken"] if offline else []
 
 
 class RedHat:

@@ -1,0 +1,58 @@
+"""What is done while the node still serves: the new runtime reads its configuration, and gets the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator.engine.plays import encoded, play, sealed
+from migrator.engine.run import Run
+from migrator.planning.translate import containerd
+
+LACKING_TASK = "Find the images that containerd lacks"
+CARRY_TASK = "Carry images from Docker's store into containerd's"
+
+
+@dataclass
+class _Carrying:
+    """Images on their way, as the tasks tell of them."""
+
+    run: Run
+    wanted: list[Mapping[str, Any]] = field(default_factory=list)
+    done: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def heard(self, task: str, result: Mapping[str, Any]) -> None:
+        """Take what a task returned, and tell how far it is."""
+        if task == LACKING_TASK:
+            self.wanted += result["carried"]
+        elif task == CARRY_TASK and not result.get("skipped"):
+            self.done += result["carried"]
+            self.run.progress(
+                "stage",
+                f"{len(self.done)} of {len(self.wanted)} images carried over, "
+                f"{_mega(self.done)} of about {_mega(self.wanted)} MB",
+            )
+
+
+def stage(run: Run) -> str:
+    """Have the new runtime read its configuration, and carry the images over."""
+    config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
+    carrying = _Carrying(run)
+    play(
+        run,
+        "stage",
+        {
+            "containerd_config": encoded(config),
+            "containerd_start": run.plan.starts,
+            "images_carry": sealed(run.plan.images),
+            "images_root": run.plan.root,
+        },
+        carrying.heard,
+    )
+    done = carrying.done
+    return f"configuration accepted by containerd; {len(done)} images carried over, {_mega(done)} MB"
+
+
+def _mega(images: list[Mapping[str, Any]]) -> str:
+    return f"{sum(entry['bytes'] for entry in images) / 1e6:,.0f}"

@@ -1,0 +1,301 @@
+"""What goes wrong around a migration of a real node, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lab import controlplane, network
+from tests.lab.conftest import ROOT, Lab
+from tests.lab.test_5_migration import CONSENT
+from tests.lab.transactions import Subject
+
+NODE, OTHER = "worker-2", "worker-1"
+DONE, CLUSTER, STEP_FAILED, LOCKED = 0, 11, 13, 15
+SETTINGS = "  vars:\n    migrator_proof: none\n    migrator_drain_timeout: 90\n    migrator_ready_timeout: 240"
+AWAY = 100.0
+"""Seconds for which something is away: longer than SSH's keepalives (60 s) and the API client's patience."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks when a step begins, and what must come of it."""
+
+    at: str
+    """The step."""
+    breaks: Callable[[Lab, subprocess.Popen[str]], None]
+    exit_codes: frozenset[int]
+    runtimes: frozenset[str]
+    """On one of these the node may end."""
+    mends: Callable[[Lab], None] = lambda _: None
+    after: float = 0.0
+    """Seconds until it is mended; 0 for when the run has ended."""
+    says: str = ""
+    """What the run says of it, in part."""
+    cordoned: bool = False
+    """Whether the node may stay cordoned."""
+    back: bool = False
+    """Whether it is taken back in the end."""
+    reports: str = ""
+    """What the same command says instead of completing."""
+
+
+def fault(
+    at: str,
+    breaks: Callable[[Lab, subprocess.Popen[str]], None],
+    codes: int | tuple[int, ...],
+    runtimes: str,
+    **more: object,
+) -> Fault:
+    """Make one."""
+    several = codes if isinstance(codes, tuple) else (codes,)
+    return Fault(at, breaks, frozenset(several), frozenset(runtimes.split()), **more)  # type: ignore[arg-type]
+
+
+def killed(_: Lab, run: subprocess.Popen[str]) -> None:
+    """Kill the run and everything that it has started."""
+    os.killpg(run.pid, signal.SIGKILL)
+
+
+def killed_over(script: str) -> Callable[[Lab, subprocess.Popen[str]], None]:
+    """Kill the run, and do something to the journal of the last transaction, `$journal`."""
+
+    def both(lab: Lab, run: subprocess.Popen[str]) -> None:
+        killed(lab, run)
+        lab.on(NODE, f"journal=$(ls -t {SAVED}/*/journal.jsonl | head -1)\n{script}\nsync")
+
+    return both
+
+
+def on_node(script: str) -> Callable[..., None]:
+    """Run a script there."""
+
+    def run(lab: Lab, *_: object) -> None:
+        lab.on(NODE, script)
+
+    return run
+
+
+def ssh(lab: Lab, *_: object, verb: str) -> None:
+    """Drop everything between this machine and the node's SSH."""
+    address = lab.settings.node(NODE).address
+    for chain, words in (("OUTPUT", ("-d", address, "--dport")), ("INPUT", ("-s", address, "--sport"))):
+        rule = ["iptables", "-w", verb, chain, "-p", "tcp", *words[:2], words[2], "22", "-j", "DROP"]
+        subprocess.run(network.inside(lab.settings, rule), check=True)
+
+
+def api_server(lab: Lab, *_: object, sign: signal.Signals) -> None:
+    """Stop or continue the API server: it accepts connections and answers nothing."""
+    for pid in network.processes(lab.settings):
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "kube-apiserver":
+            os.kill(pid, sign)
+
+
+def kubectl(*words: str) -> Callable[..., None]:
+    """Run kubectl."""
+
+    def run(lab: Lab, *_: object) -> None:
+        lab.kubectl(*words)
+
+    return run
+
+
+def drop_in(unit: str, text: str) -> Callable[..., None]:
+    """Give a unit a drop-in."""
+    folder = f"/etc/systemd/system/{unit}.d"
+    return on_node(f"mkdir -p {folder}; printf '[Service]\\n{text}\\n' > {folder}/fault.conf; systemctl daemon-reload")
+
+
+def without_drop_in(unit: str) -> Callable[..., None]:
+    """Take it away."""
+    return on_node(f"rm -rf /etc/systemd/system/{unit}.d/fault.conf /run/fault; systemctl daemon-reload")
+
+
+def stuck_pod(lab: Lab, *_: object) -> None:
+    """Have a pod of the node that does not end: somebody's finalizer is on it."""
+    name = next(pod["metadata"]["name"] for pod in lab.pods(NODE) if pod["metadata"]["labels"].get("app") == "web")
+    lab.kubectl("-n", "shop", "patch", "pod", name, "-p", '{"metadata":{"finalizers":["example.org/stuck"]}}')
+
+
+def released(lab: Lab, *_: object) -> None:
+    """Take all finalizers away."""
+    for pod in lab.get("-n", "shop", "pods")["items"]:
+        if pod["metadata"].get("finalizers"):
+            patch = '{"metadata":{"finalizers":null}}'
+            lab.kubectl("-n", "shop", "patch", "pod", pod["metadata"]["name"], "-p", patch)
+
+
+def another(lab: Lab, *_: object) -> None:
+    """Have somebody else migrate the other node meanwhile: it is kept out, and told why."""
+    done = lab.migrator("apply", "--node", OTHER, "--yes", *CONSENT, lab.inventory)
+    assert done.returncode == LOCKED, done.stdout + done.stderr
+
+
+BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
+STOPPED = "test -e /run/fault || { touch /run/fault; kill -STOP $MAINPID; }"
+NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
+INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
+"""Where whatever comes into the store is written first."""
+SAVED = "/var/lib/migrator/transactions"
+KILLED = {
+    **dict.fromkeys(("stage", "cordon", "drain"), "docker"),
+    "switch": "docker containerd",
+    **dict.fromkeys(("verify", "annotate", "uncordon", "settle"), "containerd"),
+}
+"""Where a node is whose run is killed when a step begins. What a switch has begun goes on there, or never began."""
+FAULTS: Mapping[str, Fault] = {
+    **{f"run killed at {step}": fault(step, killed, -9, runtimes, cordoned=True, back="containerd" in runtimes)
+       for step, runtimes in KILLED.items()},
+    "no way to the node at stage": fault(
+        "stage", partial(ssh, verb="-I"), STEP_FAILED, "docker", mends=partial(ssh, verb="-D"), after=AWAY),
+    **{f"no way to the node at {step}": fault(
+        step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY)
+       for step in ("drain", "switch", "verify")},
+    **{f"API server hangs at {step}": fault(
+        step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
+        mends=partial(api_server, sign=signal.SIGCONT), after=45)
+       for step in ("drain", "verify", "annotate", "uncordon")},
+    "no room for images": fault(
+        "stage", on_node(f"mkdir -p {INGEST}; mount -t tmpfs -o size=16k tmpfs {INGEST}"), STEP_FAILED, "docker",
+        mends=on_node(f"umount --lazy {INGEST}")),
+    "no room for saved files": fault(
+        "switch", on_node(f"mkdir -p {SAVED}; mount -t tmpfs -o size=16k tmpfs {SAVED}"), STEP_FAILED, "docker",
+        mends=on_node(f"umount {SAVED}")),
+    "a kubelet that does not start": fault(
+        "cordon", drop_in("kubelet.service", f'ExecStartPre=/bin/sh -c "! grep -q containerd.sock {NEW_FLAGS}"'), STEP_FAILED, "docker",
+        mends=without_drop_in("kubelet.service")),
+    "a containerd that does not start": fault(
+        "cordon", drop_in("containerd.service", 'ExecStartPre=/bin/sh -c "! grep -q SystemdCgroup /etc/containerd/config.toml"'), STEP_FAILED, "docker",
+        mends=without_drop_in("containerd.service")),
+    "a containerd that never answers": fault(
+        "cordon", drop_in("containerd.service", f'ExecStartPost=/bin/sh -c "{STOPPED}"'), STEP_FAILED, "docker",
+        mends=without_drop_in("containerd.service")),
+    "a containerd that dies while it is looked at": fault(
+        "verify", on_node("systemctl kill -s KILL containerd"), (DONE, STEP_FAILED), "docker containerd"),
+    "a budget that never allows": fault(
+        "drain", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
+        mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web"),
+    "a pod that never ends": fault("drain", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end"),
+    "the Node deleted": fault(
+        "drain", kubectl("delete", "node", NODE), (DONE, STEP_FAILED, CLUSTER), "docker containerd", mends=on_node("systemctl restart kubelet")),
+    "the annotation edited": fault(
+        "switch", kubectl("annotate", "node", NODE, "migrator/cordoned-"), DONE, "containerd",
+        mends=kubectl("uncordon", NODE), says="stays cordoned, as somebody else has it", cordoned=True),
+    "the journal's last line torn": fault(
+        "verify", killed_over("truncate -s -10 $journal"), -9, "docker containerd", cordoned=True, back=True),
+    "the journal damaged": fault(
+        "verify", killed_over("sed -i 2s/^/x/ $journal"), -9, "containerd", cordoned=True, reports="is damaged"),
+    "another apply at drain": fault("drain", another, DONE, "containerd"),
+    "a clock that jumps": fault(
+        "switch", on_node("date -s '+1 hour' >/dev/null"), (DONE, STEP_FAILED), "docker containerd",
+        mends=on_node("date -s '-1 hour' >/dev/null")),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where a node was after a fault."""
+
+    code: int
+    said: str
+    runtime: str
+    cordoned: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        """Say it in a table."""
+        return f"exit {self.code} | {self.runtime}{', cordoned' if self.cordoned else ''} | {self.seconds:.0f} s"
+
+
+def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
+    """Have it happen to a node as it was at first; give where that ended.
+
+    The node is Ready on one runtime that it may be on, with all that ran there, and wholly so. The same command again
+    completes, and what is taken back in the end is what it was.
+    """
+    lab = subject.lab
+    lab.restore()  # what left the node in the fault before has not come back to it
+    began = time.monotonic()
+
+    code, said = broken(lab, inventory, what)
+
+    lab.until(lambda: controlplane.ready(lab.settings), "the API server answers")
+    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready", seconds=600)
+    found = lab.node(NODE)
+    runtime = found["runtime"].partition(":")[0]
+    ended = Ended(code, said, runtime, found["unschedulable"], time.monotonic() - began)
+    assert code in what.exit_codes, said
+    assert runtime in what.runtimes, said
+    assert what.cordoned or not ended.cordoned, said
+    assert what.says in said, said
+    subject.runs_on(runtime)
+    assert runtime == "containerd" or subject.files() == subject.before
+    second = again(lab, inventory, "apply")
+    if what.reports:
+        assert second.returncode != 0
+        assert what.reports in second.stderr, second.stdout + second.stderr
+        return ended
+    succeeds(second)
+    subject.runs_on("containerd")
+    if what.back:
+        succeeds(again(lab, inventory, "rollback"))
+        subject.runs_on("docker")
+        assert subject.files() == subject.before
+    assert not lab.node(NODE)["unschedulable"]
+    return ended
+
+
+@contextmanager
+def running(lab: Lab, inventory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have `apply` run, with its events to be read; nothing of it is left afterwards."""
+    words = [sys.executable, "-m", "migrator", "apply", "--node", NODE, "--yes", "-o", "json", *CONSENT, inventory]
+    with subprocess.Popen(
+        network.inside(lab.settings, words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        start_new_session=True,
+    ) as run:  # fmt: skip
+        yield run
+
+
+def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
+    """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
+    said: list[str] = []
+    with ExitStack() as afterwards, running(lab, inventory) as run:
+        assert run.stderr is not None
+        broke = False
+        for line in run.stderr:
+            said.append(line)
+            event = json.loads(line) if line.startswith("{") else {}
+            if broke or (event.get("step"), event.get("kind")) != (what.at, "start"):
+                continue
+            broke = True
+            if what.after:
+                mending = threading.Timer(what.after, what.mends, [lab])
+                afterwards.callback(mending.join)
+                mending.start()
+            else:
+                afterwards.callback(what.mends, lab)
+            what.breaks(lab, run)
+    assert broke, "".join(said)
+    return run.returncode, "".join(said)
+
+
+def again(lab: Lab, inventory: Path, verb: str) -> subprocess.CompletedProcess[str]:
+    """Do it once more; a dead holder of the lock is known to be dead."""
+    if lab.kubectl("-n", "kube-system", "get", "lease", "migrator", "--ignore-not-found").strip():
+        lab.kubectl("-n", "kube-system", "delete", "lease", "migrator")
+    return lab.migrator(verb, "--node", NODE, "--yes", *CONSENT, inventory)
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> None:
+    """Raise what it said, where it did not."""
+    assert done.returncode == 0, done.stdout + done.stderr
