@@ -124,7 +124,7 @@ def verify(run: Run) -> str:
 def prove(run: Run) -> str:
     """Wait for the same, then prove the node by pods of our own."""
     ready = _ready(run)
-    run.progress("verify", ready)
+    run.progress(ready)
     return f"{ready}; {proof.prove(run)}"
 
 
@@ -165,7 +165,7 @@ def remove(run: Run) -> str:
         {"docker_removal_state": "absent", "docker_removal_expected": sealed(removal.model_dump(mode="json"))},
     )
     for problem in results.get(REMOVAL_TASK, {}).get("problems", ()):
-        run.progress("remove", problem)
+        run.progress(problem)
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
 
@@ -218,11 +218,11 @@ def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
         if not result.problem:
             found = result.results.get(_SWITCH_TASK, {})
             for problem in found.get("problems", ()):
-                run.progress("switch", problem)
+                run.progress(problem)
             return found
         if not result.unreachable or run.clock.now() >= deadline:
             raise StepFailedError(f"{run.plan.host}: {result.problem}")
-        run.progress("switch", f"the connection is lost ({result.problem}); what the node does goes on, asks it again")
+        run.progress(f"the connection is lost ({result.problem}); what the node does goes on, asks it again")
         run.clock.sleep(_AGAIN_SECONDS)
 
 

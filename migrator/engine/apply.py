@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.engine.run import Event, Run
+from migrator.engine.run import Run
 from migrator.engine.steps import STEPS, Step
 from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase
@@ -22,7 +22,7 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
     begun: list[Step] = []
     for step in steps:
         if step.id not in needed:
-            run.tell(Event(node=run.plan.node, step=step.id, kind="skipped", message=skipped.get(step.id, "")))
+            run.at(step.id).event("skipped", skipped.get(step.id, ""))
             continue
         if run.stopping() and not any(entry.phase is Phase.WINDOW for entry in begun):
             raise StoppedError(f"{run.plan.node}: stopped before step {step.id!r}. {_state(run)}")
@@ -30,7 +30,7 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
         try:
             if run.hurried() and not step.settled:
                 raise KeyboardInterrupt  # noqa: TRY301 - as if it had come while the step waits
-            _act(run, step)
+            _act(run.at(step.id), step)
         except BaseException as error:
             kept = step.settled or _holds(run, step, error)
             state = _after(run, step, error) if kept else _undo(run.unhurried(), begun)
@@ -44,17 +44,14 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
 
 
 def _act(run: Run, step: Step) -> None:
-    run.tell(Event(node=run.plan.node, step=step.id, kind="start", message=step.title))
+    run.event("start", step.title)
     started = run.clock.now()
     try:
         message = step.act(run)
     except MigratorError as error:
-        seconds = run.clock.now() - started
-        run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=str(error), seconds=seconds))
+        run.event("failed", str(error), run.clock.now() - started)
         raise
-    run.tell(
-        Event(node=run.plan.node, step=step.id, kind="changed", message=message, seconds=run.clock.now() - started)
-    )
+    run.event("changed", message, run.clock.now() - started)
 
 
 def _undo(run: Run, begun: Sequence[Step]) -> str:
@@ -65,18 +62,18 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
     for step in reversed(begun):
         if step.undo is None:
             continue
+        undoing = run.at(step.id)
         started = run.clock.now()
         try:
-            message = step.undo(run)
+            message = step.undo(undoing)
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody must be told where the node is now
-            run.tell(Event(node=run.plan.node, step=step.id, kind="failed", message=f"could not be undone: {error!r}"))
+            undoing.event("failed", f"could not be undone: {error!r}")
             return (
                 "The node keeps its journal and the replaced files in /var/lib/migrator/transactions/"
                 f"{run.plan.transaction or run.id}.\n"
                 f"It could NOT be put back: undoing {step.id!r} failed too: {error!s}. {_state(run)}"
             )
-        seconds = run.clock.now() - started
-        run.tell(Event(node=run.plan.node, step=step.id, kind="undone", message=message, seconds=seconds))
+        undoing.event("undone", message, run.clock.now() - started)
     said = "The node was put back" if any(step.undo for step in begun) else "Nothing of it has to be taken back"
     return f"{said}. {_state(run)}"
 

@@ -79,7 +79,7 @@ def _detached(run: Run, deadline: float) -> str:
         if run.clock.now() >= deadline:
             raise StepFailedError(f"{run.plan.node}: volumes are still in use: {', '.join(volumes)}")
         if not told:
-            run.progress("drain", f"waits for {len(volumes)} volumes to be unmounted")
+            run.progress(f"waits for {len(volumes)} volumes to be unmounted")
             told = True
         run.clock.sleep(_POLL_SECONDS)
     return ", their volumes too" if told else ""
@@ -99,12 +99,12 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> N
     if answer is Eviction.REFUSED_NOW:
         holding = _budgets(run, pod)
         if pod.full_name not in refused:
-            run.progress("drain", f"{pod.full_name} waits for {holding}")
+            run.progress(f"{pod.full_name} waits for {holding}")
         refused[pod.full_name] = holding
         return
     refused.pop(pod.full_name, None)
     asked.add(pod.uid)
-    run.progress("drain", f"{pod.full_name} leaves")
+    run.progress(f"{pod.full_name} leaves")
 
 
 def _budgets(run: Run, pod: Pod) -> str:

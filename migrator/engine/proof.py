@@ -24,7 +24,7 @@ def baseline(run: Run) -> str:
     if short := _short(run):
         return f"left out, the node has no room for three more pods: {short}"
     with run.hosts.line(run.plan.host) as line:
-        evidence = run.sessions.live(_bench(run, "baseline", line), run.cluster, known)
+        evidence = run.sessions.live(_bench(run, line), run.cluster, known)
     found = _kept(run, BASELINE, evidence)
     if evidence.problems:
         raise StepFailedError("; ".join(evidence.problems))
@@ -36,7 +36,7 @@ def rehearse(run: Run) -> str:
     """Prove the planned configuration while the node serves."""
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.rehearsal(
-            _bench(run, "rehearse", line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
+            _bench(run, line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
         )
     found = _kept(run, REHEARSED, evidence)
     if _new(run, found) or found.problems or not found.passed:
@@ -47,7 +47,7 @@ def rehearse(run: Run) -> str:
 def prove(run: Run) -> str:
     """Prove the node on its new runtime with pods of its kubelet, against what was before."""
     with run.hosts.line(run.plan.host) as line:
-        evidence = run.sessions.live(_bench(run, "verify", line), run.cluster, _planned(run))
+        evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
     found = _kept(run, PROVED, evidence)
     if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))
@@ -102,8 +102,8 @@ def _known(run: Run) -> Circumstances:
     return run.plan.circumstances
 
 
-def _bench(run: Run, step: str, line: Line) -> Bench:
-    return Bench(line=line, clock=run.clock, tell=lambda message: run.progress(step, message))
+def _bench(run: Run, line: Line) -> Bench:
+    return Bench(line=line, clock=run.clock, tell=run.progress)
 
 
 def _kept(run: Run, name: str, evidence: Evidence) -> Verdict:

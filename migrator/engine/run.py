@@ -63,6 +63,8 @@ class Run:
     """Time that nobody cuts short, for putting a node back; `clock` when None."""
     left: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many ready pods each workload had before some of them left the node, by namespace and "Kind/name"."""
+    step: str = ""
+    """The id of the step that is at work."""
     seen: dict[str, Evidence] = field(default_factory=dict)
     """What probes saw, by the name of the proof, for those that come later and for whoever keeps it."""
 
@@ -70,6 +72,14 @@ class Run:
         """Give the same run with nobody who could cut its waiting short."""
         return replace(self, clock=self.steady or self.clock)
 
-    def progress(self, step: str, message: str) -> None:
-        """Say what a step is doing."""
-        self.tell(Event(node=self.plan.node, step=step, kind="progress", message=message))
+    def at(self, step: str) -> Run:
+        """Give the same run as the step of that id has it."""
+        return replace(self, step=step)
+
+    def event(self, kind: str, message: str = "", seconds: float = 0.0) -> None:
+        """Tell of the step that is at work; for the kinds see `Event`."""
+        self.tell(Event(node=self.plan.node, step=self.step, kind=kind, message=message, seconds=seconds))
+
+    def progress(self, message: str) -> None:
+        """Say what the step is doing."""
+        self.event("progress", message)

@@ -29,7 +29,6 @@ class _Carrying:
         elif task == CARRY_TASK and not result.get("skipped"):
             self.done += result["carried"]
             self.run.progress(
-                "stage",
                 f"{len(self.done)} of {len(self.wanted)} images carried over, "
                 f"{_mega(self.done)} of about {_mega(self.wanted)} MB",
             )
