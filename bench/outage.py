@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lab import cluster, controlplane, guests, images, waiting, workloads
+from lab import cluster, controlplane, guests, images, shell, waiting, workloads
 from lab.settings import Settings
 from migrator.cluster import kube
 from migrator.errors import ClusterError
@@ -94,25 +94,15 @@ class Watch:
 
 def ours(settings: Settings) -> None:
     """Migrate with every proof."""
-    words = [
-        sys.executable,
-        "-m",
-        "migrator",
-        "apply",
-        "--node",
-        NODE,
-        "--yes",
-        *CONSENT,
-        str(cluster.inventory(settings)),
-    ]
-    subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    words = ["-m", "migrator", "apply", "--node", NODE, "--yes", *CONSENT, str(cluster.inventory(settings))]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def procedure(settings: Settings) -> None:
     """Do what the page says, without a pause between two steps."""
     node = settings.node(NODE)
     drain = ["drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=600s"]
-    controlplane.kubectl(settings, drain)
+    shell.run(controlplane.kubectl_command(settings, drain), timeout=700)
     guests.script(settings, node, PROCEDURE, seconds=900)
     annotation = "kubeadm.alpha.kubernetes.io/cri-socket=unix:///run/containerd/containerd.sock"
     controlplane.kubectl(settings, ["annotate", "node", NODE, "--overwrite", annotation])

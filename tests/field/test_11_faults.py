@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import Lab
-from tests.lab.faults import FAULTS, NODE, SETTINGS, survives
+from tests.lab.faults import FAULTS, NODE, SETTINGS, completes, goes_back, survives
 from tests.lab.transactions import Subject
 
 
@@ -30,7 +30,13 @@ def inventory(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) -> None:
-    """With what ran there, where the run says it is; the same command again completes, and all can be taken back."""
+    """With what ran there, where the run says it is; the same command again goes on from there."""
     ended = survives(subject, inventory, FAULTS[name])
 
     print(f"{name} | {ended}")
+
+
+def test_after_all_of_them_the_same_command_completes(subject: Subject, inventory: Path) -> None:
+    """And what it has done can be taken back."""
+    completes(subject, inventory)
+    goes_back(subject, inventory)
