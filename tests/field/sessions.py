@@ -5,17 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.conftest import Lab
 from tests.lab.test_5_migration import CONSENT
-
-WORKERS = ("worker-1", "worker-2")
-"""systemd's cgroup driver, and cgroupfs."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +68,3 @@ def migrate(lab: Lab, node: str, folder: Path, proof: str = "none") -> subproces
     assert done.returncode == 0, done.stderr
     lab.all_available()
     return done
-
-
-@contextmanager
-def side_by_side() -> Iterator[Mapping[str, ThreadPoolExecutor]]:
-    """Give each node a thread of its own: what is done on one node needs one processor, and there are two."""
-    with ExitStack() as stack:
-        yield {node: stack.enter_context(ThreadPoolExecutor(1)) for node in WORKERS}
-
-
-def each(work: Callable[[str], object], nodes: Iterable[str] = WORKERS) -> None:
-    """Do something on both nodes, side by side. The first failure is raised when both are done."""
-    with side_by_side() as pools:
-        done = [pools[node].submit(work, node) for node in nodes]
-    for future in done:
-        future.result()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab import guests
-from tests.field.sessions import WORKERS
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS
 from tests.lab.test_5_migration import CONSENT
 
 NODE = WORKERS[1]

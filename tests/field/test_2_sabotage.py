@@ -15,8 +15,9 @@ import pytest
 import tomlkit
 
 from lab import images
-from tests.field.sessions import WORKERS, Session, each, healthy, migrate, side_by_side, verify
+from tests.field.sessions import Session, healthy, migrate, verify
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, each, side_by_side
 
 CONFIG = "/etc/containerd/config.toml"
 CRI = "io.containerd.grpc.v1.cri"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.field.sessions import WORKERS, each, healthy, migrate
+from tests.field.sessions import healthy, migrate
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, each
 
 TIMES = 3
 """For each node on each runtime."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab import cluster, spare
-from tests.field.sessions import WORKERS, each, healthy, migrate, verify
+from tests.field.sessions import healthy, migrate, verify
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, each
 
 V1 = spare.CGROUPS["v1"]
 

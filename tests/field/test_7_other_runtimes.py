@@ -13,8 +13,9 @@ import pytest
 
 from lab import images
 from tests.field.programs import served
-from tests.field.sessions import WORKERS, each, healthy
+from tests.field.sessions import healthy
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, each
 
 CRI_DOCKERD = os.environ.get("MIGRATOR_CRI_DOCKERD", "")
 CRIO = os.environ.get("MIGRATOR_CRIO", "")

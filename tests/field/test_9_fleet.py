@@ -15,8 +15,9 @@ import pytest
 
 from lab import images, network, shell, waiting
 from lab.settings import GATEWAY, SERVICE_CIDR
-from tests.field.sessions import WORKERS, each, healthy
+from tests.field.sessions import healthy
 from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, each
 from tests.lab.test_5_migration import CONSENT
 
 NODE = WORKERS[1]

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from lab import network
+from tests.lab.chaos import RUNS, THIRD, Ended, cut_short, expected
 from tests.lab.conftest import ROOT, Lab
 from tests.lab.test_5_migration import CONSENT
-from tests.lab.transactions import Cut, Subject, forth
+from tests.lab.transactions import Subject
 
 NODE = "worker-2"
-CUTS = (Cut("kill", "before", "start containerd"), Cut("power", "after", "start the kubelet"))
-"""Some of all: `make chaos` does the rest."""
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +27,24 @@ def subject(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Subject
     return Subject(fresh_lab, NODE, tmp_path_factory.mktemp("plan"))
 
 
-@pytest.mark.parametrize("cut", CUTS, ids=str)
-def test_a_switch_that_is_cut_short_goes_back(cut: Cut, subject: Subject) -> None:
+@pytest.fixture(scope="module")
+def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Ended]]]:
+    """Have each action cut short in one manner; `make chaos` has them in all."""
+    with cut_short(fresh_lab, tmp_path_factory.mktemp("plans"), THIRD) as futures:
+        yield futures
+
+
+@pytest.mark.parametrize("name", THIRD)
+def test_a_switch_that_is_cut_short_goes_back(name: str, outcomes: Mapping[str, Future[Ended]]) -> None:
     """The node is as it was, its pods run in Docker alone, and the cause is said."""
-    how = {"kill": "the switch was killed", "power": "the node was rebooted"}[cut.how]
+    how = {"kill": "the switch was killed", "power": "the node was rebooted"}
 
-    outcome, cause = forth(subject, cut)
+    ended = outcomes[name].result()
 
-    assert outcome == "rolled-back"
-    assert cause.startswith(f"{how} in the middle of the switch, after ")
+    cut = RUNS[name][1]
+    assert ended.outcome == expected(name)
+    if ended.outcome == "rolled-back":
+        assert ended.cause.startswith(f"{how[cut.how]} in the middle of the switch, after ")
 
 
 def test_a_runtime_that_does_not_start_is_undone(subject: Subject) -> None:

@@ -1,0 +1,73 @@
+"""Transactions cut short at each line of their journal, on both nodes side by side; all, or every third for a start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, side_by_side
+from tests.lab.transactions import Cut, Subject, back, forth
+
+FORTH = (
+    "stop the kubelet", "remove Kubernetes' Docker containers", "removed", "write files", "saved", "made folder",
+    "start containerd", "start the kubelet", "done",
+)  # fmt: skip
+BACK = (
+    "stop the kubelet", "remove Kubernetes' containerd containers", "put files back", "restart containerd",
+    "start Docker", "start the kubelet on Docker", "undone",
+)  # fmt: skip
+Run = Callable[[Subject, Cut], tuple[str, str]]
+MANNERS = (("kill", "before"), ("kill", "after"), ("power", "after"))
+RUNS: Mapping[str, tuple[Run, Cut]] = {
+    f"{run.__name__}: {cut}": (run, cut)
+    for run, actions in ((forth, FORTH), (back, BACK))
+    for how, moment in MANNERS
+    for action in actions
+    for cut in (Cut(how, moment, action),)
+}
+THIRD = tuple(
+    name
+    for name, (run, cut) in RUNS.items()
+    for actions in (FORTH if run is forth else BACK,)
+    if (actions.index(cut.action) + MANNERS.index((cut.how, cut.moment))) % len(MANNERS) == 0
+)
+"""Each action in one of the manners."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a transaction that was cut short."""
+
+    outcome: str
+    cause: str
+    seconds: float
+
+
+@contextmanager
+def cut_short(lab: Lab, folder: Path, names: Iterable[str]) -> Iterator[Mapping[str, Future[Ended]]]:
+    """Do these, every second one on the other node."""
+    subjects = {node: Subject(lab, node, folder) for node in WORKERS}
+
+    def do(node: str, name: str) -> Ended:
+        run, cut = RUNS[name]
+        started = time.monotonic()
+        return Ended(*run(subjects[node], cut), time.monotonic() - started)
+
+    with side_by_side() as pools:
+        yield {
+            name: pools[node].submit(do, node, name)
+            for number, name in enumerate(names)
+            for node in (WORKERS[number % 2],)
+        }
+
+
+def expected(name: str) -> str:
+    """Say what must come of one: what was cut short goes back, what was written down as done before stays done."""
+    run, cut = RUNS[name]
+    through = run is forth and (cut.action, cut.moment) == ("done", "after")
+    return "switched" if through else "rolled-back" if run is forth else "restored"
