@@ -9,23 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.conftest import Lab
-from tests.lab.faults import FAULTS, NODE, SETTINGS, completes, goes_back, survives
+from tests.lab.faults import FAULTS, completes, goes_back, survives
+from tests.lab.test_3_faults import inventory, subject
 from tests.lab.transactions import Subject
 
-
-@pytest.fixture(scope="module")
-def subject(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """Give a node as it is before."""
-    return Subject(fresh_lab, NODE, tmp_path_factory.mktemp("plan"))
-
-
-@pytest.fixture(scope="module")
-def inventory(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an inventory with little patience."""
-    path = tmp_path_factory.mktemp("faults") / "inventory.yml"
-    path.write_text(fresh_lab.inventory.read_text().replace("  vars:", SETTINGS))
-    return path
+__all__ = ["inventory", "subject"]
 
 
 @pytest.mark.parametrize("name", FAULTS)
