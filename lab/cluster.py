@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +139,30 @@ def _make_node(settings: Settings, node: Node) -> None:
 
 
 def _settle(settings: Settings) -> None:
-    """Return when clocks are right, nodes Ready and workloads available."""
+    """Return when clocks are right, nodes Ready by what their kubelets say now, and workloads available."""
     _each(settings, lambda node: _right_clock(settings, node))
+    began = datetime.now(UTC)
     names = ", ".join(node.name for node in settings.nodes)
     waiting.until(
-        lambda: all(_ready(node) for node in nodes(settings).values()) and len(nodes(settings)) == settings.workers,
-        f"{names} are Ready (`lab logs NODE`)", seconds=300, every=1,
+        lambda: _takes_pods(settings, began), f"{names} are Ready (`lab logs NODE`)", seconds=300, every=1,
     )  # fmt: skip
     waiting.until(lambda: not workloads.unavailable(settings), "all workloads are available", seconds=300, every=1)
+
+
+def _takes_pods(settings: Settings, since: datetime) -> bool:
+    """Tell whether all nodes are Ready, said so since, and are not tainted for the time when they had not.
+
+    After a restore their status is that of the snapshot, and a kubelet whose connection did not outlive it is missed
+    for a while.
+    """
+    leases = json.loads(controlplane.kubectl(settings, ["-n", "kube-node-lease", "get", "leases", "-o", "json"]))
+    heard = {
+        item["metadata"]["name"]
+        for item in leases["items"]
+        if datetime.fromisoformat(item["spec"]["renewTime"]) > since
+    }
+    good = [name for name, node in nodes(settings).items() if _ready(node) and not node["spec"].get("taints")]
+    return len(good) == settings.workers and heard >= set(good)
 
 
 def _right_clock(settings: Settings, node: Node) -> None:

@@ -18,6 +18,7 @@ SAID = {
     "Module result deserialization failed: x: FileNotFoundError: No usable temporary directory found in ['/tmp']": "the host has no room",
     "Failed to connect to the host via ssh: u@h: Permission denied (publickey).": "SSH refuses the key or the user",
     "Task failed: Missing sudo password": "the user may not use sudo without a password",
+    "Timeout (22s) waiting for privilege escalation prompt": "the host does not answer, or its sudo hangs",
     "ssh: Could not resolve hostname h: Name or service not known": "the name does not resolve",
     "ssh: connect to host h port 22: Connection refused": "nothing listens for SSH there",
     "ssh: connect to host h port 22: Connection timed out": "the host does not answer",

@@ -19,6 +19,10 @@ _ADVICE = (
     ("Incorrect sudo password", "the sudo password is wrong"),
     ("Could not resolve hostname", "the name does not resolve: correct ansible_host"),
     ("Connection timed out", "the host does not answer: is it up, and is ansible_host right?"),
+    (
+        "waiting for privilege escalation prompt",
+        "the host does not answer, or its sudo hangs: try `ssh HOST sudo true`",
+    ),
     ("No route to host", "the host does not answer: is it up, and is ansible_host right?"),
     ("Connection refused", "nothing listens for SSH there: check ansible_host and ansible_port"),
     (

@@ -204,11 +204,8 @@ FAULTS: Mapping[str, Fault] = {
 }  # fmt: skip
 
 
-THIRD = (
-    "no room for images", "no room for saved files", "a kubelet that does not start", "a containerd that never answers",
-    "no way to the node at switch", "API server hangs at annotate", "the journal's last line torn", "another apply at drain",
-)  # fmt: skip
-"""One of each kind, those first after which the next can go on; with what other tests of the suite break, a third."""
+SOME = ("no room for images", "no room for saved files", "a kubelet that does not start")
+"""After each of them the next can go on: what the suite has time for."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import Lab
-from tests.lab.faults import FAULTS, NODE, THIRD, impatient, survives
+from tests.lab.faults import FAULTS, NODE, SOME, impatient, survives
 from tests.lab.transactions import Subject
 
 
@@ -23,7 +23,7 @@ def inventory(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return impatient(fresh_lab, tmp_path_factory.mktemp("faults"))
 
 
-@pytest.mark.parametrize("name", THIRD)
+@pytest.mark.parametrize("name", SOME)
 def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) -> None:
     """With what ran there, where the run says it is; the same command again goes on from there."""
     survives(subject, inventory, FAULTS[name])
