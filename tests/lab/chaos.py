@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.lab.conftest import Lab
 from tests.lab.sides import WORKERS, side_by_side
+from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Cut, Subject, back, forth
 
 FORTH = (
@@ -30,13 +31,12 @@ RUNS: Mapping[str, tuple[Run, Cut]] = {
     for action in actions
     for cut in (Cut(how, moment, action),)
 }
-SOME = tuple(
-    name
-    for name, (run, cut) in RUNS.items()
-    for actions in (FORTH if run is forth else BACK,)
-    if (actions.index(cut.action) + MANNERS.index((cut.how, cut.moment))) % len(MANNERS) == 0
-)[::2]
-"""Every second action, in one of the manners: what the suite has time for."""
+SOME = (
+    "forth: kill before start containerd",
+    "forth: power after start the kubelet",
+    "back: kill after put files back",
+)
+"""What the suite has time for."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,14 @@ class Ended:
 
 
 @contextmanager
-def cut_short(lab: Lab, folder: Path, names: Iterable[str]) -> Iterator[Mapping[str, Future[Ended]]]:
-    """Do these, every second one on the other node."""
-    subjects = {node: Subject(lab, node, folder) for node in WORKERS}
+def cut_short(
+    lab: Lab, folder: Path, names: Iterable[str], nodes: Sequence[str] = WORKERS
+) -> Iterator[Mapping[str, Future[Ended]]]:
+    """Do these, in turn on each of the nodes. Their images are carried over first, as an `apply` would have done."""
+    for node in nodes:
+        staged = lab.migrator("apply", "--node", node, "--until", "stage", "--yes", *CONSENT, lab.inventory)
+        assert staged.returncode == 0, staged.stderr
+    subjects = {node: Subject(lab, node, folder) for node in nodes}
 
     def do(node: str, name: str) -> Ended:
         run, cut = RUNS[name]
@@ -62,12 +67,15 @@ def cut_short(lab: Lab, folder: Path, names: Iterable[str]) -> Iterator[Mapping[
         yield {
             name: pools[node].submit(do, node, name)
             for number, name in enumerate(names)
-            for node in (WORKERS[number % 2],)
+            for node in (nodes[number % len(nodes)],)
         }
 
 
 def expected(name: str) -> str:
-    """Say what must come of one: what was cut short goes back, what was written down as done before stays done."""
+    """Say what must come of one: what was cut short goes back.
+
+    What was written down as done before stays done, and what was not begun yet is begun anew.
+    """
     run, cut = RUNS[name]
-    through = run is forth and (cut.action, cut.moment) == ("done", "after")
+    through = run is forth and (cut.action, cut.moment) in {("done", "after"), (FORTH[0], "before")}
     return "switched" if through else "rolled-back" if run is forth else "restored"

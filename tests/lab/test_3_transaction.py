@@ -30,7 +30,7 @@ def subject(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Subject
 @pytest.fixture(scope="module")
 def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Ended]]]:
     """Have some actions cut short in one manner each; `make chaos` has all in every manner."""
-    with cut_short(fresh_lab, tmp_path_factory.mktemp("plans"), SOME) as futures:
+    with cut_short(fresh_lab, tmp_path_factory.mktemp("plans"), SOME, [NODE]) as futures:
         yield futures
 
 
