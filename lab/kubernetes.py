@@ -53,8 +53,10 @@ _PERIODS = {
 
 def programs(settings: Settings) -> Path:
     """Give a folder with the seven programs and `pause`, building them when the cache has none."""
-    inputs = {"kubernetes": VERSION, "suite": SUITE, "go": _GO, "programs": " ".join(PROGRAMS), "recipe": "1"}
-    inputs["periods"] = json.dumps(_PERIODS)
+    inputs = {
+        "kubernetes": VERSION, "suite": SUITE, "go": _GO, "programs": " ".join(PROGRAMS), "recipe": "1",
+        "periods": json.dumps(_PERIODS),
+    }  # fmt: skip
     return artefact(settings.cache, "kubernetes", inputs, lambda folder: _build(settings, folder))
 
 

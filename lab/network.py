@@ -44,11 +44,15 @@ def create(settings: Settings) -> None:
     shell.run(inside(settings, ["sysctl", "-qw", "net.ipv4.ip_forward=1"]))
 
 
-def processes(settings: Settings) -> list[int]:
-    """List the processes in the namespace: all of them were started by the lab."""
+def processes(settings: Settings, names: Collection[str] | None = None) -> list[int]:
+    """List the processes in the namespace, or those that the kernel knows by one of `names`.
+
+    All of them were started by the lab.
+    """
     if not exists(settings):
         return []
-    return [int(pid) for pid in shell.run(["ip", "netns", "pids", settings.name]).split()]
+    pids = [int(pid) for pid in shell.run(["ip", "netns", "pids", settings.name]).split()]
+    return [pid for pid in pids if names is None or _name(pid) in names]
 
 
 def destroy(settings: Settings) -> None:
@@ -66,7 +70,7 @@ def end(settings: Settings, *, names: Collection[str] | None = None) -> None:
 
     def meant() -> set[int]:
         spared = {os.getpid(), os.getppid()}
-        return {pid for pid in processes(settings) if pid not in spared and (names is None or _name(pid) in names)}
+        return {pid for pid in processes(settings, names) if pid not in spared}
 
     for sig in (signal.SIGTERM, signal.SIGKILL):
         for pid in meant():

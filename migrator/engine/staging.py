@@ -10,8 +10,8 @@ from migrator.engine.plays import encoded, play, sealed
 from migrator.engine.run import Run
 from migrator.planning.translate import containerd
 
-LACKING_TASK = "Find the images that containerd lacks"
-CARRY_TASK = "Carry images from Docker's store into containerd's"
+_LACKING_TASK = "Find the images that containerd lacks"
+_CARRY_TASK = "Carry images from Docker's store into containerd's"
 
 
 @dataclass
@@ -24,13 +24,13 @@ class _Carrying:
 
     def heard(self, task: str, result: Mapping[str, Any]) -> None:
         """Take what a task returned, and tell how far it is."""
-        if task == LACKING_TASK:
+        if task == _LACKING_TASK:
             self.wanted += result["carried"]
-        elif task == CARRY_TASK and not result.get("skipped"):
+        elif task == _CARRY_TASK:
             self.done += result["carried"]
             self.run.progress(
                 f"{len(self.done)} of {len(self.wanted)} images carried over, "
-                f"{_mega(self.done)} of about {_mega(self.wanted)} MB",
+                f"{_mega(self.done)} of about {_mega(self.wanted)} MB"
             )
 
 

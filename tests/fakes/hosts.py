@@ -30,9 +30,10 @@ class FakeHosts:
         key = f"{playbook} {variables['switch_state']}" if "switch_state" in variables else playbook
         answer = self.answers[key]
         given = {host: answer(variables) if callable(answer) else answer for host in hosts}
-        for task, result in ((task, result) for one in given.values() for task, result in one.results.items()):
-            for item in result.get("results", [result]):
-                heard(task, item)
+        for one in given.values():
+            for task, result in one.results.items():
+                for item in result.get("results", [result]):
+                    heard(task, item)
         return given
 
     @contextmanager

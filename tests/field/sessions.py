@@ -62,8 +62,7 @@ def healthy(lab: Lab, node: str, *words: str | Path) -> Session:
 
 def migrate(lab: Lab, node: str, folder: Path, proof: str = "none") -> subprocess.CompletedProcess[str]:
     """Have a node on containerd, proved so much on the way."""
-    inventory = folder / f"{node}.yml"
-    inventory.write_text(lab.inventory.read_text().replace("  vars:", f"  vars:\n    migrator_proof: {proof}"))
+    inventory = lab.configured(folder / f"{node}.yml", proof=proof)
     done = lab.migrator("apply", "--node", node, "--yes", *CONSENT, inventory)
     assert done.returncode == 0, done.stderr
     lab.all_available()

@@ -86,11 +86,7 @@ def test_it_is_installed_from_a_folder_and_the_node_migrated(bare: Lab, tmp_path
     lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready again")
     lab.all_available()
     assert version(lab) == ""
-    inventory = tmp_path / "inventory.yml"
-    settings = (
-        f"  vars:\n    migrator_packages: packages\n    migrator_package_version: {pinned}\n    migrator_proof: none"
-    )
-    inventory.write_text(lab.inventory.read_text().replace("  vars:", settings))
+    inventory = lab.configured(tmp_path / "inventory.yml", packages="packages", package_version=pinned, proof="none")
 
     told = migrator(lab, "apply", "--node", NODE, "--yes", *CONSENT, inventory).stderr
 

@@ -11,9 +11,6 @@ from tests.lab.conftest import Lab
 from tests.lab.test_5_migration import CONSENT
 
 NODES = ("worker-1", "worker-2")
-SETTINGS = (
-    "  vars:\n    migrator_proof: none\n    migrator_canaries: 0\n    migrator_batch: 100%\n    migrator_failures: 1"
-)
 BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 
 
@@ -21,9 +18,7 @@ BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 def inventory(fresh_lab: Lab, tmp_path: Path) -> Path:
     """Give one with that policy. No budget holds: with both nodes out of service, nothing can run elsewhere."""
     fresh_lab.kubectl(*BUDGET, '{"spec":{"minAvailable":0}}')
-    path = tmp_path / "inventory.yml"
-    path.write_text(fresh_lab.inventory.read_text().replace("  vars:", SETTINGS))
-    return path
+    return fresh_lab.configured(tmp_path / "inventory.yml", proof="none", canaries=0, batch="100%", failures=1)
 
 
 def test_both_at_once_and_back(fresh_lab: Lab, inventory: Path) -> None:

@@ -17,6 +17,7 @@ import tomlkit
 from lab import images
 from tests.field.sessions import Session, healthy, migrate, verify
 from tests.lab.conftest import Lab
+from tests.lab.faults import INGEST, full
 from tests.lab.sides import WORKERS, each, side_by_side
 
 CONFIG = "/etc/containerd/config.toml"
@@ -143,9 +144,6 @@ OLD = (
     f"--label io.kubernetes.pod.namespace=shop --label io.kubernetes.docker.type=container "
     f"--label io.kubernetes.container.name=web --network host {images.BUSYBOX} -c 'httpd -f -p 8098'"
 )
-INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
-"""Where whatever comes into the store is written first; the worker's containerd keeps its data in the usual folder."""
-FULL = f"mount -t tmpfs -o size=16k tmpfs {INGEST}"
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "LimitNOFILE lowered": row(CGROUPFS, limited, "rlimit-open-files"),
     "a low-level runtime that starts nothing": row(SYSTEMD, option("BinaryName", value="/bin/false"), "container-runs"),
-    "image store full": row(CGROUPFS, partial(shelled, FULL, f"umount {INGEST}"), "has-image", words="the store's filesystem is full"),
+    "image store full": row(CGROUPFS, partial(shelled, full(INGEST), f"umount {INGEST}"), "has-image", words="the store's filesystem is full"),
 }  # fmt: skip
 
 

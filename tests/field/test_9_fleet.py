@@ -168,9 +168,7 @@ def migrator(lab: Lab, *words: str | Path) -> str:
 
 def quick(lab: Lab, folder: Path) -> Path:
     """Give an inventory without proofs, which other tests are for."""
-    inventory = folder / "inventory.yml"
-    inventory.write_text(lab.inventory.read_text().replace("  vars:", "  vars:\n    migrator_proof: none"))
-    return inventory
+    return lab.configured(folder / "inventory.yml", proof="none")
 
 
 def test_a_rollout_loses_no_request(front: Lab, tmp_path: Path) -> None:

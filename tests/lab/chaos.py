@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import cycle
 
-from tests.lab.conftest import Lab
-from tests.lab.sides import WORKERS, side_by_side
-from tests.lab.test_5_migration import CONSENT
+from tests.lab.sides import side_by_side
 from tests.lab.transactions import Cut, Subject, back, forth
 
 FORTH = (
@@ -49,25 +47,20 @@ class Ended:
 
 
 @contextmanager
-def cut_short(
-    lab: Lab, folder: Path, names: Iterable[str], nodes: Sequence[str] = WORKERS
-) -> Iterator[Mapping[str, Future[Ended]]]:
+def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Mapping[str, Future[Ended]]]:
     """Do these, in turn on each of the nodes. Their images are carried over first, as an `apply` would have done."""
-    for node in nodes:
-        staged = lab.migrator("apply", "--node", node, "--until", "stage", "--yes", *CONSENT, lab.inventory)
-        assert staged.returncode == 0, staged.stderr
-    subjects = {node: Subject(lab, node, folder) for node in nodes}
+    for subject in subjects:
+        subject.stage()
 
-    def do(node: str, name: str) -> Ended:
+    def do(subject: Subject, name: str) -> Ended:
         run, cut = RUNS[name]
         started = time.monotonic()
-        return Ended(*run(subjects[node], cut), time.monotonic() - started)
+        return Ended(*run(subject, cut), time.monotonic() - started)
 
     with side_by_side() as pools:
         yield {
-            name: pools[node].submit(do, node, name)
-            for number, name in enumerate(names)
-            for node in (nodes[number % len(nodes)],)
+            name: pools[subject.node].submit(do, subject, name)
+            for name, subject in zip(names, cycle(subjects), strict=False)
         }
 
 

@@ -47,6 +47,12 @@ class Lab:
             capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=cwd, env=environment, check=False,
         )  # fmt: skip
 
+    def configured(self, path: Path, **variables: str | int) -> Path:
+        """Write the inventory with more variables to `path`; their names are given without `migrator_`."""
+        more = "".join(f"\n    migrator_{name}: {value}" for name, value in variables.items())
+        path.write_text(self.inventory.read_text().replace("  vars:", f"  vars:{more}"))
+        return path
+
     def kubectl(self, *words: str) -> str:
         """Run kubectl as administrator."""
         return controlplane.kubectl(self.settings, list(words))

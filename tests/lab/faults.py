@@ -22,7 +22,6 @@ from tests.lab.transactions import Subject
 
 NODE, OTHER = "worker-2", "worker-1"
 DONE, CLUSTER, STEP_FAILED, LOCKED = 0, 11, 13, 15
-SETTINGS = "  vars:\n    migrator_proof: none\n    migrator_drain_timeout: 150\n    migrator_ready_timeout: 240"
 AWAY = 100.0
 """Seconds for which something is away: longer than SSH's keepalives (60 s) and the API client's patience."""
 
@@ -91,16 +90,15 @@ def on_node(script: str) -> Callable[..., None]:
 def ssh(lab: Lab, *_: object, verb: str) -> None:
     """Drop everything between this machine and the node's SSH."""
     address = lab.settings.node(NODE).address
-    for chain, words in (("OUTPUT", ("-d", address, "--dport")), ("INPUT", ("-s", address, "--sport"))):
-        rule = ["iptables", "-w", verb, chain, "-p", "tcp", *words[:2], words[2], "22", "-j", "DROP"]
+    for chain, side, port in (("OUTPUT", "-d", "--dport"), ("INPUT", "-s", "--sport")):
+        rule = ["iptables", "-w", verb, chain, "-p", "tcp", side, address, port, "22", "-j", "DROP"]
         subprocess.run(network.inside(lab.settings, rule), check=True)
 
 
 def api_server(lab: Lab, *_: object, sign: signal.Signals) -> None:
     """Stop or continue the API server: it accepts connections and answers nothing."""
-    for pid in network.processes(lab.settings):
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "kube-apiserver":
-            os.kill(pid, sign)
+    for pid in network.processes(lab.settings, {"kube-apiserver"}):
+        os.kill(pid, sign)
 
 
 def kubectl(*words: str) -> Callable[..., None]:
@@ -110,6 +108,11 @@ def kubectl(*words: str) -> Callable[..., None]:
         lab.kubectl(*words)
 
     return run
+
+
+def full(folder: str) -> str:
+    """Give the script that puts a file system without room in the place of a folder; `umount` takes it away."""
+    return f"mkdir -p {folder}; mount -t tmpfs -o size=16k tmpfs {folder}"
 
 
 def drop_in(unit: str, text: str) -> Callable[..., None]:
@@ -147,7 +150,7 @@ BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 STOPPED = "test -e /run/fault || { touch /run/fault; kill -STOP $MAINPID; }"
 NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
-"""Where whatever comes into the store is written first."""
+"""Where whatever comes into the store is written first; the worker's containerd keeps its data in the usual folder."""
 SAVED = "/var/lib/migrator/transactions"
 KILLED = {
     **dict.fromkeys(("stage", "cordon", "drain"), "docker"),
@@ -168,10 +171,10 @@ FAULTS: Mapping[str, Fault] = {
         mends=partial(api_server, sign=signal.SIGCONT), after=45, evicts=step == "drain")
        for step in ("drain", "verify", "annotate", "uncordon")},
     "no room for images": fault(
-        "stage", on_node(f"mkdir -p {INGEST}; mount -t tmpfs -o size=16k tmpfs {INGEST}"), STEP_FAILED, "docker",
+        "stage", on_node(full(INGEST)), STEP_FAILED, "docker",
         mends=on_node(f"umount --lazy {INGEST}")),
     "no room for saved files": fault(
-        "switch", on_node(f"mkdir -p {SAVED}; mount -t tmpfs -o size=16k tmpfs {SAVED}"), STEP_FAILED, "docker",
+        "switch", on_node(full(SAVED)), STEP_FAILED, "docker",
         mends=on_node(f"umount {SAVED}")),
     "a kubelet that does not start": fault(
         "cordon", drop_in("kubelet.service", f'ExecStartPre=/bin/sh -c "! grep -q containerd.sock {NEW_FLAGS}"'), STEP_FAILED, "docker",
@@ -213,7 +216,6 @@ class Ended:
     """Where a node was after a fault."""
 
     code: int
-    said: str
     runtime: str
     cordoned: bool
     seconds: float
@@ -225,9 +227,7 @@ class Ended:
 
 def impatient(lab: Lab, folder: Path) -> Path:
     """Write the lab's inventory with little patience."""
-    path = folder / "inventory.yml"
-    path.write_text(lab.inventory.read_text().replace("  vars:", SETTINGS))
-    return path
+    return lab.configured(folder / "inventory.yml", proof="none", drain_timeout=150, ready_timeout=240)
 
 
 def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
@@ -249,7 +249,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready", seconds=600)
     found = lab.node(NODE)
     runtime = found["runtime"].partition(":")[0]
-    ended = Ended(code, said, runtime, found["unschedulable"], time.monotonic() - began)
+    ended = Ended(code, runtime, found["unschedulable"], time.monotonic() - began)
     assert code in what.exit_codes, said
     assert runtime in what.runtimes, said
     assert what.cordoned or not ended.cordoned, said
@@ -284,9 +284,9 @@ def goes_back(subject: Subject, inventory: Path) -> None:
 
 
 @contextmanager
-def running(lab: Lab, inventory: Path) -> Iterator[subprocess.Popen[str]]:
+def running(lab: Lab, inventory: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Have `apply` run, with its events to be read; nothing of it is left afterwards."""
-    words = [sys.executable, "-m", "migrator", "apply", "--node", NODE, "--yes", "-o", "json", *CONSENT, inventory]
+    words = (sys.executable, "-m", "migrator", "apply", "--node", NODE, "--yes", "-o", "json", *words, str(inventory))
     with subprocess.Popen(
         network.inside(lab.settings, words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         start_new_session=True,
@@ -294,16 +294,23 @@ def running(lab: Lab, inventory: Path) -> Iterator[subprocess.Popen[str]]:
         yield run
 
 
+def begun(run: subprocess.Popen[str], said: list[str]) -> Iterator[str]:
+    """Give the id of each step when it begins; add what is said to `said`."""
+    assert run.stderr is not None
+    for line in run.stderr:
+        said.append(line)
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("kind") == "start":
+            yield event["step"]
+
+
 def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
     """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
     said: list[str] = []
-    with ExitStack() as afterwards, running(lab, inventory) as run:
-        assert run.stderr is not None
-        broke = False
-        for line in run.stderr:
-            said.append(line)
-            event = json.loads(line) if line.startswith("{") else {}
-            if broke or (event.get("step"), event.get("kind")) != (what.at, "start"):
+    broke = False
+    with ExitStack() as afterwards, running(lab, inventory, *CONSENT) as run:
+        for step in begun(run, said):
+            if step != what.at:
                 continue
             broke = True
             if what.after:

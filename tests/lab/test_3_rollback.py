@@ -22,9 +22,7 @@ def test_a_failed_migration_leaves_the_node_on_docker(fresh_lab: Lab, tmp_path: 
         f"mkdir -p $(dirname {HOOK})\nprintf '%s\\n' '[Service]' \"$(cat <<'EOF'\n{LINE}\nEOF\n)\" > {HOOK}\nsystemctl daemon-reload\n",
     )
     files = fresh_lab.on(NODE, "cd /etc; find . -type f | sort | xargs sha256sum")
-    inventory = tmp_path / "inventory.yml"
-    settings = "  vars:\n    migrator_ready_timeout: 60\n    migrator_proof: none"
-    inventory.write_text(fresh_lab.inventory.read_text().replace("  vars:", settings))
+    inventory = fresh_lab.configured(tmp_path / "inventory.yml", ready_timeout=60, proof="none")
 
     done = fresh_lab.migrator("apply", "--node", NODE, "--yes", inventory)
 

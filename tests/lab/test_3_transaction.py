@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from lab import network
 from tests.lab.chaos import RUNS, SOME, Ended, cut_short, expected
-from tests.lab.conftest import ROOT, Lab
+from tests.lab.conftest import Lab
+from tests.lab.faults import NODE, begun, killed, running
+from tests.lab.test_3_faults import subject
 from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Subject
 
-NODE = "worker-2"
+__all__ = ["subject"]
 
 
 @pytest.fixture(scope="module")
-def subject(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """Give a node."""
-    return Subject(fresh_lab, NODE, tmp_path_factory.mktemp("plan"))
-
-
-@pytest.fixture(scope="module")
-def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Ended]]]:
+def outcomes(subject: Subject) -> Iterator[Mapping[str, Future[Ended]]]:
     """Have some actions cut short in one manner each; `make chaos` has all in every manner."""
-    with cut_short(fresh_lab, tmp_path_factory.mktemp("plans"), SOME, [NODE]) as futures:
+    with cut_short(SOME, [subject]) as futures:
         yield futures
 
 
@@ -71,8 +62,7 @@ def test_a_runtime_that_does_not_start_is_undone(subject: Subject) -> None:
 def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path: Path) -> None:
     """The node ends its switch alone; `apply` proves it and gives it back; `rollback` makes it what it was."""
     lab = subject.lab
-    inventory = tmp_path / "inventory.yml"
-    inventory.write_text(lab.inventory.read_text().replace("  vars:", "  vars:\n    migrator_proof: none"))
+    inventory = lab.configured(tmp_path / "inventory.yml", proof="none")
     killed_in_the_switch(lab, inventory)
 
     lab.until(
@@ -103,18 +93,13 @@ def killed_in_the_switch(lab: Lab, inventory: Path) -> None:
 
     Meanwhile a second operator is kept out, from the other node too.
     """
-    words = [sys.executable, "-m", "migrator", "apply", "--node", NODE, "--yes", inventory]
-    with subprocess.Popen(
-        network.inside(lab.settings, words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        start_new_session=True,
-    ) as running:  # fmt: skip
-        assert running.stderr is not None
-        for line in running.stderr:
-            if "▸ stage" in line:
+    with running(lab, inventory) as run:
+        for step in begun(run, []):
+            if step == "stage":
                 second = lab.migrator("apply", "--node", "worker-1", "--yes", *CONSENT, inventory)
                 assert second.returncode == 15, second.stderr
-                assert f"(process {running.pid}," in second.stderr
-            if "▸ switch" in line:
+                assert f"(process {run.pid}," in second.stderr
+            if step == "switch":
                 break
         lab.until(lambda: lab.on(NODE, "systemctl is-active kubelet || true").strip() != "active", "the kubelet stops")
-        os.killpg(running.pid, signal.SIGKILL)
+        killed(lab, run)

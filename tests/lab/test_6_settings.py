@@ -25,8 +25,7 @@ def on_containerd(lab: Lab, name: str, prepared: str, inventory: Path) -> Lab:
     """Return with the node on containerd and every workload available; migrate it only where it is not so."""
     if not lab.node(name)["runtime"].startswith("containerd://"):
         lab.on(name, prepared)
-        inventory.write_text(lab.inventory.read_text().replace("  vars:", "  vars:\n    migrator_proof: none"))
-        done = lab.migrator("apply", "--node", name, "--yes", *CONSENT, inventory)
+        done = lab.migrator("apply", "--node", name, "--yes", *CONSENT, lab.configured(inventory, proof="none"))
         assert done.returncode == 0, done.stderr
     lab.all_available()
     return lab

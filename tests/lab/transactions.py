@@ -70,15 +70,25 @@ class Cut:
 class Subject:
     """A node whose transactions are cut short."""
 
-    def __init__(self, lab: Lab, node: str, folder: Path) -> None:
-        """Plan it once: after each transaction that went back, the plan holds again."""
+    def __init__(self, lab: Lab, node: str, folder: Path, *, alone: bool = True) -> None:
+        """Plan it once: after each transaction that went back, the plan holds again.
+
+        `alone` says that no other node is worked on meanwhile.
+        """
         self.lab = lab
+        self._alone = alone
         self.node = node
         self._plan = folder / f"{node}.json"
         self._count = 0
         planned = lab.migrator("plan", "--node", node, "--out", self._plan, *CONSENT, lab.inventory)
         assert planned.returncode == 0, planned.stderr
         self.before = self.files()
+
+    def stage(self) -> None:
+        """Do what `apply` does before its window: a transaction carries no images."""
+        lab = self.lab
+        staged = lab.migrator("apply", "--node", self.node, "--until", "stage", "--yes", *CONSENT, lab.inventory)
+        assert staged.returncode == 0, staged.stderr
 
     def files(self) -> str:
         """Hash everything that a transaction writes, and where it could leave something."""
@@ -126,6 +136,8 @@ class Subject:
         lab, node = self.lab, self.node
         lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
         lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}")
+        if self._alone:  # otherwise what the other node has may be away
+            lab.all_available()
         left = {
             "docker": "ctr -n k8s.io tasks list -q",
             "containerd": "docker ps --all --quiet --filter label=io.kubernetes.pod.uid",

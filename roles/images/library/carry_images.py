@@ -174,14 +174,13 @@ def same(client, digest, image):
 
 def carry_all(client, images, check_mode):
     """Carry those that the store does not have yet, or has as they were; say which and how many bytes."""
-    lacking = missing(client, images, stored(client))
-    return [{"image": image, "bytes": size(image) if check_mode else carry(client, image)} for image in lacking]
-
-
-def missing(client, images, present):
-    """Give those of the images that a store with these does not have, or has as they were."""
-    digests = [(image, present.get(full_name(image))) for image in images]
-    return [image for image, digest in digests if digest is None or not same(client, digest, image)]
+    present = stored(client)
+    carried = []
+    for image in images:
+        digest = present.get(full_name(image))
+        if digest is None or not same(client, digest, image):
+            carried.append({"image": image, "bytes": size(image) if check_mode else carry(client, image)})
+    return carried
 
 
 def size(image):
