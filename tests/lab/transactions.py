@@ -78,6 +78,7 @@ class Subject:
         self.lab = lab
         self._alone = alone
         self.node = node
+        self._folder = folder
         self._plan = folder / f"{node}.json"
         self._count = 0
         planned = lab.migrator("plan", "--node", node, "--out", self._plan, *CONSENT, lab.inventory)
@@ -86,8 +87,8 @@ class Subject:
 
     def stage(self) -> None:
         """Do what `apply` does before its window: a transaction carries no images."""
-        lab = self.lab
-        staged = lab.migrator("apply", "--node", self.node, "--until", "stage", "--yes", *CONSENT, lab.inventory)
+        inventory = self.lab.configured(self._folder / f"{self.node}.yml", proof="none")
+        staged = self.lab.migrator("apply", "--node", self.node, "--until", "stage", "--yes", *CONSENT, inventory)
         assert staged.returncode == 0, staged.stderr
 
     def files(self) -> str:
