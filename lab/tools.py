@@ -1,4 +1,4 @@
-"""etcd, the image registry and the proxy, unpacked from Debian's packages.
+"""etcd, the image registry, the proxy and OpenSSH's server, unpacked from Debian's packages.
 
 Not installed: their packages start services on the host, which has no use for them.
 """
@@ -19,12 +19,23 @@ _PACKAGES = {
     "tinyproxy": "tinyproxy-bin",
 }
 """Which package brings which program."""
+_LOGINS = ["openssh-server", "sudo"]
 
 
 def tools(settings: Settings) -> Path:
     """Give the folder with `etcd`, `etcdctl`, `docker-registry` and `tinyproxy`."""
     inputs = {"suite": SUITE, "packages": " ".join(_PACKAGES.values()), "recipe": "1"}
     return artefact(settings.cache, "tools", inputs, lambda folder: _build(settings, folder))
+
+
+def logins(settings: Settings) -> Path:
+    """Give the folder with OpenSSH's server and sudo, and all that they depend on, as they lie in their packages."""
+
+    def build(folder: Path) -> None:
+        with workshop(settings, "logins") as (archive, _):
+            archive.unpack(_LOGINS, into=folder, closure=True)
+
+    return artefact(settings.cache, "logins", {"suite": SUITE, "packages": " ".join(_LOGINS), "recipe": "1"}, build)
 
 
 def _build(settings: Settings, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The line to a host through a real SSH server on this machine: keys, ports, passwords, sudo, jump hosts, losses.
 
-The server runs in a mount namespace of its own with a copy of /etc, so that its users exist nowhere else.
+The server runs in a mount namespace of its own, with a copy of /etc, so that its users exist nowhere else. It and
+sudo are there where this machine lacks them: installed, the server would be started.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lab import tools
+from lab.settings import Settings
 from migrator import resources
 from migrator.errors import LineError
 from migrator.hosts.runner import AnsibleHosts
@@ -37,7 +40,11 @@ SECRET = "a secret: \"of' all $signs"  # noqa: S105 - of users that exist for th
 NAMESPACE = """
 set -e
 mount --make-rprivate /
+cp -a --no-clobber "$3/etc/." "$1/etc"
 mount --bind "$1/etc" /etc
+# What is installed here has precedence.
+mount -t overlay -o "lowerdir=/usr:$3/usr" overlay /usr
+mount -t overlay -o "lowerdir=/usr/lib:$3/lib" overlay /usr/lib
 mount -t tmpfs tmpfs /run
 mkdir -m 755 /run/sshd
 id sshd >/dev/null 2>&1 || useradd --system --no-create-home --home-dir /run/sshd --shell /usr/sbin/nologin sshd
@@ -47,7 +54,7 @@ for name in free asked unfit; do
 done
 printf '%s\\n' 'Defaults use_pty' 'line-free ALL=(ALL) NOPASSWD: ALL' 'line-asked ALL=(ALL) ALL' >/etc/sudoers
 chmod 440 /etc/sudoers
-exec "$3" -D -e -f "$1/sshd_config" 2>"$1/log"
+exec /usr/sbin/sshd -D -e -f "$1/sshd_config" 2>"$1/log"
 """
 CONFIG = """
 Port {port}
@@ -62,20 +69,7 @@ PasswordAuthentication yes
 COMMON = "-o UserKnownHostsFile={folder}/known -o ControlMaster=auto -o ControlPersist=5s"
 
 
-def missing() -> str:
-    """Say what these tests cannot do without."""
-    if os.geteuid() != 0:
-        return "they start an SSH server with users of its own, which only root can"
-    programs = {"sshd": server_program(), "sudo": shutil.which("sudo"), "ssh-keygen": shutil.which("ssh-keygen")}
-    return ", ".join(f"{name} is not installed" for name, path in programs.items() if not path)
-
-
-def server_program() -> str | None:
-    """Give the path of the SSH server, which wants to be called by it."""
-    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a server with users of its own")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +91,7 @@ def folder() -> Iterator[Path]:
         (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
         (folder / "sshd_config").write_text(CONFIG.format(folder=folder, port=port))
         (folder / "port").write_text(str(port))
-        script = [NAMESPACE, "sh", str(folder), SECRET, str(server_program())]
+        script = [NAMESPACE, "sh", str(folder), SECRET, str(tools.logins(Settings()))]
         with subprocess.Popen(["unshare", "--mount", "sh", "-c", *script]) as server:
             try:
                 until(lambda: "listening on" in (folder / "log").read_text(), server, folder / "log")
