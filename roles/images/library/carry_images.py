@@ -35,6 +35,10 @@ carried:
   description: Name and size in bytes of each image that was copied, or would be.
   type: list
   returned: always
+portions:
+  description: Their names, divided into portions to be copied one after the other.
+  type: list
+  returned: always
 """
 
 import http.client
@@ -50,6 +54,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_node import CRI_NAMESPACE, NodeError, docker, docker_open, environment, run
 
 CHUNK = 1024 * 1024
+PORTION = 200 * 10**6
+"""Bytes, about: so often it is told how far they are. A task costs seconds on a slow node, so it is not each image."""
 START_SECONDS = 120
 EXPORT_SECONDS = 3600
 UNWANTED = [
@@ -188,6 +194,18 @@ def size(image):
     return (docker("GET", image_path(image, "json")) or {}).get("Size", 0)
 
 
+def portions(carried):
+    """Divide images into portions that are full at `PORTION`; the image that fills one is its last."""
+    found, room = [], 0
+    for entry in carried:
+        if room <= 0:
+            found.append([])
+            room = PORTION
+        found[-1].append(entry["image"])
+        room -= entry["bytes"]
+    return found
+
+
 def main():
     """Run as an Ansible module."""
     module = AnsibleModule(
@@ -209,7 +227,7 @@ def main():
             carried = carry_all(["ctr", "--namespace", CRI_NAMESPACE], images, module.check_mode)
     except (NodeError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(carried), carried=carried)
+    module.exit_json(changed=bool(carried), carried=carried, portions=portions(carried))
 
 
 if __name__ == "__main__":
