@@ -188,9 +188,9 @@ FAULTS: Mapping[str, Fault] = {
     "a containerd that dies while it is looked at": fault(
         "verify", on_node("systemctl kill -s KILL containerd"), (DONE, STEP_FAILED), "docker containerd"),
     "a budget that never allows": fault(
-        "drain", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
+        "stage", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
         mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web", evicts=True),
-    "a pod that never ends": fault("drain", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end", evicts=True),
+    "a pod that never ends": fault("stage", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end", evicts=True),
     "the Node deleted": fault(
         "drain", kubectl("delete", "node", NODE), (DONE, STEP_FAILED, CLUSTER), "docker containerd", mends=on_node("systemctl restart kubelet"), evicts=True),
     "the annotation edited": fault(
