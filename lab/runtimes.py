@@ -167,7 +167,7 @@ class Private:
             )  # fmt: skip
         self._daemons.append(daemon)
         waiting.until(
-            lambda: daemon.poll() is not None or waiting.succeeds(self._ctr("version")),
+            lambda: daemon.poll() is not None or waiting.succeeds(self.ctr("version")),
             f"containerd answers (its log: {self.log})", seconds=_SECONDS, every=0.1,
         )  # fmt: skip
 
@@ -193,9 +193,10 @@ class Private:
         """Import an image from an OCI layout, under this name."""
         archive = archived(reference, layout, self.folder)
         # Not unpacked: `ctr` of containerd 2 does it only with the snapshotter that its own settings name.
-        shell.run(self._ctr("-n", "k8s.io", "images", "import", "--no-unpack", str(archive)))
+        shell.run(self.ctr("-n", "k8s.io", "images", "import", "--no-unpack", str(archive)))
 
-    def _ctr(self, *words: str) -> list[str]:
+    def ctr(self, *words: str) -> list[str]:
+        """Give the words that ask it by its own client."""
         return [str(self.release.folder / "usr/bin/ctr"), "--address", str(self.socket), *words]
 
     def end(self) -> None:

@@ -164,6 +164,18 @@ def test_images_are_carried_whatever_pods_call_them(name: str) -> None:
     assert stored in drafting.draft(now).images
 
 
+@pytest.mark.parametrize("name", ["web@{}", "web:1@{}", "docker.io/library/web:2@{}"])
+def test_images_are_carried_by_digest(name: str) -> None:
+    """With a digest the tag counts for nothing: the tag may be another image's by now."""
+    digest = f"sha256:{'1' * 64}"
+    there = (values.image("web:1", tags=(), digests=(f"web@{digest}",)), values.image("web:1"))
+    used = (values.pod("p", images=(name.format(digest),)),)
+
+    draft = drafting.draft(situation(facts=facts(docker=docker(images=there)), pods=used))
+
+    assert [image for image in draft.images if image.startswith("web")] == [f"web@{digest}"]
+
+
 def test_images_that_are_asked_for_are_carried_too() -> None:
     """For pods that are yet to come, such as a job of the night."""
     now = situation(target=Target(images=("docker.io/library/unused:1",)), pods=())

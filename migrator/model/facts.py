@@ -142,6 +142,11 @@ class DockerImage(Value):
     size: int = 0
     """Bytes."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a pod may call it by."""
+        return self.tags + self.digests
+
 
 class DockerFacts(Value):
     """Docker, asked over its API socket, and what its process was started with."""

@@ -85,7 +85,9 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
         proxies=found.unit.environment,
         certificates=facts.certificates,
         insecure=found.insecure,
-        image_hosts=tuple(sorted({host for image in found.images for tag in image.tags if (host := registry_of(tag))})),
+        image_hosts=tuple(
+            sorted({host for image in found.images for name in image.names if (host := registry_of(name))})
+        ),
         specification=bool(facts.containerd.oci_spec),
         keeps_root=keeps_root,
         new_root_kind=kinds.get(RUNTIMES[runtime].root if keeps_root else found.root, ""),
@@ -122,5 +124,5 @@ def _images(now: Situation, settings: RuntimeSettings | None) -> tuple[str, ...]
         return ()
     used = {familiar(image) for image in now.images}
     wanted = used | ({familiar(settings.pause_image)} if settings else set())
-    stored = {tag for image in now.facts.docker.images for tag in image.tags}
-    return tuple(sorted(tag for tag in stored if familiar(tag) in wanted))
+    stored = {name for image in now.facts.docker.images for name in image.names}
+    return tuple(sorted(name for name in stored if familiar(name) in wanted))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 
 def familiar(image: str) -> str:
-    """Write an image's name as Docker lists it: without its own registry, and with a tag.
+    """Write an image's name as Docker lists it: without its own registry, and with a digest or else a tag.
 
-    Source: distribution/reference, FamiliarString and TagNameOnly.
+    Source: distribution/reference, FamiliarString and TagNameOnly; ParseDockerRef for a name with both, whose tag
+    counts for nothing.
     """
-    name = image.removeprefix("docker.io/").removeprefix("library/")
-    if "@" in name or ":" in name.rpartition("/")[2]:
-        return name
-    return f"{name}:latest"
+    name, at, digest = image.removeprefix("docker.io/").removeprefix("library/").partition("@")
+    tagged = ":" in name.rpartition("/")[2]
+    if at:
+        return f"{name.rpartition(':')[0] if tagged else name}@{digest}"
+    return name if tagged else f"{name}:latest"
 
 
 def registry_of(image: str) -> str:

@@ -5,16 +5,20 @@ These need no guest. Each containerd has namespaces of its own, in which everyth
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +30,7 @@ from migrator.cri.client import connect
 from migrator.cri.labels import labels
 from migrator.cri.sweep import sweep
 from migrator.errors import CriError, Fault
+from tests.test_node_modules import carry_images
 
 ROOT = Path(__file__).parents[2]
 MIB = 2**20
@@ -66,6 +71,41 @@ def container(within: SandboxSpec, image: str = images.BUSYBOX, **more: object) 
     """Describe a container that goes on until it is asked to end."""
     own = within.labels | {"io.kubernetes.container.name": "one"}
     return ContainerSpec(name="one", image=image, args=TALKS, log_path="one.log", labels=own, **more)  # type: ignore[arg-type]
+
+
+def saved_without_name(layout: Path, folder: Path) -> Path:
+    """Write an image as `docker save NAME@DIGEST` does: its name is nowhere."""
+
+    def blob(entry: Mapping[str, str]) -> bytes:
+        return (layout / "blobs/sha256" / entry["digest"].partition(":")[2]).read_bytes()
+
+    manifest = json.loads(blob(json.loads((layout / "index.json").read_text())["manifests"][0]))
+    parts = {"config.json": blob(manifest["config"])}
+    parts |= {f"{number}/layer.tar": blob(layer) for number, layer in enumerate(manifest["layers"])}
+    told = [{"Config": "config.json", "RepoTags": None, "Layers": list(parts)[1:]}]
+    archive = folder / "saved.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, data in (parts | {"manifest.json": json.dumps(told).encode()}).items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return archive
+
+
+def test_an_image_by_digest_is_carried(
+    place: Private, client: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its containers run, whether a pod adds a tag to its name or not; nothing is pulled: there is no such registry."""
+    name = f"registry.invalid/app@sha256:{'1' * 64}"
+    archive = saved_without_name(images.layouts(Settings())[images.BUSYBOX], tmp_path)
+    with archive.open("rb") as file:
+        response = SimpleNamespace(status=200, read=file.read)
+        monkeypatch.setattr(carry_images, "docker_open", lambda *_, **__: response)
+
+        carry_images.carry(place.ctr("-n", "k8s.io"), name)
+
+    assert client.image(name.replace("@", ":1@")) == client.image(name) != ""
+    life(client, pod("d", tmp_path, place.cgroup), name, tmp_path)
 
 
 def test_each_release_speaks_its_version(place: Private, client: Runtime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab import controlplane, images
 from tests.lab.conftest import Lab
 
 NODE = "worker-1"
@@ -22,8 +23,11 @@ class Migrated:
         lab.fresh()  # pods spread over both nodes again, as most clusters have them
         self.lab = lab
         self.foreign = lab.on(NODE, "docker inspect -f '{{.Id}} {{.State.StartedAt}}' foreign")
+        pulled = lab.on(NODE, f"docker image inspect -f '{{{{index .RepoDigests 0}}}}' {images.BUSYBOX}")
+        self.by_digest = pulled.strip()
+        inventory = lab.configured(folder / "inventory.yml", images=f"[{self.by_digest}]")
         saved = folder / "plan.json"
-        planned = lab.migrator("plan", "--node", NODE, "--out", saved, "--detailed-exitcode", *CONSENT, lab.inventory)
+        planned = lab.migrator("plan", "--node", NODE, "--out", saved, "--detailed-exitcode", *CONSENT, inventory)
         assert planned.returncode == 2, planned.stderr
         (self.plan,) = json.loads(saved.read_text())["nodes"]
         self.applied = lab.migrator("apply", "--yes", saved)
@@ -91,6 +95,31 @@ def test_the_image_that_existed_only_here_still_runs(migrated: Migrated) -> None
     name = migrated.pod("local-tool")["metadata"]["name"]
 
     assert migrated.lab.kubectl("-n", "shop", "logs", name).strip() == "built on this node"
+
+
+def test_an_image_by_digest_was_carried_over(migrated: Migrated) -> None:
+    """A pod that calls it so, and may not pull it, runs."""
+    entry = {
+        "name": "one",
+        "image": migrated.by_digest,
+        "imagePullPolicy": "Never",
+        "args": ["-c", "echo here; sleep 5"],
+    }
+    body = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "by-digest"},
+        "spec": {"nodeName": NODE, "restartPolicy": "Never", "containers": [entry]},
+    }  # fmt: skip
+    shop = ["-n", "shop"]
+    controlplane.kubectl(migrated.lab.settings, [*shop, "apply", "-f", "-"], stdin=json.dumps(body))
+
+    def over() -> bool:
+        phase = migrated.lab.get(*shop, "pod", "by-digest")["status"]["phase"]
+        assert phase != "Failed"
+        return bool(phase == "Succeeded")
+
+    migrated.lab.until(over, "the pod that names its image by digest is through")
+    assert migrated.lab.kubectl(*shop, "logs", "by-digest").strip() == "here"
+    migrated.lab.kubectl(*shop, "delete", "pod", "by-digest")
 
 
 def test_the_cgroup_is_where_the_kubelet_expects_it(migrated: Migrated) -> None:

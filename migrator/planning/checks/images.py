@@ -14,7 +14,6 @@ from migrator.planning.situation import Draft, Situation
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""
-_BY_DIGEST = "@sha256:"
 
 
 def _stored(now: Situation) -> tuple[DockerImage, ...]:
@@ -22,12 +21,12 @@ def _stored(now: Situation) -> tuple[DockerImage, ...]:
 
 
 def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
-    """What a registry does not have cannot be pulled; what is carried has a name and no digest."""
+    """What Docker does not have has to be pulled; what a registry does not have cannot be."""
     if now.facts.docker is None:
         return
-    there = {familiar(tag) for image in _stored(now) for tag in image.tags} | {image.id for image in _stored(now)}
+    there = {familiar(name) for image in _stored(now) for name in image.names} | {image.id for image in _stored(now)}
     pause = {draft.settings.pause_image} if draft.settings and draft.settings.pause_image else set()
-    missing = [name for name in now.images | pause if _BY_DIGEST not in name and familiar(name) not in there]
+    missing = [name for name in now.images | pause if familiar(name) not in there]
     if missing:
         only = " (the pause image is pulled without the kubelet's passwords)" if pause & set(missing) else ""
         yield found(
@@ -43,19 +42,12 @@ def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
             f"never pulled or pushed, so that no registry is known to have them: {listed(alone)}",
             "they are carried over; push them somewhere all the same",
         )
-    pinned = [name for name in now.images if _BY_DIGEST in name]
-    if pinned:
-        yield found(
-            "pinned-digests",
-            f"pods name these images by digest: {listed(pinned)}",
-            "see that their registries answer: they are pulled again after the switch",
-        )
 
 
 def room(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Docker's store stays, so the node holds each image twice for a while."""
     runtime = new_runtime(now)
-    carried = {image.id: image.size for image in _stored(now) if set(image.tags) & set(draft.images)}
+    carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
     needed = sum(carried.values()) * runtime.copies
     root = (draft.settings.root if draft.settings else "") or runtime.root
     disk = _under(now.facts.host.disks, root)

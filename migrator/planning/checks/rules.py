@@ -210,8 +210,6 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("images-missing", (W,), "Images that are in use are not in Docker's store and have to be pulled again.",
              "containerd#10916; rke2#1830"),
         Rule("node-only-images", (I,), "Images that were never pulled exist on this node alone.", "kURL#2855"),
-        Rule("pinned-digests", (W,), "Images that pods name by digest are pulled again: carrying keeps only tags.",
-             "containerd docs; containerd#13494"),
     ),
 }  # fmt: skip
 """All ids, by subject."""

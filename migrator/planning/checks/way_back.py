@@ -55,7 +55,7 @@ def images(now: Situation, _: Draft) -> Iterator[Finding]:
     """What Docker does not have is pulled again; an image that no registry has is lost for the node."""
     if now.facts.docker is None:
         return  # it is stopped: nobody can be asked
-    stored = {familiar(tag) for image in now.facts.docker.images for tag in image.tags}
+    stored = {familiar(name) for image in now.facts.docker.images for name in image.names}
     missing = {name for pod in now.alive for image in pod.images if (name := familiar(image)) not in stored}
     if missing:
         yield found(

@@ -13,7 +13,7 @@ description:
   - In check mode it says what lacks, with the sizes that Docker gives.
 options:
   images:
-    description: The images, each as repository:tag.
+    description: The images, each as repository:tag or repository@digest, as Docker calls them.
     type: list
     elements: str
     required: true
@@ -85,6 +85,16 @@ def carry(client, image):
         raise NodeError("{} could not be copied out of Docker: {}".format(image, error or type(error).__name__))
 
 
+def naming(image):
+    """Give the options with which an archive's only image gets the name that Docker leaves out of it: one by digest.
+
+    The digest is that of the manifest in the registry, which Docker checked when it pulled. What Docker gives out has a
+    manifest of its own, so containerd's record of the name points to another digest; CRI goes by the name
+    (containerd 1.6.20 and 2.1.9, tried: ImageStatus finds it).
+    """
+    return ["--index-name", full_name(image)] if "@" in image else []
+
+
 def stream(client, image):
     """Have Docker write the image into containerd's client."""
     # Docker writes all layers to a folder of its own before it sends the first byte (moby image/tarexport).
@@ -92,7 +102,7 @@ def stream(client, image):
     if response.status != 200:
         raise NodeError("Docker does not give {}: {}".format(image, response.read().decode(errors="replace")[:300]))
     importer = subprocess.Popen(
-        client + ["images", "import", "-"],
+        client + ["images", "import"] + naming(image) + ["-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
