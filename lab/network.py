@@ -52,7 +52,7 @@ def processes(settings: Settings, names: Collection[str] | None = None) -> list[
     if not exists(settings):
         return []
     pids = [int(pid) for pid in shell.run(["ip", "netns", "pids", settings.name]).split()]
-    return [pid for pid in pids if names is None or _name(pid) in names]
+    return [pid for pid in pids if names is None or process_name(pid) in names]
 
 
 def destroy(settings: Settings) -> None:
@@ -81,7 +81,8 @@ def end(settings: Settings, *, names: Collection[str] | None = None) -> None:
             time.sleep(0.1)
 
 
-def _name(pid: int) -> str:
+def process_name(pid: int) -> str:
+    """Give a process's name as the kernel abbreviates it; "" for one that is not there."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

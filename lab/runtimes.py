@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import images, shell, waiting
+from lab import images, network, shell, waiting
 from lab.apt import workshop
 from lab.artefacts import artefact
 from lab.parsers import Containerd, containerd
@@ -116,7 +116,10 @@ def private(settings: Settings, suite: str, *, disabled: bool = False) -> Iterat
     here = Private(release, tools, folder, first)
     try:
         waiting.until(
-            lambda: _name(_child(first.pid)) == "sleep", "its namespaces are there", seconds=_SECONDS, every=0.02
+            lambda: network.process_name(_child(first.pid)) == "sleep",
+            "its namespaces are there",
+            seconds=_SECONDS,
+            every=0.02,
         )
         here.start()
         yield here
@@ -244,7 +247,3 @@ def _states(pid: int) -> set[str]:
     """Give the states that the threads of a process have, as in proc(5)."""
     files = Path(f"/proc/{pid}/task").glob("*/stat")
     return {file.read_text().rpartition(")")[2].split()[0] for file in files}
-
-
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip() if pid else ""

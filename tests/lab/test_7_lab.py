@@ -10,16 +10,9 @@ from lab import cluster, network, qemu
 from tests.lab.conftest import Lab
 
 
-def named(lab: Lab, *names: str) -> list[int]:
-    """Give the lab's processes of these names, as the kernel abbreviates them."""
-    pids = network.processes(lab.settings)
-    return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() in names]
-
-
 def test_up_works_after_a_crash(lab: Lab) -> None:
     """With a guest and etcd killed, `up` brings the base state back."""
-    victims = [*named(lab, qemu.process_name(lab.settings.nodes[0])), *named(lab, "etcd")]
-    for pid in victims:
+    for pid in network.processes(lab.settings, {qemu.process_name(lab.settings.nodes[0]), "etcd"}):
         os.kill(pid, signal.SIGKILL)
 
     cluster.up(lab.settings)
