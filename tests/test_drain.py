@@ -118,6 +118,29 @@ def test_a_pod_that_never_ends_ends_the_drain() -> None:
     assert evictions(cluster) == ["shop/web"]
 
 
+@pytest.mark.parametrize(("grace", "goes"), [(30, True), (3600, False)])
+def test_a_runtime_that_does_not_end_pods_can_be_left(grace: int, *, goes: bool) -> None:
+    """On the way back a pod whose grace period is over holds nothing up; one that still may take its time does."""
+    run, cluster, _ = world(replace(pod("web"), grace=grace), pod("db"))
+    cluster.stuck = {"shop/web"}
+
+    if goes:
+        assert draining.drain(run, overdue_may_stay=True).startswith("shop/web did not end in time")
+        assert run.clock.now() == 60
+    else:
+        with pytest.raises(StepFailedError, match=r"shop/web \(does not end\)"):
+            draining.drain(run, overdue_may_stay=True)
+
+
+def test_a_budget_holds_up_the_way_back_too() -> None:
+    """Somebody else's pod that does not end is no reason to break a budget."""
+    run, cluster, _ = world(pod("web"), pod("db"))
+    cluster.stuck, cluster.refuse = {"shop/web"}, {"shop/db"}
+
+    with pytest.raises(StepFailedError, match=r"shop/db \(a PodDisruptionBudget\)"):
+        draining.drain(run, overdue_may_stay=True)
+
+
 def test_an_api_server_that_stumbles_does_not_fail_the_drain() -> None:
     """Errors are waited out."""
     run, cluster, _ = world(pod("web"))

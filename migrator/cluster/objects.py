@@ -79,6 +79,7 @@ def pod(item: Item) -> Pod:
         owner="" if owner is None else f"{owner['kind']}/{owner['name']}",
         mirror=_MIRROR in (meta.get("annotations") or {}),
         terminating="deletionTimestamp" in meta,
+        grace=int(meta.get("deletionGracePeriodSeconds") or 0),
         ready=_conditions(status).get("Ready", {}).get("status") == "True",
         labels=meta.get("labels") or {},
         empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),

@@ -71,6 +71,11 @@ def drain(run: Run) -> str:
     return draining.drain(run)
 
 
+def drain_back(run: Run) -> str:
+    """Likewise before a runtime is left that may be unable to end its containers."""
+    return draining.drain(run, overdue_may_stay=True)
+
+
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
     result = _transact(run, "new", run.id)

@@ -21,8 +21,11 @@ _CRITICAL = 2_000_000_000
 """Priority of system-cluster-critical (k8s.io/kubernetes pkg/apis/scheduling/types.go)."""
 
 
-def drain(run: Run) -> str:
+def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     """Evict every pod that does not stay, and wait until all are gone. Give a summary.
+
+    With `overdue_may_stay` a pod that has had its grace period and still does not end, which may be the runtime's
+    fault, holds nothing up after `drain_timeout`.
 
     Raises `StepFailedError` when pods are left after `drain_timeout`, or when one came since the plan whose
     eviction needs consent.
@@ -31,6 +34,7 @@ def drain(run: Run) -> str:
     deadline = run.clock.now() + run.target.drain_timeout
     asked: set[str] = set()
     refused: dict[str, str] = {}
+    told: dict[str, float] = {}
     next_try = run.clock.now()
     while True:
         try:
@@ -42,9 +46,13 @@ def drain(run: Run) -> str:
                 settling.remember(run, leaving)
                 for pod in _next(leaving):
                     _evict(run, pod, asked=asked, refused=refused)
+            overdue = _overdue(leaving, told, run.clock.now())
         except ClusterError as error:
             refused["the API server"] = str(error)
+            overdue = []
         if run.clock.now() >= deadline:
+            if overdue_may_stay and overdue:
+                return f"{', '.join(overdue)} did not end in time, and goes with the runtime"
             raise StepFailedError(f"{node} is not empty after {run.target.drain_timeout} s: " + _left(run, refused))
         run.clock.sleep(_POLL_SECONDS)
 
@@ -63,6 +71,16 @@ def _next(leaving: Sequence[Pod]) -> list[Pod]:
     """Give those to evict now, the least important first; what the cluster itself needs waits for all others."""
     ordinary = [pod for pod in leaving if pod.priority < _CRITICAL]
     return sorted(ordinary or leaving, key=lambda pod: pod.priority)
+
+
+def _overdue(leaving: Sequence[Pod], told: dict[str, float], now: float) -> list[str]:
+    """Name these pods if all of them have had their grace period; `told` says since when each was seen ending."""
+    for pod in leaving:
+        if pod.terminating:
+            told.setdefault(pod.uid, now)
+    if all(pod.uid in told and now >= told[pod.uid] + pod.grace for pod in leaving):
+        return [pod.full_name for pod in leaving]
+    return []
 
 
 def _detached(run: Run, deadline: float) -> str:

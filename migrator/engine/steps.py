@@ -47,7 +47,7 @@ STEPS: tuple[Step, ...] = (
 
 ROLLBACK: tuple[Step, ...] = (
     Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
-    Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain),
+    Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain_back),
     Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
     Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),

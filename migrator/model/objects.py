@@ -74,6 +74,8 @@ class Pod:
     mirror: bool = False
     """Whether it mirrors a static pod of the kubelet."""
     terminating: bool = False
+    grace: int = 0
+    """Seconds that it has to end since it was told to (metadata.deletionGracePeriodSeconds)."""
     ready: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     empty_dirs: tuple[str, ...] = ()

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.faults import FAULTS, completes, goes_back, survives
+from tests.lab.faults import (
+    FAULTS,
+    NODE,
+    again,
+    completes,
+    released,
+    stuck_pod,
+    succeeds,
+    survives,
+    webs,
+    went_back,
+)
 from tests.lab.test_3_faults import inventory, subject
 from tests.lab.transactions import Subject
 
@@ -25,6 +36,18 @@ def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) ->
 
 
 def test_after_all_of_them_the_same_command_completes(subject: Subject, inventory: Path) -> None:
-    """And what it has done can be taken back."""
+    """And what it has done can be taken back, also from under a pod that does not end."""
+    lab = subject.lab
     completes(subject, inventory)
-    goes_back(subject, inventory)
+    lab.kubectl("-n", "shop", "scale", "deployment", "web", "--replicas=5")
+    lab.until(lambda: bool(webs(lab)), f"a pod of web is on {NODE}")
+    lab.all_available()
+    stuck_pod(lab)
+    try:
+        done = again(lab, inventory, "rollback")
+    finally:
+        released(lab)
+
+    succeeds(done)
+    assert "did not end in time, and goes with the runtime" in done.stdout + done.stderr
+    went_back(subject)

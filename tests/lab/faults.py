@@ -128,8 +128,12 @@ def without_drop_in(unit: str) -> Callable[..., None]:
 
 def stuck_pod(lab: Lab, *_: object) -> None:
     """Have a pod of the node that does not end: somebody's finalizer is on it."""
-    name = next(pod["metadata"]["name"] for pod in lab.pods(NODE) if pod["metadata"]["labels"].get("app") == "web")
-    lab.kubectl("-n", "shop", "patch", "pod", name, "-p", '{"metadata":{"finalizers":["example.org/stuck"]}}')
+    lab.kubectl("-n", "shop", "patch", "pod", webs(lab)[0], "-p", '{"metadata":{"finalizers":["example.org/stuck"]}}')
+
+
+def webs(lab: Lab) -> list[str]:
+    """Name the pods of web on the node."""
+    return [pod["metadata"]["name"] for pod in lab.pods(NODE) if pod["metadata"]["labels"].get("app") == "web"]
 
 
 def released(lab: Lab, *_: object) -> None:
@@ -278,6 +282,11 @@ def completes(subject: Subject, inventory: Path) -> None:
 def goes_back(subject: Subject, inventory: Path) -> None:
     """See the node taken back: it is what it was."""
     succeeds(again(subject.lab, inventory, "rollback"))
+    went_back(subject)
+
+
+def went_back(subject: Subject) -> None:
+    """See that it has."""
     subject.runs_on("docker")
     assert not subject.lab.node(NODE)["unschedulable"]
     assert subject.files() == subject.before
