@@ -310,6 +310,28 @@ def test_a_failure_while_staging_touches_no_pod() -> None:
     assert world.changes == []
 
 
+def test_a_node_that_is_deleted_in_the_drain_ends_it() -> None:
+    """Its pods go with it. There is nothing to uncordon, and how it comes back is said."""
+    world = World()
+    world.run = replace(world.run, target=Target(drain_timeout=60))
+    world.cluster.stuck = {"shop/web"}
+    world.run = replace(world.run, clock=FakeClock(lambda now: deleted(world) if now > 5 else None))
+
+    with pytest.raises(StepFailedError) as raised:
+        apply(world.run)
+
+    assert "step 'drain' failed: somebody has deleted the Node" in str(raised.value)
+    assert "its kubelet registers it again when it is restarted" in str(raised.value)
+    assert world.hosts.names == ["stage"]
+    assert world.run.clock.now() < 60
+
+
+def deleted(world: World) -> None:
+    """Delete the Node, with all its pods."""
+    world.cluster.by_name.pop("worker-1", None)
+    world.cluster.pods.clear()
+
+
 def test_somebody_elses_cordon_stays_after_a_failure() -> None:
     """Undoing does not uncordon a node that we had not cordoned."""
     world = World(node=node(unschedulable=True))

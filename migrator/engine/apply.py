@@ -100,7 +100,7 @@ def _state(run: Run) -> str:
     try:
         node = run.cluster.node(name)
     except NotFoundError:
-        return f"{name} is not in the cluster any more."
+        return f"{name} is not in the cluster any more; its kubelet registers it again when it is restarted."
     except ClusterError as error:
         return f"{name}'s state is unknown: {error}."
     ready = "Ready" if node.ready else "NotReady"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from migrator.cluster import Eviction
 from migrator.engine import settling
 from migrator.engine.run import Run
-from migrator.errors import ClusterError, RefusedError, StepFailedError
+from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.objects import Pod
 
 _RETRY_SECONDS = 5.0
@@ -27,8 +27,8 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     With `overdue_may_stay` a pod that has had its grace period and still does not end, which may be the runtime's
     fault, holds nothing up after `drain_timeout`.
 
-    Raises `StepFailedError` when pods are left after `drain_timeout`, or when one came since the plan whose
-    eviction needs consent.
+    Raises `StepFailedError` when pods are left after `drain_timeout`, when one came since the plan whose eviction
+    needs consent, or when the Node is gone.
     """
     node = run.plan.node
     deadline = run.clock.now() + run.target.drain_timeout
@@ -47,6 +47,8 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
                 for pod in _next(leaving):
                     _evict(run, pod, asked=asked, refused=refused)
             overdue = _overdue(leaving, told, run.clock.now())
+        except NotFoundError as error:
+            raise StepFailedError("somebody has deleted the Node") from error
         except ClusterError as error:
             refused["the API server"] = str(error)
             overdue = []
@@ -138,5 +140,6 @@ def _left(run: Run, refused: dict[str, str]) -> str:
     try:
         pods = [pod.full_name for pod in _leaving(run)]
     except ClusterError:
-        pods = sorted(refused)
+        pods = []
+    pods = pods or sorted(refused)
     return "; ".join(f"{name} ({refused[name]})" if name in refused else f"{name} (does not end)" for name in pods)

@@ -76,6 +76,10 @@ class Lab:
             "annotations": found["metadata"]["annotations"],
         }
 
+    def known(self, name: str) -> bool:
+        """Tell whether a node is one of the cluster's."""
+        return name in cluster.nodes(self.settings)
+
     def pods(self, node: str, namespace: str = workloads.NAMESPACE) -> list[dict[str, Any]]:
         """Give the pods of a node that are not finished."""
         items = self.get("-n", namespace, "pods", "--field-selector", f"spec.nodeName={node}")["items"]

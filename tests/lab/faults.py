@@ -21,7 +21,7 @@ from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Subject
 
 NODE, OTHER = "worker-2", "worker-1"
-DONE, CLUSTER, STEP_FAILED, LOCKED = 0, 11, 13, 15
+DONE, STEP_FAILED, LOCKED = 0, 13, 15
 AWAY = 100.0
 """Seconds for which something is away: longer than SSH's keepalives (60 s) and the API client's patience."""
 
@@ -196,7 +196,8 @@ FAULTS: Mapping[str, Fault] = {
         mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web", evicts=True),
     "a pod that never ends": fault("stage", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end", evicts=True),
     "the Node deleted": fault(
-        "drain", kubectl("delete", "node", NODE), (DONE, STEP_FAILED, CLUSTER), "docker containerd", mends=on_node("systemctl restart kubelet"), evicts=True),
+        "drain", kubectl("delete", "node", NODE), STEP_FAILED, "docker", mends=on_node("systemctl restart kubelet"),
+        says="somebody has deleted the Node", evicts=True),
     "the annotation edited": fault(
         "switch", kubectl("annotate", "node", NODE, "migrator/cordoned-"), DONE, "containerd",
         mends=kubectl("uncordon", NODE), says="stays cordoned, as somebody else has it", cordoned=True),
@@ -242,7 +243,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     the next fault: its run is the same command again.
     """
     lab = subject.lab
-    if what.evicts or not lab.node(NODE)["runtime"].startswith("docker:"):
+    if what.evicts or not lab.known(NODE) or not lab.node(NODE)["runtime"].startswith("docker:"):
         lab.restore()
     unlock(lab)
     began = time.monotonic()
@@ -250,7 +251,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     code, said = broken(lab, inventory, what)
 
     lab.until(lambda: controlplane.ready(lab.settings), "the API server answers")
-    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready", seconds=600)
+    lab.until(lambda: lab.known(NODE) and lab.node(NODE)["ready"], f"{NODE} is Ready", seconds=600)
     found = lab.node(NODE)
     runtime = found["runtime"].partition(":")[0]
     ended = Ended(code, runtime, found["unschedulable"], time.monotonic() - began)
