@@ -91,6 +91,10 @@ def test_the_host_itself_says_what_is_undone() -> None:
 BLOCKED = {
     "never switched": (migrated(transactions={}), "no switch is recorded"),
     "put back already": (migrated(transactions={"t1": Transaction(last="undone")}), "that is not undone"),
+    "unreadable": (
+        migrated(transactions={"t1": Transaction(last="damaged")}),
+        "the journal of the switch t1 is damaged",
+    ),
     "changed since": (replace(migrated(), node=node(runtime=OLD)), "somebody has changed the runtime since"),
     "dockershim is gone": (migrated(kubelet=values.kubelet(version="1.24.0")), "has no dockershim any more"),
     "Docker is gone": (migrated(docker=None), "Docker is not installed any more"),

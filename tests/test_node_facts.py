@@ -688,7 +688,8 @@ def test_a_socket_that_was_moved_is_asked(tmp_path: Path) -> None:
     [
         ('{"action": "stop the kubelet", "at": 1}\n{"action": "done", "at": 2}\n', "done"),
         ('{"action": "write files"}\n{"action": "start con', "write files"),
-        ('{"action": "a"}\n[]\n{"action": "b"}\n', "a"),
+        ('{"action": "a"}\n[]\n{"action": "b"}\n', "damaged"),
+        ('x{"action": "begin"}\n', "damaged"),
         ("", ""),
     ],
 )

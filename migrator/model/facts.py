@@ -279,7 +279,8 @@ class Transaction(Value):
     """A switch that ran on the host, by its journal."""
 
     last: str = ""
-    """Its last action: "done" and "undone" for one that is over, "broken" for one that a person has to look at."""
+    """Its last action: "done" and "undone" for one that is over, "broken" for one that a person has to look at,
+    "damaged" for one whose journal cannot be read."""
     source: str = ""
     """The runtime that it left, as the kubelet had reported it."""
     annotation: str | None = None

@@ -15,6 +15,7 @@ _SWITCHES = {
     "done": "switched by {}",
     "undone": "put back by {}",
     "broken": "{} could not be put back: docs/runbook.md",
+    "damaged": "the journal of {} is damaged: docs/runbook.md",
 }
 _UNDER_WAY = "{} is at {!r}"
 
@@ -31,7 +32,7 @@ class Row(Value):
     switch: str = ""
     """The newest switch on the host; "" when there was none, or the host could not be read."""
     last: str = ""
-    """Its last action: "done", "undone", "broken", or where it is."""
+    """Its last action: "done", "undone", "broken", "damaged", or where it is."""
     problem: str = ""
     """Why the host could not be read."""
 

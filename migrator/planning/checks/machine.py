@@ -121,7 +121,13 @@ def clock(now: Situation, _: Draft) -> Iterator[Finding]:
 def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
     """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
     switch, told = now.facts.newest_switch
-    if switch and told.last not in _ENDED:
+    if told.last == "damaged":
+        yield found(
+            "half-migrated",
+            f"the journal of the switch {switch} is damaged: where the node stands is not known",
+            "look at the node, then move the journal away (docs/runbook.md)",
+        )
+    elif switch and told.last not in _ENDED:
         how = "could not be put back" if told.last == "broken" else f"is at {told.last!r}"
         yield found(
             "half-migrated",

@@ -35,6 +35,12 @@ def possible(now: Situation, _: Draft) -> Iterator[Finding]:
             f"no switch is recorded on {now.host} that is not undone, so there is nothing to go back to",
             "only a node that migrator has migrated can be rolled back",
         )
+    elif switch[1].last == "damaged":
+        yield found(
+            "no-way-back",
+            f"the journal of the switch {switch[0]} is damaged, so what has to be put back is not known",
+            "go back by hand (docs/runbook.md)",
+        )
     elif not now.migrated and switch[1].last == "done":
         yield found(
             "no-way-back",

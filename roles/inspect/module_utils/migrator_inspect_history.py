@@ -59,13 +59,17 @@ def transactions(tree):
 
 
 def transaction(text):
-    """Read a switch's journal; what a power cut left incomplete did not happen."""
+    """Read a switch's journal; a last line that a power cut left incomplete did not happen.
+
+    One of which another line cannot be read says nothing of where the switch stands: "damaged".
+    """
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n")[:-1]:
         try:
             entry = json.loads(line)
             found["last"] = str(entry["action"])
             found.update(entry.get("about", {}))
         except (ValueError, KeyError, TypeError, AttributeError):
+            found["last"] = "damaged"
             break
     return found
