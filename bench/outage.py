@@ -7,7 +7,6 @@ back before each run: `python -m lab run .venv/bin/python -m bench.outage [PAIRS
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -41,7 +40,7 @@ systemctl start kubelet
 """
 """Changing the Container Runtime on a Node from Docker Engine to containerd (kubernetes.io, tasks, migrating from
 dockershim); the sandbox image and the folder of the plugins are the lab's, as the page tells to set what differs."""
-REMOVAL = "apt-get -q -y purge docker.io\n"
+REMOVAL = "DEBIAN_FRONTEND=noninteractive apt-get -q -y purge docker.io\n"
 STOPPED = 'date -d "$(systemctl show kubelet -p InactiveEnterTimestamp --value)" +%s'
 
 
@@ -95,7 +94,7 @@ class Watch:
 def ours(settings: Settings) -> None:
     """Migrate with every proof."""
     words = ["-m", "migrator", "apply", "--node", NODE, "--yes", *CONSENT, str(cluster.inventory(settings))]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    shell.run([sys.executable, *words], timeout=3600)
 
 
 def procedure(settings: Settings) -> None:
