@@ -35,14 +35,21 @@ def end():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def due(when, name):
+    mark = "/run/cut/{} {}".format(when, name)
+    wanted = (moment, action) in ((when, name), ("around", "every line"))
+    if not (wanted and once) or os.path.exists(mark):
+        return False  # a second run goes through, as does one after a reboot
+    os.makedirs("/run/cut", exist_ok=True)
+    open(mark, "w").close()
+    return True
+
+
 def cut(journal, name, **details):
-    mine = name == action and once and not os.path.exists("/run/cut")
-    if mine:
-        open("/run/cut", "w").close()  # a second run goes through, as does one after a reboot
-    if mine and moment == "before":
+    if due("before", name):
         end()
     write(journal, name, **details)
-    if mine:
+    if due("after", name):
         end()
 
 
@@ -58,9 +65,9 @@ class Cut:
     how: str
     """"kill" or "power"."""
     moment: str
-    """"before" or "after" the line in the journal."""
+    """"before" or "after" the line in the journal; "around" for both, one after the other."""
     action: str
-    """The line. What it says happens after it is written."""
+    """The line. What it says happens after it is written. Or "every line", in turn: the way back is cut short too."""
 
     def __str__(self) -> str:
         """Name it in a table."""
@@ -122,7 +129,7 @@ class Subject:
         command = f"/usr/bin/python3 -B {DROP_IN}/cut.py {folder}/program {folder} {cut.how} {cut.moment}"
         self.lab.on(
             self.node,
-            f"rm -f /run/cut; mkdir -p {DROP_IN}; echo {cutter} | base64 -d > {DROP_IN}/cut.py\n"
+            f"rm -rf /run/cut; mkdir -p {DROP_IN}; echo {cutter} | base64 -d > {DROP_IN}/cut.py\n"
             f"cat /proc/sys/kernel/random/boot_id > {DROP_IN}/boot\n"
             f"cat > {DROP_IN}/cut.conf <<'EOF'\n[Service]\nExecStart=\nExecStart={command} \"{cut.action}\"\nEOF\n"
             "sync\n",
