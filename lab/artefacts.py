@@ -2,22 +2,26 @@
 
 An artefact is built in a temporary folder and renamed when it is whole, so a build that was
 broken off leaves nothing that looks finished. The hashes of its files are written beside it
-and compared at every use.
+and compared at every use. One process builds at a time; others wait, and find what it has built.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 MANIFEST = "manifest.json"
 _checked: set[Path] = set()
 """Artefacts whose hashes this process has compared already."""
+_locked: set[Path] = set()
+"""Caches in which this process builds: one artefact may need another."""
 
 
 def digest(path: Path) -> str:
@@ -50,12 +54,31 @@ def artefact(cache: Path, name: str, inputs: Mapping[str, str], build: Callable[
     `inputs` is everything that the result depends on; a change of any makes another artefact.
     """
     final = cache / "artefacts" / f"{name}-{key_of(inputs)}"
-    if final in _checked:
-        return final
+    if final not in _checked and not _intact(final):
+        with _alone(cache):
+            if not _intact(final):
+                _make(final, name, inputs, build)
+    _checked.add(final)
+    return final
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    if cache in _locked:
+        yield
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _locked.add(cache)
+        try:
+            yield
+        finally:
+            _locked.remove(cache)
+
+
+def _make(final: Path, name: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> None:
     if final.exists():
-        if _intact(final):
-            _checked.add(final)
-            return final
         say(f"{name}: the cached files are damaged, building them again")
         shutil.rmtree(final)
     started = time.monotonic()
@@ -67,9 +90,7 @@ def artefact(cache: Path, name: str, inputs: Mapping[str, str], build: Callable[
     manifest = {"inputs": dict(inputs), "files": _hashes(unfinished)}
     (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     unfinished.rename(final)
-    _checked.add(final)
     say(f"{name}: built in {time.monotonic() - started:.0f} s")
-    return final
 
 
 def say(message: str) -> None:

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import images, parsers, runtimes
+from lab import images, parsers, runtimes, waiting
 from lab.runtimes import Private
 from lab.settings import Settings
 from migrator.cri import OWNER_LABEL, ContainerSpec, Runtime, SandboxSpec
@@ -53,10 +53,26 @@ def place(request: pytest.FixtureRequest) -> Iterator[Private]:
 @pytest.fixture
 def client(place: Private) -> Iterator[Runtime]:
     """Give a client, with nothing of ours left by another test."""
-    client = connect(f"unix:{place.socket}")
+    client = connected(place)
     sweep(client)
     yield client
     client.close()
+
+
+def connected(place: Private) -> Runtime:
+    """Connect when the daemon takes calls of CRI: containerd 2 has its socket before that."""
+    made: list[Runtime] = []
+
+    def takes_calls() -> bool:
+        try:
+            made.append(connect(f"unix:{place.socket}"))
+        except CriError as error:
+            if error.fault is not Fault.ABSENT:
+                raise
+        return bool(made)
+
+    waiting.until(takes_calls, "containerd takes calls of CRI", seconds=60, every=0.2)
+    return made[0]
 
 
 def pod(name: str, folder: Path, cgroup: str, session: str = "s1") -> SandboxSpec:
@@ -104,7 +120,8 @@ def test_an_image_by_digest_is_carried(
 
         carry_images.carry(place.ctr("-n", "k8s.io"), name)
 
-    assert client.image(name.replace("@", ":1@")) == client.image(name) != ""
+    waiting.until(lambda: bool(client.image(name)), "CRI has heard of the image", seconds=60, every=0.2)
+    assert client.image(name.replace("@", ":1@")) == client.image(name)
     life(client, pod("d", tmp_path, place.cgroup), name, tmp_path)
 
 
@@ -294,7 +311,7 @@ def test_a_killed_daemon_is_lost_and_found_again(place: Private, client: Runtime
 
     place.start()
 
-    again = connect(str(place.socket))
+    again = connected(place)
     assert again.container(one).state == "running"
     assert sweep(again) == ("removed container one of session s1", "removed sandbox a of session s1")
     again.close()
