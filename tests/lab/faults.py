@@ -147,8 +147,8 @@ def released(lab: Lab, *_: object) -> None:
 
 
 def another(lab: Lab, *_: object) -> None:
-    """Have somebody else migrate the other node meanwhile: it is kept out, and told why."""
-    done = lab.migrator("apply", "--node", OTHER, "--yes", *CONSENT, lab.inventory)
+    """Have somebody else migrate the other node meanwhile, without room for its pods: it is kept out, and told why."""
+    done = lab.migrator("apply", "--node", OTHER, "--yes", *CONSENT, "--allow", "capacity", lab.inventory)
     assert done.returncode == LOCKED, done.stdout + done.stderr
 
 
