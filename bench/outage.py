@@ -66,7 +66,7 @@ class Watch:
         self.seen = Seen()
         self._door = door
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> Seen:
         self._thread.start()
@@ -75,20 +75,24 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        self._look()  # the last thing that was done is seen too
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.25):
+            self._look()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.25):
-            try:
-                node = self._door.node(NODE)
-            except ClusterError:
-                continue
-            now = time.time()
-            if node.unschedulable:
-                self.seen.cordoned = self.seen.cordoned or now
-            elif self.seen.cordoned:
-                self.seen.uncordoned = self.seen.uncordoned or now
-            if node.ready and node.runtime.startswith("containerd://"):
-                self.seen.ready = self.seen.ready or now
+        try:
+            node = self._door.node(NODE)
+        except ClusterError:
+            return
+        now = time.time()
+        if node.unschedulable:
+            self.seen.cordoned = self.seen.cordoned or now
+        elif self.seen.cordoned:
+            self.seen.uncordoned = self.seen.uncordoned or now
+        if node.ready and node.runtime.startswith("containerd://"):
+            self.seen.ready = self.seen.ready or now
 
 
 def ours(settings: Settings) -> None:
