@@ -48,9 +48,15 @@ class Ended:
 
 @contextmanager
 def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Mapping[str, Future[Ended]]]:
-    """Do these, in turn on each of the nodes. Their images are carried over first, as an `apply` would have done."""
+    """Do these, in turn on each of the nodes. Their images are carried over first, as an `apply` would have done.
+
+    Several nodes are empty meanwhile: each would start its pods again and again, and they have nowhere to go.
+    """
+    empty = subjects if len(subjects) > 1 else ()
     for subject in subjects:
         subject.stage()
+    for subject in empty:
+        subject.vacate()
 
     def do(subject: Subject, name: str) -> Ended:
         run, cut = RUNS[name]
@@ -62,6 +68,8 @@ def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Map
             name: pools[subject.node].submit(do, subject, name)
             for name, subject in zip(names, cycle(subjects), strict=False)
         }
+    for subject in empty:
+        subject.lab.kubectl("uncordon", subject.node)
 
 
 def expected(name: str) -> str:

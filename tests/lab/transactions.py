@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import network
+from lab import controlplane, network, shell
 from tests.lab.conftest import ROOT, Lab
 from tests.lab.test_5_migration import CONSENT
 
@@ -98,6 +98,11 @@ class Subject:
         staged = self.lab.migrator("apply", "--node", self.node, "--until", "stage", "--yes", *CONSENT, inventory)
         assert staged.returncode == 0, staged.stderr
 
+    def vacate(self) -> None:
+        """Cordon it, and delete what does not stay."""
+        words = ["drain", self.node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--disable-eviction"]
+        shell.run(controlplane.kubectl_command(self.lab.settings, words), timeout=600)
+
     def files(self) -> str:
         """Hash everything that a transaction writes, and where it could leave something."""
         return self.lab.on(
@@ -143,7 +148,7 @@ class Subject:
         """Return when the node is Ready there with all its pods, which run nowhere else."""
         lab, node = self.lab, self.node
         lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
-        lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}")
+        lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}", seconds=900)
         if self._alone:  # otherwise what the other node has may be away
             lab.all_available()
         left = {
