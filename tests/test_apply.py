@@ -313,9 +313,9 @@ def test_a_failure_while_staging_touches_no_pod() -> None:
 def test_a_node_that_is_deleted_in_the_drain_ends_it() -> None:
     """Its pods go with it. There is nothing to uncordon, and how it comes back is said."""
     world = World()
-    world.run = replace(world.run, target=Target(drain_timeout=60))
     world.cluster.stuck = {"shop/web"}
-    world.run = replace(world.run, clock=FakeClock(lambda now: deleted(world) if now > 5 else None))
+    clock = FakeClock(lambda now: deleted(world) if now > 5 else None)
+    world.run = replace(world.run, target=Target(drain_timeout=60), clock=clock)
 
     with pytest.raises(StepFailedError) as raised:
         apply(world.run)

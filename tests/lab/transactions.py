@@ -85,7 +85,6 @@ class Subject:
         self.lab = lab
         self._alone = alone
         self.node = node
-        self._folder = folder
         self._plan = folder / f"{node}.json"
         self._count = 0
         planned = lab.migrator("plan", "--node", node, "--out", self._plan, *CONSENT, lab.inventory)
@@ -94,7 +93,7 @@ class Subject:
 
     def stage(self) -> None:
         """Do what `apply` does before its window: a transaction carries no images."""
-        inventory = self.lab.configured(self._folder / f"{self.node}.yml", proof="none")
+        inventory = self.lab.configured(self._plan.with_suffix(".yml"), proof="none")
         staged = self.lab.migrator("apply", "--node", self.node, "--until", "stage", "--yes", *CONSENT, inventory)
         assert staged.returncode == 0, staged.stderr
 
@@ -148,7 +147,7 @@ class Subject:
         """Return when the node is Ready there with all its pods, which run nowhere else."""
         lab, node = self.lab, self.node
         lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
-        lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}", seconds=900)
+        lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}")
         if self._alone:  # otherwise what the other node has may be away
             lab.all_available()
         left = {
