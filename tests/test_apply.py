@@ -326,6 +326,30 @@ def test_a_node_that_is_deleted_in_the_drain_ends_it() -> None:
     assert world.run.clock.now() < 60
 
 
+def test_a_node_that_is_deleted_before_its_annotation_goes_back_whole() -> None:
+    """The annotation went with the Node, which keeps nothing from being taken back; the old kubelet registers it anew."""
+    world = World()
+    before, annotate = world.node, world.cluster.annotate
+
+    def late(node: str, key: str, value: str) -> None:
+        deleted(world)
+        annotate(node, key, value)
+
+    def registered(words: Mapping[str, Any]) -> HostResult:
+        world.cluster.by_name["worker-1"] = before
+        return world.switch_back(words)
+
+    world.cluster.annotate = late  # type: ignore[method-assign]
+    world.hosts.answers["switch old"] = registered
+
+    with pytest.raises(StepFailedError) as raised:
+        apply(world.run)
+
+    assert "step 'annotate' failed: no node worker-1" in str(raised.value)
+    assert "The node was put back. worker-1 is Ready on docker://20.10.24, schedulable." in str(raised.value)
+    assert world.hosts.names == ["stage", "switch new", "switch old"]
+
+
 def deleted(world: World) -> None:
     """Delete the Node, with all its pods."""
     world.cluster.by_name.pop("worker-1", None)

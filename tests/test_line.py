@@ -22,8 +22,11 @@ import pytest
 from migrator import resources
 from migrator.errors import LineError
 from migrator.hosts import Line
+from migrator.hosts.kept import KeptLines
 from migrator.hosts.line import witness_source
 from migrator.hosts.runner import AnsibleHosts
+from tests.fakes.hosts import FakeHosts
+from tests.fakes.line import FakeLine
 
 WITNESS = """
 import json, os, sys, time
@@ -207,6 +210,51 @@ def test_a_socket_that_nobody_serves_is_told(line: Line, folder: Path, name: str
     with connected(line, str(path)) as connection, suppress(ConnectionError):
         assert connection.recv(10) == b""
     assert line.lost(str(path)) == "here: " + said.format(path=path)
+
+
+def test_a_line_that_rests_has_ended_what_ran_there(line: Line, echoing: str) -> None:
+    """The witness is gone when that returns, because its locks go with it; afterwards everything works as before."""
+    first, address = line.ask("who"), line.socket(echoing)
+
+    line.rest()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    with pytest.raises(OSError), socket.socket(socket.AF_UNIX) as connection:  # noqa: PT011 - refused, or not there
+        connection.connect(address.removeprefix("unix:"))
+    assert line.ask("who") != first
+    assert sent_back(line, echoing, b"again") == hashlib.sha256(b"again").hexdigest()
+
+
+def test_a_kept_line_is_opened_once() -> None:
+    """It is the same in each use, at rest in between, and closed at the end."""
+    fake = FakeLine({"hello": {}})
+    kept = KeptLines(FakeHosts({}, {"here": fake}))
+
+    for uses in (1, 2, 3):
+        with kept.line("here"):
+            assert (fake.opened, fake.rested) == (1, uses - 1)
+    kept.close()
+
+    assert (fake.opened, fake.closed, fake.rested) == (1, 1, 3)
+
+
+def test_a_kept_line_that_does_not_answer_is_opened_anew() -> None:
+    """The host may have been rebooted; one that cannot be reached then has no line, and may have one later."""
+    fake = FakeLine({"hello": LineError("here: the connection to here was lost")})
+    hosts = FakeHosts({}, {"here": fake})
+    kept = KeptLines(hosts)
+    for _ in range(2):
+        with kept.line("here"):
+            pass
+    assert (fake.opened, fake.closed) == (2, 1)
+
+    hosts.lines = {}
+    with pytest.raises(LineError), kept.line("here"):
+        pass  # pragma: no cover
+    hosts.lines = {"here": fake}
+    with kept.line("here"):
+        assert (fake.opened, fake.closed) == (3, 2)
 
 
 def test_a_host_that_is_not_there_has_no_line(folder: Path) -> None:

@@ -377,13 +377,19 @@ def running() -> FakeCluster:
     return cluster
 
 
+def removed(cluster: FakeCluster, clock: FakeClock) -> tuple[tuple[str, ...], str]:
+    """Remove a session's pods and wait for its namespace; give what stays, and why the namespace does."""
+    left = namespace.remove_pods(cluster, clock, SESSION, seconds=60)
+    return left, namespace.await_end(cluster, clock, SESSION, seconds=60)
+
+
 def test_a_removal_leaves_nothing() -> None:
-    """Pods go first, with their grace, then the namespace."""
+    """Pods go first, with their grace, then the namespace, whose end is not waited for yet."""
     cluster = running()
 
-    done = namespace.remove(cluster, FakeClock(), SESSION, seconds=60)
+    left = namespace.remove_pods(cluster, FakeClock(), SESSION, seconds=60)
 
-    assert (done, cluster.probes, cluster.spaces) == (namespace.Removed(), {}, {})
+    assert (left, cluster.probes, cluster.spaces) == ((), {}, {})
     deletions = [call for call in cluster.calls if call.startswith("delete")]
     assert deletions == [
         *(f"delete pod {SPACE}/{name} 5" for name in manifest.NAMES.values()),
@@ -395,7 +401,7 @@ def test_a_removal_of_nothing_is_done_at_once() -> None:
     """Whoever failed before the first pod may remove all the same."""
     clock = FakeClock()
 
-    assert namespace.remove(FakeCluster([node()]), clock, SESSION, seconds=60) == namespace.Removed()
+    assert removed(FakeCluster([node()]), clock) == ((), "")
     assert clock.now() == 0
 
 
@@ -404,7 +410,7 @@ def test_a_removal_waits_out_an_api_server_that_stumbles() -> None:
     cluster = running()
     cluster.failures = ["down"] * 5
 
-    assert namespace.remove(cluster, FakeClock(), SESSION, seconds=60) == namespace.Removed()
+    assert removed(cluster, FakeClock()) == ((), "")
     assert cluster.spaces == {}
 
 
@@ -413,9 +419,9 @@ def test_a_pod_that_does_not_go_is_told() -> None:
     cluster, clock = running(), FakeClock()
     cluster.stuck = {f"{SPACE}/probe-c"}
 
-    done = namespace.remove(cluster, clock, SESSION, seconds=60)
+    left = namespace.remove_pods(cluster, clock, SESSION, seconds=60)
 
-    assert done.left == (f"pod {SPACE}/probe-c is still there: the kubelet of worker-1 has not reported its end",)
+    assert left == (f"pod {SPACE}/probe-c is still there: the kubelet of worker-1 has not reported its end",)
     assert f"delete namespace {SPACE}" in cluster.calls
     assert 60 <= clock.now() < 62
 
@@ -425,10 +431,10 @@ def test_a_namespace_that_stays_is_only_noted() -> None:
     cluster = running()
     cluster.undeletable = "metrics.k8s.io/v1beta1 is unavailable"
 
-    done = namespace.remove(cluster, FakeClock(), SESSION, seconds=60)
+    left, note = removed(cluster, FakeClock())
 
-    assert done.left == ()
-    assert done.note == f"namespace {SPACE} is still being deleted: metrics.k8s.io/v1beta1 is unavailable"
+    assert left == ()
+    assert note == f"namespace {SPACE} is still being deleted: metrics.k8s.io/v1beta1 is unavailable"
 
 
 POD = ProbePod(namespace=SPACE, name="probe-a", uid="u", created=CREATED, started=CREATED)

@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
     from migrator.engine.run import Event, Run
     from migrator.engine.steps import Step
+    from migrator.hosts import Hosts
     from migrator.model.plan import NodePlan, Plan
     from migrator.rollout.crew import Looked
     from migrator.rollout.ends import Rolled
@@ -153,19 +154,21 @@ def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePl
 def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.engine.apply import apply
+    from migrator.hosts.kept import KeptLines
 
-    run = _run(work, shown, watch, records)
-    try:
-        apply(run, work.steps)
-    finally:
-        records.evidence(shown.node, run.seen)
+    with closing(KeptLines(work.doors.hosts)) as hosts:
+        run = _run(work, hosts, shown, watch, records)
+        try:
+            apply(run, work.steps)
+        finally:
+            records.evidence(shown.node, run.seen)
     try:
         return work.done(shown)
     except ClusterError as error:  # it is done, whoever hears of it
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, plan: NodePlan, watch: Watch, records: Records) -> Run:
+def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, records: Records) -> Run:
     from migrator.engine.run import Run
     from migrator.engine.wall_clock import WallClock
 
@@ -179,7 +182,7 @@ def _run(work: Work, plan: NodePlan, watch: Watch, records: Records) -> Run:
         id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{plan.node}",
         plan=plan,
         target=host.target,
-        hosts=work.doors.hosts,
+        hosts=hosts,
         cluster=work.doors.cluster,
         clock=WallClock(watch.hurried),
         steady=WallClock(),

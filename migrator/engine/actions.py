@@ -9,7 +9,7 @@ from typing import Any
 from migrator.engine import draining, proof, waiting
 from migrator.engine.plays import encoded, play, sealed
 from migrator.engine.run import Run
-from migrator.errors import NotFoundError, StalePlanError, StepFailedError
+from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import FileChange, NodePlan
 from migrator.model.removal import Removal
@@ -64,14 +64,6 @@ def uncordon(run: Run) -> str:
 
     waiting.patiently(run, back)
     return "stays cordoned, as somebody else has it by now" if others[-1] else "takes pods again"
-
-
-def give_back(run: Run) -> str:
-    """Take the cordon away; a Node that somebody has deleted has none."""
-    try:
-        return uncordon(run)
-    except NotFoundError:
-        return "somebody has deleted the Node: there is no cordon"
 
 
 def drain(run: Run) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.engine.run import Run
-from migrator.engine.steps import STEPS, Step
+from migrator.engine.steps import STEPS, Act, Step
 from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase
 
@@ -65,7 +65,7 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
         undoing = run.at(step.id)
         started = run.clock.now()
         try:
-            message = step.undo(undoing)
+            message = _taken_back(step.undo, undoing)
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody must be told where the node is now
             undoing.event("failed", f"could not be undone: {error!r}")
             return (
@@ -76,6 +76,13 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
         undoing.event("undone", message, run.clock.now() - started)
     said = "The node was put back" if any(step.undo for step in begun) else "Nothing of it has to be taken back"
     return f"{said}. {_state(run)}"
+
+
+def _taken_back(undo: Act, run: Run) -> str:
+    try:
+        return undo(run)
+    except NotFoundError:  # cordon and annotation are the Node's own; Docker is put back without one
+        return "somebody has deleted the Node, and this with it"
 
 
 def _holds(run: Run, step: Step, error: BaseException) -> bool:

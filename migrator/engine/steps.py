@@ -35,7 +35,7 @@ STEPS: tuple[Step, ...] = (
     Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, staging.stage),
     Step("baseline", "Look at containers on the old runtime", Phase.STAGE, needs.baseline, proof.baseline),
     Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),
-    Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.give_back),
+    Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
     Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),
     Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
@@ -46,7 +46,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 ROLLBACK: tuple[Step, ...] = (
-    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.give_back),
+    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain_back),
     Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),

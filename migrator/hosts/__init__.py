@@ -55,6 +55,10 @@ class Line(Protocol):
         """Say why the last connection to `path` there could not be made or was cut; "" when neither happened."""
         ...
 
+    def rest(self) -> None:
+        """End what runs there, with the locks that it holds, and the addresses here; the next question starts anew."""
+        ...
+
 
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""

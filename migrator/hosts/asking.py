@@ -61,7 +61,15 @@ class Asking:
         return answer
 
     def close(self) -> None:
-        """End the witness."""
-        program, self._program = self._program, None
-        if program is not None:
+        """Let go of the witness."""
+        if program := self._taken():
             program.close()
+
+    def rest(self) -> None:
+        """End the witness and wait for that: its locks go with it, and the next one may want them."""
+        if program := self._taken():
+            program.end()
+
+    def _taken(self) -> Program | None:
+        program, self._program = self._program, None
+        return program

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from itertools import count
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -43,6 +44,7 @@ class OpenLine:
         witness = witness_source(programs)
         self._asking = Asking(host, lambda until: start(host, folder / "programs", witness, (), until))
         self._relayed: dict[str, Relayed] = {}
+        self._numbers = count()
         self._making = Lock()
 
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
@@ -53,7 +55,7 @@ class OpenLine:
         """Give a local address whose connections end at `path` there."""
         with self._making:
             if path not in self._relayed:
-                address = self._folder / str(len(self._relayed))
+                address = self._folder / str(next(self._numbers))
                 self._relayed[path] = Relayed(self._host, path, address, self._start_relay)
             return self._relayed[path].address
 
@@ -62,11 +64,12 @@ class OpenLine:
         relayed = self._relayed.get(path)
         return relayed.lost if relayed else ""
 
-    def close(self) -> None:
+    def rest(self) -> None:
         """End every program."""
-        self._asking.close()
         for relayed in self._relayed.values():
             relayed.close()
+        self._relayed.clear()
+        self._asking.rest()
 
     def _start_relay(self, path: str, until: float) -> Program:
         return start(self._host, self._folder / "programs", self._relay, (path,), until)
@@ -138,7 +141,7 @@ def _problem(playing: Future[str]) -> str:
 
 def _close(line: OpenLine | None, control: socket.socket | None, playing: Future[str], stop: Event) -> None:
     if line is not None:
-        line.close()
+        line.rest()
     if control is None:
         # Nobody is there yet who could be told to end.
         stop.set()

@@ -79,6 +79,12 @@ class Program:
         self.end_output()
         self.forget()
 
+    def end(self) -> None:
+        """Likewise, and wait some seconds until it has."""
+        self.end_input()
+        self.end_output()
+        self._told()
+
     def forget(self) -> None:
         """Hear no more of its end."""
         self._channel.close()

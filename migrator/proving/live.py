@@ -19,6 +19,8 @@ from migrator.proving.trace import trace
 
 _START_SECONDS = 300.0
 _REMOVE_SECONDS = 180.0
+_NAMESPACE_SECONDS = 30.0
+"""Short, because a node may be out of service meanwhile: a cluster with a broken aggregated API never deletes any."""
 _NAME = "kubernetes.default.svc"
 """Known to every cluster's DNS, by the search list that the kubelet writes."""
 _TICKS = 100.0
@@ -119,6 +121,10 @@ class _Pods:
             self._bench.tell("removes them, and looks for what is left")
             session.guarded(self._problems, "the probe pods could not be removed", self._remove)
         evidence = session.leftovers(self._bench, evidence, ends, [started.namespace], logs=logs)
+        # Last: it goes while the node is looked at.
+        wait = 0.0 if self._problems else _NAMESPACE_SECONDS
+        if note := namespace.await_end(self._cluster, self._bench.clock, self._session, seconds=wait):
+            self._bench.tell(note)
         problems = (*started.problems, *evidence.problems)
         return evidence.model_copy(update={"resting": resting, "trace": legs, "problems": problems})
 
@@ -128,12 +134,9 @@ class _Pods:
         The kubelet would do that too, up to a minute later, and calls no pod gone before its containers are removed
         (kubelet 1.20.2, pkg/kubelet/kubelet_pods.go, PodResourcesAreReclaimed).
         """
-        removed = namespace.remove(
+        self._problems += namespace.remove_pods(
             self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS, meanwhile=self._remove_ended
         )
-        self._problems.extend(removed.left)
-        if removed.note:
-            self._bench.tell(removed.note)
         self._remove_sandboxes(busy=frozenset())
 
     def _remove_ended(self) -> None:

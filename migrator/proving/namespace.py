@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from migrator.cluster import Cluster
 from migrator.cri import OWNER_LABEL
@@ -59,28 +58,17 @@ def sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
     return tuple(told)
 
 
-@dataclass(frozen=True)
-class Removed:
-    """What came of a removal."""
-
-    left: tuple[str, ...] = ()
-    """Sentences about pods that are still there: the node did not do its part."""
-    note: str = ""
-    """Why the namespace is still there, when it is: that is up to the control plane, and says nothing of the node."""
-
-
-def remove(
+def remove_pods(
     cluster: Cluster, clock: Clock, session: str, *, seconds: float, meanwhile: Callable[[], None] = lambda: None
-) -> Removed:
-    """Delete a session's pods, wait until they are gone, then delete its namespace and wait for that too.
+) -> tuple[str, ...]:
+    """Delete a session's pods, wait until they are gone, and ask for its namespace's end; tell of those that stay.
 
-    All within `seconds`. What was never made is gone. An API server that stumbles is asked again. `meanwhile` is
-    called whenever pods that were asked to end are still there.
+    A pod that is still there after `seconds` accuses its node. What was never made is gone. An API server that stumbles
+    is asked again. `meanwhile` is called whenever pods that were asked to end are still there.
     """
-    deadline = clock.now() + seconds
     held = dict.fromkeys(manifest.NAMES.values(), "")
 
-    def pods_gone() -> bool:
+    def gone() -> bool:
         for pod in tuple(held):
             held[pod] = _pod_held(cluster, name(session), pod)
             if not held[pod]:
@@ -89,18 +77,25 @@ def remove(
             meanwhile()
         return not held
 
-    _until(clock, deadline, pods_gone)
-    left = tuple(f"pod {name(session)}/{pod} is still there: {why}" for pod, why in held.items())
+    _until(clock, clock.now() + seconds, gone)
+    _held(cluster, session)
+    return tuple(f"pod {name(session)}/{pod} is still there: {why}" for pod, why in held.items())
 
+
+def await_end(cluster: Cluster, clock: Clock, session: str, *, seconds: float) -> str:
+    """Ask for the end of a session's namespace and wait for it; give why it is still there, "" when it is not.
+
+    That is up to the control plane, and says nothing of the node.
+    """
     note = ""
 
-    def namespace_gone() -> bool:
+    def gone() -> bool:
         nonlocal note
-        note = _held(cluster, session, "its pods are still there" if left else "")
+        note = _held(cluster, session)
         return not note
 
-    _until(clock, deadline, namespace_gone)
-    return Removed(left, note)
+    _until(clock, clock.now() + seconds, gone)
+    return note
 
 
 def _until(clock: Clock, deadline: float, done: Callable[[], bool]) -> None:
@@ -122,8 +117,8 @@ def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
     return f"the kubelet of {found.node} has not reported its end"
 
 
-def _held(cluster: Cluster, session: str, reason: str) -> str:
-    """Likewise of the namespace, by `reason` when the controller gives none."""
+def _held(cluster: Cluster, session: str) -> str:
+    """Likewise of the namespace."""
     try:
         # Deleted first: a user who may not list namespaces should still be rid of this one.
         cluster.delete_namespace(name(session))
@@ -132,5 +127,5 @@ def _held(cluster: Cluster, session: str, reason: str) -> str:
         return f"whether namespace {name(session)} is gone is not known: {error}"
     if found is None:
         return ""
-    why = "; ".join(found.held_by) or reason or "the controller manager does that: does it run?"
+    why = "; ".join(found.held_by) or "its pods are still there, or the controller manager does not run"
     return f"namespace {found.name} is still being deleted: {why}"

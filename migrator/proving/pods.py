@@ -52,7 +52,7 @@ def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: s
     """Make the session's namespace and pods, and wait until each container runs or is known not to.
 
     Returns within about `seconds`. Raises `ClusterError` when namespace or pods could not be made; whoever calls
-    this calls `namespace.remove` afterwards, whatever came of it.
+    this calls `namespace.remove_pods` afterwards, whatever came of it.
     """
     deadline = clock.now() + seconds
     own = namespace.make(cluster, session, node.name)

@@ -106,6 +106,8 @@ class FakeCluster:
     def annotate(self, node: str, key: str, value: str | None) -> None:
         """Annotate."""
         self._call(f"annotate {value}")
+        if node not in self.by_name:
+            raise NotFoundError(f"no node {node}")
         annotations = {name: text for name, text in self.by_name[node].annotations.items() if name != key}
         self.change(node, annotations=annotations | ({} if value is None else {key: value}))
 

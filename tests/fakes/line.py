@@ -20,6 +20,7 @@ class FakeLine:
         """Paths of the host's sockets, in the order in which they were asked for."""
         self.opened = 0
         self.closed = 0
+        self.rested = 0
 
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:
         """Record the question and answer it. Raises `KeyError` for one that the test did not foresee."""
@@ -38,6 +39,10 @@ class FakeLine:
     def lost(self, path: str) -> str:
         """Give what the test prepared."""
         return self.troubles.get(path, "")
+
+    def rest(self) -> None:
+        """Count it."""
+        self.rested += 1
 
     @property
     def questions(self) -> list[str]:
