@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.field.conftest import Tell
 from tests.lab.faults import (
     FAULTS,
     NODE,
@@ -28,11 +29,9 @@ __all__ = ["inventory", "subject"]
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path) -> None:
+def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path, row: Tell) -> None:
     """With what ran there, where the run says it is; the same command again goes on from there."""
-    ended = survives(subject, inventory, FAULTS[name])
-
-    print(f"{name} | {ended}")
+    row(survives(subject, inventory, FAULTS[name]))
 
 
 def test_after_all_of_them_the_same_command_completes(subject: Subject, inventory: Path) -> None:

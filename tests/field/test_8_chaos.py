@@ -10,6 +10,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from tests.field.conftest import Tell
 from tests.lab.chaos import RUNS, Ended, cut_short, expected
 from tests.lab.conftest import Lab
 from tests.lab.sides import WORKERS
@@ -25,9 +26,9 @@ def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_wholly_old_or_wholly_new(name: str, outcomes: Mapping[str, Future[Ended]]) -> None:
+def test_wholly_old_or_wholly_new(name: str, outcomes: Mapping[str, Future[Ended]], row: Tell) -> None:
     """What was cut short goes back; what was written down as done before it was cut stays done."""
     ended = outcomes[name].result()
 
-    print(f"{name} | {ended.outcome} | {ended.cause} | {ended.seconds:.0f} s")
+    row(ended)
     assert ended.outcome == expected(name)

@@ -45,6 +45,10 @@ class Ended:
     cause: str
     seconds: float
 
+    def __str__(self) -> str:
+        """Give the cells of a table's row."""
+        return f"{self.outcome} | {self.cause} | {self.seconds:.0f} s"
+
 
 @contextmanager
 def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Mapping[str, Future[Ended]]]:
