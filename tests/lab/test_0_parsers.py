@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from migrator.planning.translate.containerd import lift as containerd_lift
 from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.settings import Endpoint, Registry, RuntimeSettings
 from tests.containerd_cases import FILES, SETTINGS
+from tests.test_node_modules import load, migrator_node
+
+containerd_config = load("containerd", "containerd_config")
 
 ULIMITS = {"nofile": "1024:524288", "core": "0:-1"}
 DUMPS_OPTIONS = (1, 5)
@@ -117,6 +121,22 @@ def test_the_real_daemon_starts_cri_with_it(parser: Containerd, name: str, folde
     }
     expected = {"cri"} if parser.version < (2, 0) else {"cri", "images", "runtime"}
     assert {name for name, state in states.items() if state == "ok"} >= expected, log.read_text()
+
+
+def test_a_configuration_is_read_before_it_is_used(
+    parser: Containerd, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a file: what is right is taken by every release, and what is not is told with its line."""
+    program = folder / "containerd"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(parser.command("containerd"))} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(migrator_node, "FOLDERS", (str(folder),))
+    text = containerd.write("", SETTINGS["registries"], parser.version[:2])
+
+    containerd_config.read(text)
+
+    with pytest.raises(migrator_node.NodeError, match=r"(?i)line 1|\(2, 1\)|row 1"):
+        containerd_config.read("broken = [\n")
 
 
 def private(parser: Containerd, settings: RuntimeSettings, folder: Path) -> tuple[Path, Path]:
