@@ -6,13 +6,19 @@ back before each run: `python -m lab run .venv/bin/python -m bench.outage [PAIRS
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 from lab import cluster, controlplane, guests, images, shell, waiting, workloads
 from lab.settings import Settings
@@ -23,6 +29,7 @@ from migrator.model.objects import Node
 NODE = "worker-2"
 """Its cgroup driver is the one of containerd's default configuration, so the procedure works there as it is written."""
 PAIRS = 3
+WINDOW = ("drain", "switch", "verify", "annotate", "uncordon")
 CONSENT = ("--allow", "local-storage", "--allow", "docker-socket-mounts")
 PROCEDURE = f"""
 systemctl stop kubelet
@@ -95,14 +102,27 @@ class Watch:
             self.seen.ready = self.seen.ready or now
 
 
-def ours(settings: Settings) -> None:
-    """Migrate with every proof."""
-    words = ["-m", "migrator", "apply", "--node", NODE, "--yes", *CONSENT, str(cluster.inventory(settings))]
-    shell.run([sys.executable, *words], timeout=3600)
+def ours(settings: Settings) -> str:
+    """Migrate with every proof; say where the seconds of the window went."""
+    with tempfile.TemporaryDirectory() as runs:
+        words = ["-m", "migrator", "apply", "--node", NODE, "--yes", "--runs", runs, *CONSENT]
+        shell.run([sys.executable, *words, str(cluster.inventory(settings))], timeout=3600)
+        (events,) = Path(runs).glob("*/events.jsonl")
+        return parts([json.loads(line) for line in events.read_text().splitlines()])
 
 
-def procedure(settings: Settings) -> None:
-    """Do what the page says, without a pause between two steps."""
+def parts(events: Sequence[Mapping[str, Any]]) -> str:
+    """Say how long each step of the window took, the proof in the parts that it tells of."""
+    took: Counter[str] = Counter()
+    for one, other in pairwise(event for event in events if event["step"] in WINDOW):
+        what = f"{one['step']} ({one['message'][:30]})" if one["step"] == "verify" else one["step"]
+        seconds = datetime.fromisoformat(other["at"]) - datetime.fromisoformat(one["at"])
+        took[what] += seconds.total_seconds()
+    return ", ".join(f"{what} {seconds:.0f} s" for what, seconds in took.items() if seconds >= 1)
+
+
+def procedure(settings: Settings) -> str:
+    """Do what the page says, without a pause between two steps; give nothing to say."""
     node = settings.node(NODE)
     drain = ["drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=600s"]
     shell.run(controlplane.kubectl_command(settings, drain), timeout=700)
@@ -118,6 +138,7 @@ def procedure(settings: Settings) -> None:
     waiting.until(healthy, f"{NODE} is Ready on containerd", seconds=600, every=1)
     guests.script(settings, node, REMOVAL, seconds=900)
     controlplane.kubectl(settings, ["uncordon", NODE])
+    return ""
 
 
 def restarted(settings: Settings, door: kube.KubeCluster) -> float:
@@ -139,13 +160,14 @@ def reported(node: Node) -> float:
     return datetime.fromisoformat(node.heartbeat).timestamp()
 
 
-def run(settings: Settings, door: kube.KubeCluster, act: Callable[[Settings], None]) -> tuple[Seen, float]:
+def run(settings: Settings, door: kube.KubeCluster, act: Callable[[Settings], str]) -> tuple[Seen, float]:
     """Put the base state back and do it; give what was seen, and the seconds without a kubelet."""
     cluster.restore(settings)
     waiting.until(lambda: not workloads.unavailable(settings), "the workloads are available", seconds=600, every=1)
     offset = time.time() - float(guests.script(settings, settings.node(NODE), "date +%s.%N"))
     with Watch(door) as seen:
-        act(settings)
+        if said := act(settings):
+            print(said, flush=True)
     stopped = float(guests.script(settings, settings.node(NODE), STOPPED)) + offset
     return seen, seen.ready - stopped
 
