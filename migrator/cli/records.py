@@ -58,7 +58,7 @@ class Records:
                 self._write("metrics.prom", metrics(self._steps))
 
     def evidence(self, node: str, seen: Mapping[str, Evidence]) -> None:
-        """Keep what probes saw of a node, by the name of the proof."""
+        """Keep what probes saw of a node, by the id of the step."""
         for name, found in seen.items():
             with suppress(OSError):
                 # Not pydantic's own JSON, which refuses half a sign: a node may have one in any name.

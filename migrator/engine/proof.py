@@ -15,7 +15,8 @@ from migrator.probe.pods import ASKED
 from migrator.proving import live
 from migrator.proving.session import Bench
 
-BASELINE, REHEARSED, PROVED = "baseline", "rehearsed", "proved"
+BASELINE = "baseline"
+"""The step whose evidence later ones are compared with. Each step's is kept by its id."""
 
 
 def baseline(run: Run) -> str:
@@ -25,7 +26,7 @@ def baseline(run: Run) -> str:
         return f"left out, the node has no room for three more pods: {short}"
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.live(_bench(run, line), run.cluster, known)
-    found = _kept(run, BASELINE, evidence)
+    found = _kept(run, evidence)
     if evidence.problems:
         raise StepFailedError("; ".join(evidence.problems))
     failed = ", ".join(entry.id for entry in found.failed)
@@ -38,7 +39,7 @@ def rehearse(run: Run) -> str:
         evidence = run.sessions.rehearsal(
             _bench(run, line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
         )
-    found = _kept(run, REHEARSED, evidence)
+    found = _kept(run, evidence)
     if _new(run, found) or found.problems or not found.passed:
         raise StepFailedError("the planned configuration does not hold:" + _told(found))
     return f"{_counted(found)} in an instance of its own, which is gone again"
@@ -48,7 +49,7 @@ def prove(run: Run) -> str:
     """Prove the node on its new runtime with pods of its kubelet, against what was before."""
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
-    found = _kept(run, PROVED, evidence)
+    found = _kept(run, evidence, run.seen.get(BASELINE))
     if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))
     return _counted(found)
@@ -106,9 +107,9 @@ def _bench(run: Run, line: Line) -> Bench:
     return Bench(line=line, clock=run.clock, tell=run.progress)
 
 
-def _kept(run: Run, name: str, evidence: Evidence) -> Verdict:
-    run.seen[name] = evidence
-    return verdict.judge(evidence, run.seen.get(BASELINE) if name == PROVED else None)
+def _kept(run: Run, evidence: Evidence, before: Evidence | None = None) -> Verdict:
+    run.seen[run.step] = evidence
+    return verdict.judge(evidence, before)
 
 
 def _counted(found: Verdict) -> str:

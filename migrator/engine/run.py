@@ -66,7 +66,7 @@ class Run:
     step: str = ""
     """The id of the step that is at work."""
     seen: dict[str, Evidence] = field(default_factory=dict)
-    """What probes saw, by the name of the proof, for those that come later and for whoever keeps it."""
+    """What probes saw, by the id of the step, for those that come later and for whoever keeps it."""
 
     def unhurried(self) -> Run:
         """Give the same run with nobody who could cut its waiting short."""
