@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -264,6 +265,29 @@ def test_pods_that_come_before_the_cordon_are_drained() -> None:
     apply(world.run)
 
     assert "evict shop/web" in world.changes
+
+
+@pytest.mark.parametrize(("away", "ends_on"), [(100, "containerd"), (1000, "docker")])
+def test_a_node_that_cannot_be_reached_for_its_proof_is_waited_for(away: float, ends_on: str) -> None:
+    """Its switch is taken back only when that takes longer than a reboot; who waits is told why."""
+    world = World()
+    lines = world.hosts.lines
+
+    def cut(words: Mapping[str, Any]) -> HostResult:
+        world.hosts.lines = {}
+        return world.switch(words)
+
+    world.hosts.answers["switch new"] = cut
+    world.run = replace(
+        world.run, clock=FakeClock(lambda now: setattr(world.hosts, "lines", lines if now > away else {}))
+    )
+
+    with nullcontext() if ends_on == "containerd" else pytest.raises(StepFailedError, match="no line to it"):
+        apply(world.run)
+
+    assert world.node.runtime.startswith(ends_on)
+    assert not world.node.unschedulable
+    assert any(event.step == "verify" and "tries again" in event.message for event in world.events)
 
 
 LATER = datetime(2026, 1, 1, 0, 30, tzinfo=UTC).timestamp()

@@ -51,6 +51,8 @@ class Fault:
     """What the same command says instead of completing."""
     heals: str = ""
     """What a person does then, as the runbook says: a script on the node."""
+    proof: str = "none"
+    """How far the node is proved (`migrator_proof`)."""
 
 
 def fault(
@@ -87,6 +89,10 @@ def on_node(script: str) -> Callable[..., None]:
         lab.on(NODE, script)
 
     return run
+
+
+power_cut = on_node("{ sleep 1; echo b > /proc/sysrq-trigger; } > /dev/null 2>&1 &")
+"""At once, and nothing that is not on disk gets there."""
 
 
 def ssh(lab: Lab, *_: object, verb: str) -> None:
@@ -172,6 +178,9 @@ FAULTS: Mapping[str, Fault] = {
     **{f"no way to the node at {step}": fault(
         step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, evicts=step == "drain")
        for step in ("drain", "switch", "verify")},
+    "no way to the node when it is to be proved": fault(
+        "verify", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, proof="full"),
+    "power cut when it is to be proved": fault("verify", power_cut, DONE, "containerd", proof="full"),
     **{f"API server hangs at {step}": fault(
         step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
         mends=partial(api_server, sign=signal.SIGCONT), after=45, evicts=step == "drain")
@@ -325,6 +334,7 @@ def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
     """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
     said: list[str] = []
     broke = False
+    inventory = proving(inventory, what.proof)
     with ExitStack() as afterwards, running(lab, inventory, *CONSENT) as run:
         for step in begun(run, said):
             if step != what.at:
@@ -339,6 +349,13 @@ def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
             what.breaks(lab, run)
     assert broke, "".join(said)
     return run.returncode, "".join(said)
+
+
+def proving(inventory: Path, proof: str) -> Path:
+    """Write an inventory like that of the impatient beside it, with another proof."""
+    other = inventory.with_name(f"{proof}.yml")
+    other.write_text(inventory.read_text().replace("migrator_proof: none", f"migrator_proof: {proof}"))
+    return other
 
 
 def again(lab: Lab, inventory: Path, verb: str) -> subprocess.CompletedProcess[str]:
