@@ -139,9 +139,12 @@ class Subject:
             "sync\n",
         )
 
-    def whole_again(self) -> None:
-        """Take that away."""
+    def whole_again(self, cut: Cut) -> None:
+        """Take that away, and see that it has come to it."""
+        done = {"kill": "test -d /run/cut", "power": f"! cmp -s {DROP_IN}/boot /proc/sys/kernel/random/boot_id"}
+        came = self.lab.on(self.node, f"{done[cut.how]} && echo came || true").strip()
         self.lab.on(self.node, f"rm -rf {DROP_IN} /run/cut; systemctl daemon-reload")
+        assert came, f"{cut}: the transaction went through without that line"
 
     def runs_on(self, runtime: str) -> None:
         """Return when the node is Ready there with all its pods, which run nowhere else."""
@@ -175,7 +178,7 @@ def forth(subject: Subject, cut: Cut) -> tuple[str, str]:
     name = subject.name()
     subject.cut_short(name, cut)
     found = subject.transact(name, "new")
-    subject.whole_again()
+    subject.whole_again(cut)
     if found["outcome"] == "switched":
         subject.runs_on("containerd")
         assert subject.transact(name, "old")["outcome"] == "restored"
@@ -191,7 +194,7 @@ def back(subject: Subject, cut: Cut) -> tuple[str, str]:
     subject.runs_on("containerd")
     subject.cut_short(name, cut)
     found = subject.transact(name, "old")
-    subject.whole_again()
+    subject.whole_again(cut)
     subject.runs_on("docker")
     assert subject.files() == subject.before
     return str(found["outcome"]), str(found["cause"])
