@@ -31,7 +31,6 @@ RUNS: Mapping[str, tuple[Run, Cut]] = {
     for cut in (EVERY, *(Cut(how, moment, action) for how, moment in MANNERS for action in actions))
 }
 SOME = (
-    "forth: kill before start containerd",
     "forth: power after start the kubelet",
     f"forth: {EVERY}",
     f"back: {EVERY}",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -51,8 +51,8 @@ class Fault:
     """What the same command says instead of completing."""
     heals: str = ""
     """What a person does then, as the runbook says: a script on the node."""
-    proof: str = "none"
-    """How far the node is proved (`migrator_proof`)."""
+    wants: Mapping[str, str | int] = field(default_factory=dict)
+    """What the inventory says otherwise."""
 
 
 def fault(
@@ -160,6 +160,12 @@ def another(lab: Lab, *_: object) -> None:
 
 BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 STOPPED = "test -e /run/fault || { touch /run/fault; kill -STOP $MAINPID; }"
+NO_NETWORK = (
+    "if grep -q SystemdCgroup /etc/containerd/config.toml; "
+    "then sed -i s#/etc/cni/net.d#/etc/cni/nowhere# /etc/containerd/config.toml; fi"
+)
+"""Only the configuration that we write says so; Debian's does not."""
+PROVED = {"proof": "full"}
 NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
 """Where whatever comes into the store is written first; the worker's containerd keeps its data in the usual folder."""
@@ -179,8 +185,8 @@ FAULTS: Mapping[str, Fault] = {
         step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, evicts=step == "drain")
        for step in ("drain", "switch", "verify")},
     "no way to the node when it is to be proved": fault(
-        "verify", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, proof="full"),
-    "power cut when it is to be proved": fault("verify", power_cut, DONE, "containerd", proof="full"),
+        "verify", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, wants=PROVED),
+    "power cut when it is to be proved": fault("verify", power_cut, DONE, "containerd", wants=PROVED),
     **{f"API server hangs at {step}": fault(
         step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
         mends=partial(api_server, sign=signal.SIGCONT), after=45, evicts=step == "drain")
@@ -196,12 +202,15 @@ FAULTS: Mapping[str, Fault] = {
         mends=without_drop_in("kubelet.service")),
     "a containerd that does not start": fault(
         "cordon", drop_in("containerd.service", 'ExecStartPre=/bin/sh -c "! grep -q SystemdCgroup /etc/containerd/config.toml"'), STEP_FAILED, "docker",
-        mends=without_drop_in("containerd.service")),
+        mends=without_drop_in("containerd.service"), says="`systemctl restart containerd.service` failed"),
     "a containerd that never answers": fault(
         "cordon", drop_in("containerd.service", f'ExecStartPost=/bin/sh -c "{STOPPED}"'), STEP_FAILED, "docker",
         mends=without_drop_in("containerd.service")),
     "a containerd that dies while it is looked at": fault(
         "verify", on_node("systemctl kill -s KILL containerd"), (DONE, STEP_FAILED), "docker containerd"),
+    "a node that does not get Ready": fault(
+        "cordon", drop_in("containerd.service", f'ExecStartPre=/bin/sh -c "{NO_NETWORK}"'), STEP_FAILED, "docker",
+        mends=without_drop_in("containerd.service"), says="step 'verify' failed", wants={"ready_timeout": 60}),
     "a budget that never allows": fault(
         "stage", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
         mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web", evicts=True),
@@ -225,7 +234,7 @@ FAULTS: Mapping[str, Fault] = {
 }  # fmt: skip
 
 
-SOME = ("no room for images", "no room for saved files", "a kubelet that does not start")
+SOME = ("no room for images", "no room for saved files", "a node that does not get Ready")
 """After each of them the next can go on: what the suite has time for."""
 
 
@@ -243,9 +252,9 @@ class Ended:
         return f"exit {self.code} | {self.runtime}{', cordoned' if self.cordoned else ''} | {self.seconds:.0f} s"
 
 
-def impatient(lab: Lab, folder: Path) -> Path:
-    """Write the lab's inventory with little patience."""
-    return lab.configured(folder / "inventory.yml", proof="none", drain_timeout=150, ready_timeout=240)
+def impatient(lab: Lab, folder: Path, name: str = "inventory.yml", **wants: str | int) -> Path:
+    """Write the lab's inventory with little patience, and with what else is wanted."""
+    return lab.configured(folder / name, **{"proof": "none", "drain_timeout": 150, "ready_timeout": 240, **wants})
 
 
 def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
@@ -334,7 +343,8 @@ def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
     """Run `apply`, with the fault when its step begins; give the exit code and what was said."""
     said: list[str] = []
     broke = False
-    inventory = proving(inventory, what.proof)
+    if what.wants:
+        inventory = impatient(lab, inventory.parent, "wants.yml", **what.wants)
     with ExitStack() as afterwards, running(lab, inventory, *CONSENT) as run:
         for step in begun(run, said):
             if step != what.at:
@@ -349,13 +359,6 @@ def broken(lab: Lab, inventory: Path, what: Fault) -> tuple[int, str]:
             what.breaks(lab, run)
     assert broke, "".join(said)
     return run.returncode, "".join(said)
-
-
-def proving(inventory: Path, proof: str) -> Path:
-    """Write an inventory like that of the impatient beside it, with another proof."""
-    other = inventory.with_name(f"{proof}.yml")
-    other.write_text(inventory.read_text().replace("migrator_proof: none", f"migrator_proof: {proof}"))
-    return other
 
 
 def again(lab: Lab, inventory: Path, verb: str) -> subprocess.CompletedProcess[str]:

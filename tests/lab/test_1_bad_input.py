@@ -9,6 +9,7 @@ import copy
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,31 @@ def untouched(fresh_lab: Lab) -> Iterator[Lab]:
     assert [(fresh_lab.fingerprint(name), fresh_lab.node(name)) for name in names] == before
 
 
-@pytest.mark.parametrize(("change", "code", "said"), CASES.values(), ids=CASES)
-def test_one_message_and_its_exit_code(change: Change, code: int, said: str, untouched: Lab, tmp_path: Path) -> None:
-    """`apply --yes` refuses, names the cause, and shows no traceback."""
-    document = copy.deepcopy(yaml.safe_load(untouched.inventory.read_text()))
-    change(document, tmp_path)
-    (tmp_path / "inventory.yml").write_text(yaml.safe_dump(document))
+Done = subprocess.CompletedProcess[str]
 
-    done = untouched.migrator("apply", "--yes", "--node", "worker-1", tmp_path / "inventory.yml")
+
+@pytest.fixture(scope="module")
+def answers(untouched: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Done]]]:
+    """Make every mistake, some at a time: most of that is waiting."""
+
+    def make(change: Change, folder: Path) -> Done:
+        document = copy.deepcopy(yaml.safe_load(untouched.inventory.read_text()))
+        # Or the connection that another case has opened, with the right key, would serve this one too.
+        document["all"]["vars"]["ansible_ssh_extra_args"] = "-o ControlPath=none"
+        change(document, folder)
+        (folder / "inventory.yml").write_text(yaml.safe_dump(document))
+        return untouched.migrator("apply", "--yes", "--node", "worker-1", folder / "inventory.yml")
+
+    with ThreadPoolExecutor(3) as pool:
+        yield {name: pool.submit(make, case[0], tmp_path_factory.mktemp("mistake")) for name, case in CASES.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_message_and_its_exit_code(name: str, answers: dict[str, Future[Done]]) -> None:
+    """`apply --yes` refuses, names the cause, and shows no traceback."""
+    _, code, said = CASES[name]
+
+    done = answers[name].result()
 
     assert done.returncode == code, done.stderr
     assert said in done.stderr
@@ -80,20 +98,18 @@ def test_one_message_and_its_exit_code(change: Change, code: int, said: str, unt
 
 
 @pytest.fixture(scope="module")
-def planned(untouched: Lab) -> subprocess.CompletedProcess[str]:
+def planned(untouched: Lab) -> Done:
     """Plan both nodes, once."""
     return untouched.migrator("plan", "-o", "json", untouched.inventory)
 
 
-def test_a_plan_changes_nothing(planned: subprocess.CompletedProcess[str]) -> None:
+def test_a_plan_changes_nothing(planned: Done) -> None:
     """Files, units, containers and Node objects are as before; the fixture compares them."""
     assert planned.returncode == 12  # worker-1's workloads need consent
     assert {"local-storage", "docker-socket-mounts"} <= {word.strip(":") for word in planned.stderr.split()}
 
 
-def test_recorded_facts_give_the_same_plan_and_hold_no_secret(
-    untouched: Lab, planned: subprocess.CompletedProcess[str], tmp_path: Path
-) -> None:
+def test_recorded_facts_give_the_same_plan_and_hold_no_secret(untouched: Lab, planned: Done, tmp_path: Path) -> None:
     """`inspect --save` and `plan --facts` promise the bytes that a live plan promises; nothing secret is in them."""
     live = json.loads(planned.stdout)
 

@@ -38,27 +38,6 @@ def test_a_switch_that_is_cut_short_goes_back(name: str, outcomes: Mapping[str, 
         assert ended.cause.startswith(f"{how[cut.how]} in the middle of the switch, after ")
 
 
-def test_a_runtime_that_does_not_start_is_undone(subject: Subject) -> None:
-    """With its cause; whatever it did to its configuration."""
-    folder = "/etc/systemd/system/containerd.service.d"
-    breaks = (
-        "if grep -q SystemdCgroup /etc/containerd/config.toml; then echo broken = [ >> /etc/containerd/config.toml; fi"
-    )
-    subject.lab.on(
-        NODE,
-        f"mkdir -p {folder}; cat > {folder}/sabotage.conf <<'EOF'\n[Service]\nExecStartPre=/bin/sh -c '{breaks}'\nEOF\n"
-        "systemctl daemon-reload",
-    )
-
-    found = subject.transact(subject.name(), "new")
-
-    subject.lab.on(NODE, f"rm {folder}/sabotage.conf; systemctl daemon-reload; systemctl restart containerd")
-    assert found["outcome"] == "rolled-back"
-    assert "`systemctl restart containerd.service` failed" in found["cause"]
-    subject.runs_on("docker")
-    assert subject.files() == subject.before
-
-
 def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path: Path) -> None:
     """The node ends its switch alone; `apply` proves it and gives it back; `rollback` makes it what it was."""
     lab = subject.lab
