@@ -21,8 +21,7 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
     """
     name, _, version = runtime.partition("://")
     limit = kubelet.option(facts, "--pod-max-pids", "podPidsLimit") or "-1"
-    default = kubelet.option(facts, "--seccomp-default", "seccompDefault")
-    quota = kubelet.option(facts, "--cpu-cfs-quota", "cpuCFSQuota")
+    seccomp = kubelet.enabled(facts, "--seccomp-default", "seccompDefault", default=False)
     low_level, low_level_version = _low_level(facts, name)
     return Circumstances(
         node=node,
@@ -37,10 +36,10 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
         cgroup_driver=kubelet.cgroup_driver(facts),
         cgroup_root=kubelet.option(facts, "--cgroup-root", "cgroupRoot").strip("/"),
         pods_limit=max(0, int(limit)) if limit.lstrip("-").isdigit() else 0,
-        cpu_quota=quota != "false",
+        cpu_quota=kubelet.enabled(facts, "--cpu-cfs-quota", "cpuCFSQuota", default=True),
         architecture=facts.host.architecture,
         security_modules=facts.host.security_modules,
-        seccomp_default="RuntimeDefault" if default == "true" else "",
+        seccomp_default="RuntimeDefault" if seccomp else "",
         cni=facts.cni.config,
         elsewhere=tuple(_elsewhere(facts, name)),
     )

@@ -38,6 +38,8 @@ _DOCKER_SOCKETS = frozenset({"dockershim.sock", "cri-dockerd.sock", "cri-docker.
 _USUAL_SOCKET = "/run/containerd/containerd.sock"
 """Where cAdvisor looks for containerd by itself (its container/containerd/factory.go)."""
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "busybox"})
+_TRUE = frozenset({"1", "t", "true"})
+"""What Go takes for it, in three spellings each (strconv.ParseBool)."""
 _LOGS = (("--container-log-max-size", "containerLogMaxSize"), ("--container-log-max-files", "containerLogMaxFiles"))
 _FEWEST_LOGS = 2
 """The kubelet refuses a smaller number (its help text of --container-log-max-files)."""
@@ -69,6 +71,13 @@ def option(facts: NodeFacts, flag: str, key: str) -> str:
     config = kubelet_config.read(facts.file(path).content, path=path)
     told = config.get(key)
     return found.get(flag) or ("" if told is None else str(told).lower() if isinstance(told, bool) else str(told))
+
+
+def enabled(facts: NodeFacts, flag: str, key: str, *, default: bool) -> bool:
+    """Likewise for what is on or off; a flag without a value says on (pflag, NoOptDefVal of booleans)."""
+    bare = _observed(facts).get(flag) == ""
+    told = "true" if bare else option(facts, flag, key)
+    return told.lower() in _TRUE if told else default
 
 
 def pause_image(facts: NodeFacts) -> str:
