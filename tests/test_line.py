@@ -269,6 +269,7 @@ def test_a_host_that_is_not_there_has_no_line(folder: Path) -> None:
 def test_an_interrupt_while_opening_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the host was reached ends Ansible and removes the folder of the line."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
     timer = threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
 
@@ -276,6 +277,7 @@ def test_an_interrupt_while_opening_leaves_nothing(folder: Path, monkeypatch: py
         time.sleep(20)
 
     timer.join()
+    signal.signal(signal.SIGINT, before)
     assert_gone(folder / "migrator-")
     assert not list(folder.glob("migrator-*"))
 
