@@ -102,13 +102,13 @@ class Watch:
             self.seen.ready = self.seen.ready or now
 
 
-def ours(settings: Settings) -> str:
-    """Migrate with every proof; say where the seconds of the window went."""
+def ours(settings: Settings) -> None:
+    """Migrate with every proof; print where the seconds of the window went."""
     with tempfile.TemporaryDirectory() as runs:
         words = ["-m", "migrator", "apply", "--node", NODE, "--yes", "--runs", runs, *CONSENT]
         shell.run([sys.executable, *words, str(cluster.inventory(settings))], timeout=3600)
         (events,) = Path(runs).glob("*/events.jsonl")
-        return parts([json.loads(line) for line in events.read_text().splitlines()])
+        print(parts([json.loads(line) for line in events.read_text().splitlines()]), flush=True)
 
 
 def parts(events: Sequence[Mapping[str, Any]]) -> str:
@@ -121,8 +121,8 @@ def parts(events: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{what} {seconds:.0f} s" for what, seconds in took.items() if seconds >= 1)
 
 
-def procedure(settings: Settings) -> str:
-    """Do what the page says, without a pause between two steps; give nothing to say."""
+def procedure(settings: Settings) -> None:
+    """Do what the page says, without a pause between two steps."""
     node = settings.node(NODE)
     drain = ["drain", NODE, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=600s"]
     shell.run(controlplane.kubectl_command(settings, drain), timeout=700)
@@ -138,7 +138,6 @@ def procedure(settings: Settings) -> str:
     waiting.until(healthy, f"{NODE} is Ready on containerd", seconds=600, every=1)
     guests.script(settings, node, REMOVAL, seconds=900)
     controlplane.kubectl(settings, ["uncordon", NODE])
-    return ""
 
 
 def restarted(settings: Settings, door: kube.KubeCluster) -> float:
@@ -160,14 +159,13 @@ def reported(node: Node) -> float:
     return datetime.fromisoformat(node.heartbeat).timestamp()
 
 
-def run(settings: Settings, door: kube.KubeCluster, act: Callable[[Settings], str]) -> tuple[Seen, float]:
+def run(settings: Settings, door: kube.KubeCluster, act: Callable[[Settings], None]) -> tuple[Seen, float]:
     """Put the base state back and do it; give what was seen, and the seconds without a kubelet."""
     cluster.restore(settings)
     waiting.until(lambda: not workloads.unavailable(settings), "the workloads are available", seconds=600, every=1)
     offset = time.time() - float(guests.script(settings, settings.node(NODE), "date +%s.%N"))
     with Watch(door) as seen:
-        if said := act(settings):
-            print(said, flush=True)
+        act(settings)
     stopped = float(guests.script(settings, settings.node(NODE), STOPPED)) + offset
     return seen, seen.ready - stopped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from migrator.cluster import Cluster
 from migrator.cri import OWNER_LABEL
@@ -78,7 +79,8 @@ def remove_pods(
         return not held
 
     _until(clock, clock.now() + seconds, gone)
-    _held(cluster, session)
+    with suppress(ClusterError):  # whoever awaits it asks again, and the next session of this node does
+        cluster.delete_namespace(name(session))
     return tuple(f"pod {name(session)}/{pod} is still there: {why}" for pod, why in held.items())
 
 
@@ -118,7 +120,7 @@ def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
 
 
 def _held(cluster: Cluster, session: str) -> str:
-    """Likewise of the namespace."""
+    """Ask for the namespace's end; give why it is still there, "" when it is gone."""
     try:
         # Deleted first: a user who may not list namespaces should still be rid of this one.
         cluster.delete_namespace(name(session))

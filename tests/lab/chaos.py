@@ -69,12 +69,9 @@ def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Map
         return Ended(*run(subject, cut), time.monotonic() - started)
 
     turns = cycle(subjects)
+    whose = {name: subjects[0] if RUNS[name][1].action == ONE_ALONE else next(turns) for name in names}
     with side_by_side() as pools:
-        yield {
-            name: pools[subject.node].submit(do, subject, name)
-            for name in names
-            for subject in (subjects[0] if RUNS[name][1].action == ONE_ALONE else next(turns),)
-        }
+        yield {name: pools[subject.node].submit(do, subject, name) for name, subject in whose.items()}
     for subject in empty:
         subject.lab.kubectl("uncordon", subject.node)
 
