@@ -19,7 +19,6 @@ _PUT_BACK_SECONDS = 600.0
 """Patience with a node that goes back, whatever `ready_timeout` says: giving up early would leave it cordoned."""
 _AWAY_SECONDS = 900.0
 """Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
-_AGAIN_SECONDS = 5.0
 REMOVAL_TASK = "Look at or remove what is left of Docker"
 _INSTALL_TASK = "Install the runtime's package"
 
@@ -217,18 +216,16 @@ def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
 
     It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
     """
-    deadline = run.clock.now() + _AWAY_SECONDS
-    while True:
-        result = run.hosts.play("switch", [run.plan.host], transaction(run.plan, name, state))[run.plan.host]
-        if not result.problem:
-            found = result.results.get(_SWITCH_TASK, {})
-            for problem in found.get("problems", ()):
-                run.progress(problem)
-            return found
-        if not result.unreachable or run.clock.now() >= deadline:
-            raise StepFailedError(f"{run.plan.host}: {result.problem}")
-        run.progress(f"the connection is lost ({result.problem}); what the node does goes on, asks it again")
-        run.clock.sleep(_AGAIN_SECONDS)
+    asked = transaction(run.plan, name, state)
+    found = waiting.in_reach(
+        run,
+        lambda: play(run, "switch", asked),
+        seconds=_AWAY_SECONDS,
+        meanwhile="what the node does goes on, asks it again",
+    ).get(_SWITCH_TASK, {})
+    for problem in found.get("problems", ()):
+        run.progress(problem)
+    return found
 
 
 def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:

@@ -8,17 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.engine.run import Run
-from migrator.errors import StepFailedError
+from migrator.errors import LineError, StepFailedError
 from migrator.hosts import Heard, unheard
 
 
 def play(
     run: Run, playbook: str, variables: Mapping[str, Any], heard: Heard = unheard
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Run a playbook; give what each task returned. Raises `StepFailedError` with the host's problem."""
+    """Run a playbook; give what each task returned.
+
+    Raises `LineError` for a host that is out of reach, `StepFailedError` for one that has another problem.
+    """
     result = run.hosts.play(playbook, [run.plan.host], variables, heard)[run.plan.host]
     if result.problem:
-        raise StepFailedError(f"{run.plan.host}: {result.problem}")
+        kind = LineError if result.unreachable else StepFailedError
+        raise kind(f"{run.plan.host}: {result.problem}")
     return result.results
 
 

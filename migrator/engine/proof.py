@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
+from migrator.engine import waiting
 from migrator.engine.run import Run
-from migrator.errors import LineError, StepFailedError
+from migrator.errors import StepFailedError
 from migrator.hosts import Line
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
@@ -20,7 +21,6 @@ BASELINE = "baseline"
 """The step whose evidence later ones are compared with. Each step's is kept by its id."""
 _AWAY_SECONDS = 300.0
 """Patience with a node that cannot be reached when it is to be proved: long enough for most to reboot."""
-_AGAIN_SECONDS = 5.0
 
 
 def baseline(run: Run) -> str:
@@ -51,30 +51,14 @@ def rehearse(run: Run) -> str:
 
 def prove(run: Run) -> str:
     """Prove the node on its new runtime with pods of its kubelet, against what was before."""
-    with _patient_line(run) as line:
+    with ExitStack() as opened:
+        # A node that is away for a while is no reason yet to take its switch back.
+        line = waiting.in_reach(run, lambda: opened.enter_context(run.hosts.line(run.plan.host)), seconds=_AWAY_SECONDS)
         evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
     found = _kept(run, evidence, run.seen.get(BASELINE))
     if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))
     return _counted(found)
-
-
-@contextmanager
-def _patient_line(run: Run) -> Iterator[Line]:
-    """Open a line to a node that may be out of reach for a while: that is no reason yet to take its switch back."""
-    deadline = run.clock.now() + _AWAY_SECONDS
-    with ExitStack() as opened:
-        while True:
-            try:
-                line = opened.enter_context(run.hosts.line(run.plan.host))
-            except LineError as error:
-                if run.clock.now() >= deadline:
-                    raise
-                run.progress(f"{error}; tries again")
-                run.clock.sleep(_AGAIN_SECONDS)
-            else:
-                break
-        yield line
 
 
 def _new(run: Run, found: Verdict) -> list[Checked]:

@@ -37,7 +37,7 @@ def bare(fresh_lab: Lab) -> Lab:
     """Give the lab with a node whose Docker runs its own containerd, and no other is installed."""
     lab = fresh_lab
     guests.script(lab.settings, lab.settings.node(NODE), OWN + REMOVE, seconds=600)
-    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready again")
+    lab.ready_on(NODE)
     lab.all_available()
     return lab
 
@@ -83,7 +83,7 @@ def test_it_is_installed_from_a_folder_and_the_node_migrated(bare: Lab, tmp_path
     pinned = version(lab)
     guests.script(lab.settings, lab.settings.node(NODE), f"systemctl stop kubelet containerd\n{REMOVE}", seconds=600)
     lab.on(NODE, "rm -rf /root/debs /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /etc/apt/sources.list*")
-    lab.until(lambda: bool(lab.node(NODE)["ready"]), f"{NODE} is Ready again")
+    lab.ready_on(NODE)
     lab.all_available()
     assert version(lab) == ""
     inventory = lab.configured(tmp_path / "inventory.yml", packages="packages", package_version=pinned, proof="none")

@@ -44,7 +44,7 @@ Broken = Callable[[Lab, str], AbstractContextManager[None]]
 
 def serves(lab: Lab, node: str) -> None:
     """Return when the node is Ready again."""
-    lab.until(lambda: bool(lab.node(node)["ready"]), f"{node} is Ready")
+    lab.ready_on(node)
 
 
 def put(lab: Lab, node: str, path: str, text: str, mode: str = "0644") -> None:

@@ -98,7 +98,7 @@ def moved(lab: Lab, node: str, script: str, socket: str, address: str, programs:
     def anew() -> bool:
         return all(ids(pod) != old.get(pod["metadata"]["uid"], set()) and ids(pod) for pod in lab.pods(node))
 
-    lab.until(lambda: bool(lab.node(node)["ready"]), f"{node} is Ready over {socket}")
+    lab.ready_on(node)
     lab.until(anew, f"every pod of {node} runs there")
     lab.all_available()
 

@@ -67,17 +67,8 @@ spec:
             periodSeconds: 5
           resources: {{requests: {{cpu: 20m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
 """
-STATE = """
-cd /
-echo files
-find etc -xdev \\( -type f -o -type l \\) | sort | while read -r path; do
-  if test -L "$path"; then echo "$path $(readlink "$path")"; else echo "$path $(sha256sum < "$path" | cut -c1-16)"; fi
-done
-echo units
-systemctl list-unit-files --no-legend --state=enabled | awk '{print $1, $2}'
-echo packages
-dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' | grep ' installed$'
-"""
+UNITS = "systemctl list-unit-files --no-legend --state=enabled | awk '{print $1, $2}'"
+PACKAGES = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' | grep ' installed$'"
 
 
 @dataclass
@@ -142,14 +133,12 @@ def tell(seen: Load) -> None:
 
 
 def state(lab: Lab, node: str) -> dict[str, set[str]]:
-    """Give every file and link below /etc, the enabled units, and the installed packages."""
-    found: dict[str, set[str]] = {}
-    for line in lab.on(node, STATE).splitlines():
-        if line in {"files", "units", "packages"}:
-            current = found.setdefault(line, set())
-        else:
-            current.add(line)
-    return found
+    """Give every file and link of the lab's tree, the enabled units, and the installed packages."""
+    return {
+        "files": {f"{path} {what}" for path, what in lab.tree(node).items()},
+        "units": set(lab.on(node, UNITS).splitlines()),
+        "packages": set(lab.on(node, PACKAGES).splitlines()),
+    }
 
 
 def differences(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> dict[str, set[str]]:
@@ -198,7 +187,7 @@ def test_what_each_command_leaves(front: Lab, tmp_path: Path) -> None:
     every = ("--node", NODE, "--yes", *CONSENT, inventory)
     before = state(lab, NODE)
     planned = json.loads(lab.migrator("plan", "-o", "json", "--node", NODE, *CONSENT, inventory).stdout)
-    files = {entry["path"].lstrip("/") for entry in planned["nodes"][0]["files"] if entry["path"].startswith("/etc")}
+    files = {entry["path"] for entry in planned["nodes"][0]["files"]}
 
     migrator(lab, "apply", "--until", "stage", *every)
     assert not any(differences(before, state(lab, NODE)).values())

@@ -66,8 +66,10 @@ class Lab:
         return guests.script(self.settings, self.settings.node(name), script)
 
     def node(self, name: str) -> dict[str, Any]:
-        """Describe a node: ready, runtime, unschedulable, annotations."""
-        found = cluster.nodes(self.settings)[name]
+        """Describe a node: ready, runtime, unschedulable, annotations. One that is not there is not ready, on ""."""
+        found = cluster.nodes(self.settings).get(name)
+        if not found:
+            return {"ready": False, "runtime": "", "unschedulable": False, "annotations": {}}
         ready = next(entry["status"] for entry in found["status"]["conditions"] if entry["type"] == "Ready")
         return {
             "ready": ready == "True",
@@ -76,9 +78,14 @@ class Lab:
             "annotations": found["metadata"]["annotations"],
         }
 
-    def known(self, name: str) -> bool:
-        """Tell whether a node is one of the cluster's."""
-        return name in cluster.nodes(self.settings)
+    def ready_on(self, name: str, runtime: str = "", seconds: float = 300) -> None:
+        """Return when a node is Ready, on that runtime where one is given."""
+
+        def reached() -> bool:
+            found = self.node(name)
+            return bool(found["ready"]) and found["runtime"].startswith(runtime)
+
+        self.until(reached, f"{name} is Ready{f' on {runtime}' if runtime else ''}", seconds)
 
     def pods(self, node: str, namespace: str = workloads.NAMESPACE) -> list[dict[str, Any]]:
         """Give the pods of a node that are not finished."""
@@ -129,13 +136,17 @@ class Lab:
         good = all(node["ready"] and not node["unschedulable"] and "docker" in node["runtime"] for node in nodes)
         return good and not workloads.unavailable(self.settings)
 
-    def fingerprint(self, name: str) -> str:
-        """Hash what a migration could change on a node: files, units, containers, images, journals."""
-        return self.on(
+    def tree(self, name: str) -> dict[str, str]:
+        """Give the hash of each file below /etc and of the kubelet's own two, and where each link leads."""
+        paths = "/etc /var/lib/kubelet/config.yaml /var/lib/kubelet/kubeadm-flags.env -xdev"
+        # One process for all files: an emulated guest starts a few dozen a second.
+        script = f"find {paths} -type l -printf '%l  %p\\n'; find {paths} -type f -print0 | xargs -0 sha256sum"
+        return {path: what for what, _, path in (line.partition("  ") for line in self.on(name, script).splitlines())}
+
+    def fingerprint(self, name: str) -> tuple[dict[str, str], str]:
+        """Give what a migration could change on a node: files, units, containers, images, journals."""
+        return self.tree(name), self.on(
             name,
-            "cd /\n"
-            "find etc var/lib/kubelet/config.yaml var/lib/kubelet/kubeadm-flags.env -xdev -type f | sort | "
-            "xargs sha256sum\n"
             "test -e /var/lib/migrator && find /var/lib/migrator || true\n"
             "systemctl is-active kubelet docker containerd\n"
             "systemctl is-enabled kubelet docker containerd\n"

@@ -265,7 +265,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     the next fault: its run is the same command again.
     """
     lab = subject.lab
-    if what.evicts or not lab.known(NODE) or not lab.node(NODE)["runtime"].startswith("docker:"):
+    if what.evicts or not lab.node(NODE)["runtime"].startswith("docker:"):
         lab.restore()
     unlock(lab)
     began = time.monotonic()
@@ -273,7 +273,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     code, said = broken(lab, inventory, what)
 
     lab.until(lambda: controlplane.ready(lab.settings), "the API server answers")
-    lab.until(lambda: lab.known(NODE) and lab.node(NODE)["ready"], f"{NODE} is Ready", seconds=600)
+    lab.ready_on(NODE, seconds=600)
     found = lab.node(NODE)
     runtime = found["runtime"].partition(":")[0]
     ended = Ended(code, runtime, found["unschedulable"], time.monotonic() - began)
@@ -281,10 +281,10 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     assert runtime in what.runtimes, said
     assert what.cordoned or not ended.cordoned, said
     assert what.says in said, said
-    subject.runs_on(runtime)
     if runtime == "docker":
-        assert subject.files() == subject.before
+        subject.went_back()
         return ended
+    subject.runs_on(runtime)
     if what.reports:
         second = again(lab, inventory, "apply")
         assert second.returncode != 0
@@ -313,9 +313,8 @@ def goes_back(subject: Subject, inventory: Path) -> None:
 
 def went_back(subject: Subject) -> None:
     """See that it has."""
-    subject.runs_on("docker")
+    subject.went_back()
     assert not subject.lab.node(NODE)["unschedulable"]
-    assert subject.files() == subject.before
 
 
 @contextmanager

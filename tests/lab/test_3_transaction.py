@@ -44,9 +44,7 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
     inventory = lab.configured(tmp_path / "inventory.yml", proof="none")
     killed_in_the_switch(lab, inventory)
 
-    lab.until(
-        lambda: lab.node(NODE)["runtime"].startswith("containerd") and lab.node(NODE)["ready"], f"{NODE} is Ready"
-    )
+    lab.ready_on(NODE, "containerd")
     assert lab.node(NODE)["unschedulable"]
     again = lab.migrator("apply", "--node", NODE, "--yes", inventory)
     if again.returncode == 15:  # the dead holder is not forgotten yet
@@ -59,8 +57,7 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
 
     gone = lab.migrator("rollback", "--node", NODE, "--yes", inventory)
     assert gone.returncode == 0, gone.stderr
-    subject.runs_on("docker")
-    assert subject.files() == subject.before
+    subject.went_back()
     node = lab.node(NODE)
     assert not node["unschedulable"]
     assert node["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"] == "/var/run/dockershim.sock"

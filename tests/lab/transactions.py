@@ -89,7 +89,7 @@ class Subject:
         self._count = 0
         planned = lab.migrator("plan", "--node", node, "--out", self._plan, *CONSENT, lab.inventory)
         assert planned.returncode == 0, planned.stderr
-        self.before = self.files()
+        self._before = lab.tree(node)
 
     def stage(self) -> None:
         """Do what `apply` does before its window: a transaction carries no images."""
@@ -101,15 +101,6 @@ class Subject:
         """Cordon it, and delete what does not stay."""
         words = ["drain", self.node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--disable-eviction"]
         shell.run(controlplane.kubectl_command(self.lab.settings, words), timeout=600)
-
-    def files(self) -> str:
-        """Hash everything that a transaction writes, and where it could leave something."""
-        return self.lab.on(
-            self.node,
-            "cd /; find etc var/lib/kubelet/config.yaml var/lib/kubelet/kubeadm-flags.env -xdev "
-            f"-path {DROP_IN[1:]} -prune -o -type f -print -o -type l -printf '%p %l\\n' | sort | "
-            'while read -r path target; do test "$target" && echo $path $target || sha256sum $path; done',
-        )
 
     def name(self) -> str:
         """Name a new transaction."""
@@ -142,14 +133,15 @@ class Subject:
     def whole_again(self, cut: Cut) -> None:
         """Take that away, and see that it has come to it."""
         done = {"kill": "test -d /run/cut", "power": f"! cmp -s {DROP_IN}/boot /proc/sys/kernel/random/boot_id"}
-        came = self.lab.on(self.node, f"{done[cut.how]} && echo came || true").strip()
-        self.lab.on(self.node, f"rm -rf {DROP_IN} /run/cut; systemctl daemon-reload")
+        came = self.lab.on(
+            self.node, f"{done[cut.how]} && echo came || true\nrm -rf {DROP_IN} /run/cut; systemctl daemon-reload"
+        )
         assert came, f"{cut}: the transaction went through without that line"
 
     def runs_on(self, runtime: str) -> None:
         """Return when the node is Ready there with all its pods, which run nowhere else."""
         lab, node = self.lab, self.node
-        lab.until(lambda: lab.node(node)["runtime"].startswith(runtime) and lab.node(node)["ready"], f"{node} is Ready")
+        lab.ready_on(node, runtime)
         lab.until(lambda: self.moved(runtime), f"the pods of {node} are ready on {runtime}")
         if self._alone:  # otherwise what the other node has may be away
             lab.all_available()
@@ -158,6 +150,11 @@ class Subject:
             "containerd": "docker ps --all --quiet --filter label=io.kubernetes.pod.uid",
         }
         assert lab.on(node, left[runtime]).strip() == ""
+
+    def went_back(self) -> None:
+        """Return when it is what it was: on Docker, with every file and link of before."""
+        self.runs_on("docker")
+        assert self.lab.tree(self.node) == self._before
 
     def moved(self, runtime: str) -> bool:
         """Tell whether every container of the node's pods is one of that runtime, is there and is ready."""
@@ -182,8 +179,7 @@ def forth(subject: Subject, cut: Cut) -> tuple[str, str]:
     if found["outcome"] == "switched":
         subject.runs_on("containerd")
         assert subject.transact(name, "old")["outcome"] == "restored"
-    subject.runs_on("docker")
-    assert subject.files() == subject.before
+    subject.went_back()
     return str(found["outcome"]), str(found["cause"])
 
 
@@ -195,6 +191,5 @@ def back(subject: Subject, cut: Cut) -> tuple[str, str]:
     subject.cut_short(name, cut)
     found = subject.transact(name, "old")
     subject.whole_again(cut)
-    subject.runs_on("docker")
-    assert subject.files() == subject.before
+    subject.went_back()
     return str(found["outcome"]), str(found["cause"])
