@@ -23,7 +23,8 @@ BACK = (
 ONE_ALONE = "made folder"
 """A line that only the first node's journal has: the second one's files need no new folder."""
 Run = Callable[[Subject, Cut], tuple[str, str]]
-MANNERS = (("kill", "before"), ("kill", "after"), ("power", "after"))
+MANNERS = (("kill", "before"), ("kill", "after"), ("power", "before"), ("power", "after"))
+"""Before a line, what was done since the last one is not on disk yet; after it, what it says is not begun."""
 EVERY = Cut("kill", "around", "every line")
 RUNS: Mapping[str, tuple[Run, Cut]] = {
     f"{run.__name__}: {cut}": (run, cut)
