@@ -13,15 +13,12 @@ import pytest
 from tests.field.conftest import Tell
 from tests.lab.chaos import RUNS, Ended, cut_short, expected
 from tests.lab.conftest import Lab
-from tests.lab.sides import WORKERS
-from tests.lab.transactions import Subject
 
 
 @pytest.fixture(scope="module")
 def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Ended]]]:
     """Do all of them."""
-    folder = tmp_path_factory.mktemp("plans")
-    with cut_short(RUNS, [Subject(fresh_lab, node, folder, alone=False) for node in WORKERS]) as futures:
+    with cut_short(RUNS, fresh_lab, tmp_path_factory.mktemp("plans")) as futures:
         yield futures
 
 

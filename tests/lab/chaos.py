@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 
-from tests.lab.sides import side_by_side
+from tests.lab.conftest import Lab
+from tests.lab.sides import WORKERS, side_by_side
 from tests.lab.transactions import Cut, Subject, back, forth
 
 FORTH = (
@@ -32,11 +34,17 @@ RUNS: Mapping[str, tuple[Run, Cut]] = {
     for cut in (EVERY, *(Cut(how, moment, action) for how, moment in MANNERS for action in actions))
 }
 SOME = (
-    "forth: power after start the kubelet",
     f"forth: {EVERY}",
     f"back: {EVERY}",
+    "forth: kill after removed",
+    "forth: kill before saved",
+    "forth: kill after start containerd",
+    "forth: power before write files",
+    "forth: power after start the kubelet",
+    "back: kill before put files back",
+    "back: power after restart containerd",
 )
-"""What the suite has time for. The last two are killed two dozen times."""
+"""What the suite has time for. The first two are killed two dozen times."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,15 @@ class Ended:
 
 
 @contextmanager
-def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Mapping[str, Future[Ended]]]:
+def cut_short(names: Iterable[str], lab: Lab, folder: Path) -> Iterator[Mapping[str, Future[Ended]]]:
     """Do these, in turn on each of the nodes. Their images are carried over first, as an `apply` would have done.
 
-    Several nodes are empty meanwhile: each would start its pods again and again, and they have nowhere to go.
+    The nodes are empty meanwhile: each would start its pods again and again, and they have nowhere to go.
     """
-    empty = subjects if len(subjects) > 1 else ()
+    subjects = [Subject(lab, node, folder, alone=False) for node in WORKERS]
     for subject in subjects:
         subject.stage()
-    for subject in empty:
+    for subject in subjects:
         subject.vacate()
 
     def do(subject: Subject, name: str) -> Ended:
@@ -73,15 +81,16 @@ def cut_short(names: Iterable[str], subjects: Sequence[Subject]) -> Iterator[Map
     whose = {name: subjects[0] if RUNS[name][1].action == ONE_ALONE else next(turns) for name in names}
     with side_by_side() as pools:
         yield {name: pools[subject.node].submit(do, subject, name) for name, subject in whose.items()}
-    for subject in empty:
-        subject.lab.kubectl("uncordon", subject.node)
+    for subject in subjects:
+        lab.kubectl("uncordon", subject.node)
 
 
 def expected(name: str) -> str:
     """Say what must come of one: what was cut short goes back.
 
-    What was written down as done before stays done, and what was not begun yet is begun anew.
+    What was written down as done before stays done, and what was not begun yet is begun anew, but not after a reboot.
     """
     run, cut = RUNS[name]
-    through = run is forth and (cut.action, cut.moment) in {("done", "after"), (FORTH[0], "before")}
+    unbegun = (cut.how, cut.moment, cut.action) == ("kill", "before", FORTH[0])
+    through = run is forth and (unbegun or (cut.moment, cut.action) == ("after", "done"))
     return "switched" if through else "rolled-back" if run is forth else "restored"

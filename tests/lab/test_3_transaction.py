@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,10 +19,11 @@ __all__ = ["subject"]
 
 
 @pytest.fixture(scope="module")
-def outcomes(subject: Subject) -> Iterator[Mapping[str, Future[Ended]]]:
-    """Have some actions cut short in one manner each; `make chaos` has all in every manner."""
-    with cut_short(SOME, [subject]) as futures:
-        yield futures
+def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Future[Ended]]:
+    """Have some cut short, all of them before it is told; `make chaos` has every line in every manner."""
+    with cut_short(SOME, fresh_lab, tmp_path_factory.mktemp("plans")) as futures:
+        pass
+    return futures
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -42,6 +43,7 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
     """The node ends its switch alone; `apply` proves it and gives it back; `rollback` makes it what it was."""
     lab = subject.lab
     inventory = lab.configured(tmp_path / "inventory.yml", proof="none")
+    lab.all_available()
     killed_in_the_switch(lab, inventory)
 
     lab.ready_on(NODE, "containerd")
