@@ -16,9 +16,13 @@ from tests.lab.conftest import Lab
 
 
 @pytest.fixture(scope="module")
-def outcomes(fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[Ended]]]:
-    """Do all of them."""
-    with cut_short(RUNS, fresh_lab, tmp_path_factory.mktemp("plans")) as futures:
+def outcomes(
+    request: pytest.FixtureRequest, fresh_lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[Ended]]]:
+    """Do those that were asked for."""
+    selected = [item for item in request.session.items if item.path == request.path]
+    names = [item.callspec.params["name"] for item in selected if isinstance(item, pytest.Function)]
+    with cut_short(names, fresh_lab, tmp_path_factory.mktemp("plans")) as futures:
         yield futures
 
 
