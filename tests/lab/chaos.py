@@ -36,13 +36,10 @@ RUNS: Mapping[str, tuple[Run, Cut]] = {
 SOME = (
     f"forth: {EVERY}",
     f"back: {EVERY}",
-    "forth: kill after removed",
-    "forth: kill before saved",
-    "forth: kill after start containerd",
     "forth: power before write files",
+    "forth: kill after removed",
     "forth: power after start the kubelet",
     "back: kill before put files back",
-    "back: power after restart containerd",
 )
 """What the suite has time for. The first two are killed two dozen times."""
 
