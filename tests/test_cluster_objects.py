@@ -50,6 +50,25 @@ def test_a_node() -> None:
     assert (found.cordoned_by_us, found.cordoned_by_others) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("taint", "told"),
+    [
+        ("node.kubernetes.io/not-ready:NoSchedule", "takes pods"),
+        ("node.kubernetes.io/unreachable:NoExecute", "takes pods"),
+        ("node.kubernetes.io/disk-pressure:NoSchedule", "tainted"),
+        ("dedicated:NoExecute", "tainted"),
+        ("dedicated:PreferNoSchedule", "takes pods"),
+    ],
+)
+def test_a_taint(taint: str, told: str) -> None:
+    """A node that has just got Ready has the taint of one that is not for some seconds more: its condition is asked."""
+    key, _, effect = taint.partition(":")
+
+    found = objects.node({**NODE, "spec": {"taints": [{"key": key, "effect": effect}]}})
+
+    assert ("tainted" if found.tainted else "takes pods") == told
+
+
 def test_a_pod_with_nothing_but_what_it_must_have() -> None:
     """No status, no volumes, no owner: nothing raises."""
     found = objects.pod(POD)

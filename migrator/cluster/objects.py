@@ -27,7 +27,8 @@ _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone
 """The second until Kubernetes 1.17 (k8s.io/api/core/v1/well_known_labels.go)."""
 _READ = frozenset({CRI_SOCKET, CORDONED})
 """Annotations of a Node that matter; the others may be many."""
-_CORDON = "node.kubernetes.io/unschedulable"
+_TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
+"""Taints of the node lifecycle controller: some seconds behind the field and the condition that they follow."""
 
 
 def node(item: Item) -> Node:
@@ -53,7 +54,7 @@ def node(item: Item) -> Node:
             sorted(kind for kind, entry in conditions.items() if "Pressure" in kind and entry["status"] == "True")
         ),
         tainted=any(
-            taint.get("effect") in {"NoSchedule", "NoExecute"} and taint.get("key") != _CORDON
+            taint.get("effect") in {"NoSchedule", "NoExecute"} and taint.get("key") not in _TOLD_OTHERWISE
             for taint in spec.get("taints") or []
         ),
         cpu=_millis(room.get("cpu")),

@@ -36,7 +36,8 @@ class Node(Value):
     pressures: tuple[str, ...] = ()
     """Conditions of type …Pressure that are true, for example "DiskPressure"."""
     tainted: bool = False
-    """Whether a taint other than that of a cordon keeps ordinary pods away (NoSchedule or NoExecute)."""
+    """Whether a taint keeps ordinary pods away (NoSchedule or NoExecute), other than those that follow from a cordon or
+    from not being ready."""
     cpu: int = 0
     """Allocatable, in thousandths of a core."""
     memory: int = 0
