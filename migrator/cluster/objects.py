@@ -28,7 +28,8 @@ _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone
 _READ = frozenset({CRI_SOCKET, CORDONED})
 """Annotations of a Node that matter; the others may be many."""
 _TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
-"""Taints of the node lifecycle controller: some seconds behind the field and the condition that they follow."""
+"""Taints of the node lifecycle controller, some seconds behind the field and the condition that they follow
+(k8s.io/api/core/v1/well_known_taints.go)."""
 
 
 def node(item: Item) -> Node:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.chaos import RUNS, SOME, Ended, cut_short, expected
 from tests.lab.conftest import Lab
-from tests.lab.faults import NODE, begun, killed, running
+from tests.lab.faults import NODE, begun, killed, running, went_back
 from tests.lab.test_3_faults import subject
 from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Subject
@@ -59,10 +59,8 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
 
     gone = lab.migrator("rollback", "--node", NODE, "--yes", inventory)
     assert gone.returncode == 0, gone.stderr
-    subject.went_back()
-    node = lab.node(NODE)
-    assert not node["unschedulable"]
-    assert node["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"] == "/var/run/dockershim.sock"
+    went_back(subject)
+    assert lab.node(NODE)["annotations"]["kubeadm.alpha.kubernetes.io/cri-socket"] == "/var/run/dockershim.sock"
     assert "Ready  put back by 20" in lab.migrator("status", "--node", NODE, inventory).stdout
 
 
