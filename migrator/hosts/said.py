@@ -31,6 +31,8 @@ _ADVICE = (
     ),
 )
 """What Ansible or SSH says, and what a person can do about it."""
+_HALF = 250
+"""Characters of a long text that are kept at each of its ends."""
 
 
 def explain(text: str) -> str:
@@ -42,8 +44,11 @@ def explain(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Give the text in one line, without what Ansible puts before it; cut when it is very long."""
+    """Give the text in one line, without what Ansible puts before it; without its middle when it is very long.
+
+    What was tried stands at the beginning, and the reason often at the end.
+    """
     one_line = re.sub(r"\s+", " ", text).strip()
     one_line = re.sub(r"^Task failed: ", "", one_line)
     one_line = re.sub(r"^Failed to connect to the host via ssh: ", "", one_line)
-    return one_line if len(one_line) <= 400 else one_line[:400] + "…"
+    return one_line if len(one_line) <= 2 * _HALF else f"{one_line[:_HALF]} … {one_line[-_HALF:]}"

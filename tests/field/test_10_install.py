@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,29 @@ systemctl start kubelet
 
 
 @pytest.fixture(scope="module")
-def bare(fresh_lab: Lab) -> Lab:
+def bare(fresh_lab: Lab) -> Iterator[Lab]:
     """Give the lab with a node whose Docker runs its own containerd, and no other is installed."""
     lab = fresh_lab
-    guests.script(lab.settings, lab.settings.node(NODE), OWN + REMOVE, seconds=600)
+    without_containerd(lab, OWN + REMOVE)
+    yield lab
+    lab.restore()
+
+
+def running(lab: Lab) -> set[str]:
+    """Give Docker's containers, each with the time when it was started."""
+    return set(lab.on(NODE, "docker ps -q | xargs -r docker inspect -f '{{.Name}} {{.State.StartedAt}}'").splitlines())
+
+
+def without_containerd(lab: Lab, script: str) -> None:
+    """Run a script that takes containerd away, and wait until Docker runs all again, by what Docker says itself.
+
+    What the API server says is of before the kubelet was stopped, for a while.
+    """
+    before = len(running(lab))
+    guests.script(lab.settings, lab.settings.node(NODE), script, seconds=600)
+    lab.until(lambda: len(running(lab)) == before, f"Docker runs {before} containers again")
     lab.ready_on(NODE)
     lab.all_available()
-    return lab
 
 
 def migrator(lab: Lab, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -59,8 +76,7 @@ def version(lab: Lab) -> str:
 def test_the_package_is_installed_beside_a_running_docker(bare: Lab, tmp_path: Path) -> None:
     """A saved plan holds the installation alone; no container of Docker's is started anew."""
     lab, saved = bare, tmp_path / "plan.json"
-    started = "docker ps -q --no-trunc | sort | xargs docker inspect -f '{{.Id}} {{.State.StartedAt}}'"
-    before = lab.on(NODE, started)
+    before = running(lab)
 
     migrator(lab, "plan", "--node", NODE, "--out", saved, *CONSENT, lab.inventory)
     (plan,) = json.loads(saved.read_text())["nodes"]
@@ -69,7 +85,7 @@ def test_the_package_is_installed_beside_a_running_docker(bare: Lab, tmp_path: P
 
     print(told)
     assert f"containerd {version(lab)}" in told
-    assert lab.on(NODE, started) == before
+    assert running(lab) == before
     assert lab.node(NODE)["runtime"].startswith("docker://")
 
 
@@ -81,10 +97,8 @@ def test_it_is_installed_from_a_folder_and_the_node_migrated(bare: Lab, tmp_path
     for name in lab.on(NODE, "ls /root/debs").split():
         (folder / name).write_bytes(base64.b64decode(lab.on(NODE, f"base64 /root/debs/{name}")))
     pinned = version(lab)
-    guests.script(lab.settings, lab.settings.node(NODE), f"systemctl stop kubelet containerd\n{REMOVE}", seconds=600)
+    without_containerd(lab, f"systemctl stop kubelet containerd\n{REMOVE}")
     lab.on(NODE, "rm -rf /root/debs /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /etc/apt/sources.list*")
-    lab.ready_on(NODE)
-    lab.all_available()
     assert version(lab) == ""
     inventory = lab.configured(tmp_path / "inventory.yml", packages="packages", package_version=pinned, proof="none")
 

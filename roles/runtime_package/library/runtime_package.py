@@ -101,9 +101,11 @@ class Debian:
 
     @staticmethod
     def _offline(offline):
-        # What lacks exactly this package counts as broken until it is installed, and apt-get refuses files then, though
-        # not names, unless it may mend that. It removes nothing all the same.
-        return ["--no-download", "--fix-broken"] if offline else []
+        # No sources: with --no-download, apt-get does not even take the files that it is given (apt 2.6). What lacks
+        # exactly this package counts as broken until it is installed, and apt-get refuses files then, though not names,
+        # unless it may mend that. It removes nothing all the same.
+        nowhere = ["-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null"]
+        return nowhere + ["--fix-broken"] if offline else []
 
 
 class RedHat:
