@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,6 +15,9 @@ from migrator.errors import UsageError
 if TYPE_CHECKING:
     from migrator.engine.run import Event
     from migrator.model.plan import NodePlan
+
+_alone = threading.Lock()
+"""Held while something is said: several nodes tell at once, and `print` writes a line and its end one by one."""
 
 
 def ask(what: str, todo: Sequence[NodePlan], *, yes: bool, otherwise: str = "nothing was changed") -> None:
@@ -33,17 +37,17 @@ def teller(*, as_json: bool) -> Callable[[Event], None]:
 
     def show(event: Event) -> None:
         if as_json:
-            print(json.dumps(asdict(event)), file=sys.stderr, flush=True)
+            say(json.dumps(asdict(event)))
             return
         marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
         seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
         head = f"{event.node} {marks[event.kind]} {event.step}{seconds}: " if event.node else ""
-        print(f"{head}{event.message}", file=sys.stderr, flush=True)
+        say(f"{head}{event.message}")
 
     return show
 
 
 def say(text: str) -> None:
-    """Say something on stderr. A terminal that is gone ends nothing."""
-    with suppress(OSError):
+    """Say something on stderr, in lines of its own. A terminal that is gone ends nothing."""
+    with _alone, suppress(OSError):
         print(text, file=sys.stderr, flush=True)
