@@ -137,6 +137,30 @@ def test_images_on_their_way_are_told_in_bytes() -> None:
     ]
 
 
+def test_images_are_pulled_where_that_is_wanted() -> None:
+    """With the planned files of containerd's folder of registries; what came out of Docker all the same is told."""
+    world = World(target=Target(image_source="registry", proof="none"))
+    images = [{"image": "a:1", "bytes": 2_000_000, "why": ""}, {"image": "b:1", "bytes": 1_000_000, "why": "401"}]
+    world.hosts.answers["stage"] = HostResult(
+        host="worker-1",
+        results={
+            "Find the images that containerd lacks": {"carried": images},
+            "Carry images from Docker's store into containerd's": {"results": [{"carried": images}]},
+        },
+    )
+
+    apply(world.run)
+
+    told = [event.message for event in world.events if event.step == "stage" and event.kind in {"progress", "changed"}]
+    assert told == [
+        "b:1 comes out of Docker's store, not pulled: 401",
+        "2 of 2 images carried over, 3 of about 3 MB",
+        "configuration accepted by containerd; 2 images carried over, 1 of them pulled, 3 MB",
+    ]
+    _, asked = world.hosts.calls[0]
+    assert json.loads(b64decode(asked["images_registries"]))["folder"] == "/etc/containerd/certs.d"
+
+
 def test_nothing_of_a_node_travels_where_a_template_is_seen() -> None:
     """Files and images are sent in base64, names and all: Ansible would take `{{ }}` in them for its own."""
     world = World()

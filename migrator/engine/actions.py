@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from migrator.engine import draining, proof, waiting
-from migrator.engine.plays import encoded, play, sealed
+from migrator.engine.plays import planned_file, play, sealed
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
 from migrator.model.objects import CRI_SOCKET, Pod
-from migrator.model.plan import FileChange, NodePlan
+from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
 
 _SWITCH_TASK = "Switch the node's container runtime"
@@ -236,20 +236,7 @@ def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
         "switch_transaction": name,
         "switch_socket": plan.endpoint.removeprefix("unix://"),
         "switch_plugins": sealed(plan.cni_plugins),
-        "switch_files": sealed([_file(file) for file in plan.files]),
+        "switch_files": sealed([planned_file(file) for file in plan.files]),
         "switch_stale_addresses": sealed(stale),
         "switch_about": sealed({"source": plan.source, "annotation": plan.socket_annotation}),
-    }
-
-
-def _file(file: FileChange) -> dict[str, str]:
-    return {
-        "path": file.path,
-        "content": encoded(file.content),
-        "copies": file.copies.path if file.copies else "",
-        "sha256": file.sha256,
-        "mode": file.mode,
-        "owner": file.owner,
-        "group": file.group,
-        "replaces": file.before.sha256,
     }

@@ -10,6 +10,7 @@ from typing import Any
 from migrator.engine.run import Run
 from migrator.errors import LineError, StepFailedError
 from migrator.hosts import Heard, unheard
+from migrator.model.plan import FileChange
 
 
 def play(
@@ -34,3 +35,17 @@ def sealed(value: object) -> str:
 def encoded(text: str) -> str:
     """In base64, so that nothing on the way takes a file's text for a template."""
     return base64.b64encode(text.encode()).decode()
+
+
+def planned_file(file: FileChange) -> dict[str, str]:
+    """Give a file of the plan as the node's modules take it."""
+    return {
+        "path": file.path,
+        "content": encoded(file.content),
+        "copies": file.copies.path if file.copies else "",
+        "sha256": file.sha256,
+        "mode": file.mode,
+        "owner": file.owner,
+        "group": file.group,
+        "replaces": file.before.sha256,
+    }

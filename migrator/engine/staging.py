@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.engine.plays import encoded, play, sealed
+from migrator.engine.plays import encoded, planned_file, play, sealed
 from migrator.engine.run import Run
 from migrator.planning.translate import containerd
 
@@ -28,6 +28,9 @@ class _Carrying:
             self.wanted += result["carried"]
         elif task == _CARRY_TASK:
             self.done += result["carried"]
+            for entry in result["carried"]:
+                if entry.get("why"):
+                    self.run.progress(f"{entry['image']} comes out of Docker's store, not pulled: {entry['why']}")
             self.run.progress(
                 f"{len(self.done)} of {len(self.wanted)} images carried over, "
                 f"{_mega(self.done)} of about {_mega(self.wanted)} MB"
@@ -46,11 +49,23 @@ def stage(run: Run) -> str:
             "containerd_start": run.plan.starts,
             "images_carry": sealed(run.plan.images),
             "images_root": run.plan.root,
+            "images_registries": sealed(_registries(run, config)),
         },
         carrying.heard,
     )
     done = carrying.done
-    return f"configuration accepted by containerd; {len(done)} images carried over, {_mega(done)} MB"
+    pulled = sum(not entry.get("why") for entry in done) if run.target.image_source == "registry" else 0
+    from_where = f", {pulled} of them pulled" if pulled else ""
+    return f"configuration accepted by containerd; {len(done)} images carried over{from_where}, {_mega(done)} MB"
+
+
+def _registries(run: Run, config: str) -> dict[str, object] | None:
+    """Say what containerd will know of registries; None when nothing is to be pulled from them."""
+    if run.target.image_source == "docker":
+        return None
+    folder = containerd.certs_folder(config or run.plan.config)
+    files = [planned_file(file) for file in run.plan.files if file.path.startswith(f"{folder}/")]
+    return {"folder": folder, "files": files}
 
 
 def _mega(images: list[Mapping[str, Any]]) -> str:

@@ -34,6 +34,8 @@ class Target(Policy):
     """Folder with packages to bring to nodes without a mirror; a relative one starts at the inventory."""
     images: tuple[str, ...] = ()
     """Images of Docker's store to carry over besides those in use: for pods that are yet to come."""
+    image_source: Literal["docker", "registry"] = "docker"
+    """Where images come from: Docker's store; or their registries, as far as those give the same without a password."""
     pause_image: str = ""
     """Sandbox image for the new runtime; what the kubelet used so far when empty."""
     drain_timeout: int = Field(default=600, ge=1, le=86400)

@@ -46,7 +46,9 @@ def stage(now: Situation, plan: NodePlan) -> Decision:
     if done := _done(now):
         return done
     name = RUNTIMES[now.target.runtime].name
-    return True, f"{name} {_installed(now)} reads the new configuration; carries {len(plan.images)} images over"
+    brings = "pulls those of {} images that their registries have, and carries the others over"
+    brings = brings if now.target.image_source == "registry" else "carries {} images over"
+    return True, f"{name} {_installed(now)} reads the new configuration; {brings.format(len(plan.images))}"
 
 
 def baseline(now: Situation, _: NodePlan) -> Decision:

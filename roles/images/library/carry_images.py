@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Carry images from Docker's store into containerd's, where CRI finds them.
+"""Carry images from Docker's store into containerd's, where CRI finds them, or pull the same from their registries.
 
 Runs on the node: Python 3.6 or later, standard library only.
 """
@@ -10,6 +10,8 @@ short_description: Copy images from Docker's store into containerd's
 description:
   - Streams each image out of Docker's API into C(ctr images import), in the namespace that CRI uses. An image that
     is already there under the same name is left alone, unless Docker has another one under that name by now.
+  - With O(registries) each is pulled first, by the digest that Docker has noted for it, so that it is the same image
+    whatever its tag means by now. What cannot be pulled that way is copied, and it is said why.
   - In check mode it says what lacks, with the sizes that Docker gives.
 options:
   images:
@@ -23,6 +25,12 @@ options:
         takes the images there, because the one that runs must not be restarted while the node serves.
     type: str
     default: ""
+  registries:
+    description:
+      - Has images pulled, with what containerd will know of registries. C(folder) is where its C(hosts.toml) files are,
+        and C(files) are those that it will have there besides, each with C(path), and C(content) in base64 or
+        C(copies), a file on the node.
+    type: dict
 author: [the migrator project]
 """
 EXAMPLES = r"""
@@ -32,7 +40,8 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 carried:
-  description: Name and size in bytes of each image that was copied, or would be.
+  description:
+    Name and size in bytes of each image that is new in the store, or would be; V(why) it was not pulled, or "".
   type: list
   returned: always
 portions:
@@ -48,9 +57,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-import urllib.parse
+from contextlib import ExitStack
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.migrator_images import Registries, full_name, image_path
 from ansible.module_utils.migrator_node import CRI_NAMESPACE, NodeError, docker, docker_open, environment, run
 
 CHUNK = 1024 * 1024
@@ -65,16 +75,6 @@ UNWANTED = [
     "io.containerd.nri.v1.nri",
 ]
 """Plugins that only the node's own containerd may run: they take sockets and look after containers."""
-
-
-def full_name(image):
-    """Give the name under which containerd keeps an image that Docker calls `image`."""
-    first, slash, _ = image.partition("/")
-    if not slash:
-        return "docker.io/library/" + image
-    if "." in first or ":" in first or first == "localhost":
-        return image
-    return "docker.io/" + image
 
 
 def carry(client, image):
@@ -162,11 +162,6 @@ class OwnContainerd:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def image_path(image, what):
-    """Give the path of Docker's API for an image."""
-    return "/images/{}/{}".format(urllib.parse.quote(image, safe="/:@"), what)
-
-
 def stored(client):
     """Give the digest of each image that containerd's store has, by name."""
     rows = [line.split() for line in run(client + ["images", "list"])[1].splitlines()[1:]]
@@ -188,15 +183,35 @@ def same(client, digest, image):
     return (docker("GET", image_path(image, "json")) or {}).get("Id", held) in (held, digest)
 
 
-def carry_all(client, images, check_mode):
-    """Carry those that the store does not have yet, or has as they were; say which and how many bytes."""
+def carry_all(client, images, bring):
+    """Bring those that the store does not have yet, or has as they were; give what `bring` says of each."""
     present = stored(client)
     carried = []
     for image in images:
         digest = present.get(full_name(image))
         if digest is None or not same(client, digest, image):
-            carried.append({"image": image, "bytes": size(image) if check_mode else carry(client, image)})
+            carried.append(bring(client, image))
     return carried
+
+
+def counted(_, image):
+    """Say how large an image is that is yet to come."""
+    return {"image": image, "bytes": size(image), "why": ""}
+
+
+def copied(client, image, why=""):
+    """Copy an image."""
+    return {"image": image, "bytes": carry(client, image), "why": why}
+
+
+def bringing(registries):
+    """Give what pulls an image, or copies it where that cannot be."""
+
+    def bring(client, image):
+        why = registries.pull(client, image)
+        return copied(client, image, why) if why else counted(client, image)
+
+    return bring
 
 
 def size(image):
@@ -222,19 +237,23 @@ def main():
         argument_spec={
             "images": {"type": "list", "elements": "str", "required": True},
             "root": {"type": "str", "default": ""},
+            "registries": {"type": "dict"},
         },
         supports_check_mode=True,
     )
-    images, root = module.params["images"], module.params["root"]
+    images, root, known = (module.params[name] for name in ("images", "root", "registries"))
     try:
-        if root and module.check_mode:
-            # Nobody has that store open who could be asked.
-            carried = [{"image": image, "bytes": size(image)} for image in images]
-        elif root:
-            with OwnContainerd(root) as client:
-                carried = carry_all(client, images, False)
-        else:
-            carried = carry_all(["ctr", "--namespace", CRI_NAMESPACE], images, module.check_mode)
+        with ExitStack() as opened:
+            bring = counted if module.check_mode else copied
+            if known and not module.check_mode:
+                bring = bringing(opened.enter_context(Registries(**known)))
+            if root and module.check_mode:
+                # Nobody has that store open who could be asked.
+                carried = [counted(None, image) for image in images]
+            else:
+                service = ["ctr", "--namespace", CRI_NAMESPACE]
+                client = opened.enter_context(OwnContainerd(root)) if root else service
+                carried = carry_all(client, images, bring)
     except (NodeError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(carried), carried=carried, portions=portions(carried))

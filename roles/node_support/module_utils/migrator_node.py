@@ -77,8 +77,11 @@ def environment():
     return dict(os.environ, PATH=":".join(FOLDERS + tuple(os.environ.get("PATH", "").split(":"))))
 
 
-def run(argv, timeout=120, check=True, data=None):
-    """Run a command and return (exit code, standard output, standard error) as text."""
+def run(argv, timeout=120, check=True, data=None, settings=None):
+    """Run a command and return (exit code, standard output, standard error) as text.
+
+    `settings` are variables of its environment besides those of root's login.
+    """
     try:
         done = subprocess.Popen(
             argv,
@@ -87,7 +90,7 @@ def run(argv, timeout=120, check=True, data=None):
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            env=environment(),
+            env=dict(environment(), **(settings or {})),
         )
         out, err = done.communicate(data, timeout=timeout)
     except FileNotFoundError:
