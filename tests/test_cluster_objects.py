@@ -122,3 +122,19 @@ def test_a_daemon_set_and_a_runtime_class() -> None:
 
     assert objects.daemon_set(item).host_paths == ("/",)
     assert objects.runtime_class({"metadata": {"name": "fast"}, "handler": "crun"}).handler == "crun"
+
+
+@pytest.mark.parametrize(
+    ("status", "violated"),
+    [
+        ({}, False),
+        ({"currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 3}, False),
+        ({"currentHealthy": 1, "desiredHealthy": 2, "expectedPods": 3}, True),
+        ({"desiredHealthy": 1, "expectedPods": 1}, True),
+    ],
+)
+def test_a_budget_with_too_few_healthy_pods_is_violated(status: dict[str, int], *, violated: bool) -> None:
+    """As its controller has counted; one that it has not counted yet is not."""
+    item = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}
+
+    assert objects.budget({**item, "status": status}, "policy/v1beta1").violated is violated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.facts import Transaction
+from migrator.model.objects import PROGRESS
 from migrator.model.observation import Observation
 from migrator.model.target import Target
 from migrator.report import status
@@ -19,7 +20,7 @@ def test_each_node_has_a_line() -> None:
     """Its runtime, whether it serves, and how its last switch ended; one that cannot be read has its reason."""
     nodes = (
         node(name="w1", runtime="containerd://1.6.20"),
-        node(name="w2", unschedulable=True, ready=False),
+        node(name="w2", unschedulable=True, ready=False, annotations={PROGRESS: "at switch (2026-01-01T00:00:00Z)"}),
         node(name="w3"),
         node(name="w5"),
     )
@@ -35,7 +36,7 @@ def test_each_node_has_a_line() -> None:
 
     assert [" ".join(line.split()) for line in status.text(rows).split("\n")] == [
         "w1 containerd://1.6.20 Ready switched by t2",
-        "w2 docker://20.10.24 NotReady, cordoned t1 is at 'write files'",
+        "w2 docker://20.10.24 NotReady, cordoned t1 is at 'write files'; at switch (2026-01-01T00:00:00Z)",
         "w3 docker://20.10.24 Ready never switched",
         "w4 no such Node - t1 could not be put back: docs/runbook.md",
         "w5 docker://20.10.24 Ready cannot be read: the host does not\\x1b answer",

@@ -35,6 +35,8 @@ class World:
     """How likely a node fails. Half of those that do stay unavailable."""
     away: float = 0.0
     """How likely a node of ours, or a neighbour, is unavailable by itself."""
+    hurting: float = 0.0
+    """How likely another budget is violated after a while."""
     most: int = 0
     serving: bool = False
     interrupted_after: int = 0
@@ -53,6 +55,9 @@ class World:
         """When each node that is worked on ends."""
         self.broken: set[str] = set()
         self.out = self.fate()
+        self.hurt: set[str] = {"shop/old"} if self.hurting else set()
+        """Budgets that are violated; one of them is from the beginning."""
+        self.excused: set[str] | None = None
         self.of = {node: group for group in self.groups for node in group.everyone}
         self.ordered = batches(self.groups, self.most)
         self.batch = {node: batch for batch in self.ordered for node in batch.nodes}
@@ -61,7 +66,9 @@ class World:
     def run(self) -> World:
         """Roll to the end."""
         roll(
-            self.course, self, Around(self.unavailable, self.stopping, lambda: self.time, self.moment, self.told.append)
+            self.course,
+            self,
+            Around(self.unavailable, self.violated, self.stopping, lambda: self.time, self.moment, self.told.append),
         )
         return self
 
@@ -78,6 +85,11 @@ class World:
         if self.away and self.random.random() < 0.05:
             raise ClusterError("the API server does not answer")
         return self.out | self.broken | set(self.until)
+
+    def violated(self) -> set[str]:
+        """Give what is hurt now, and note what has been all the time."""
+        self.excused = set(self.hurt) if self.excused is None else self.excused & self.hurt
+        return self.hurt
 
     def fate(self) -> set[str]:
         """Choose who is out by itself."""
@@ -99,6 +111,7 @@ class World:
             or set(nodes) <= away
             or len((working | away) & group.everyone) <= group.most + len(away & set(nodes))
         )
+        assert self.serving or not self.hurt - (self.excused or set()), "budgets are violated"
         assert failures[group.policy.group] <= group.policy.failures
         assert not any(end is End.FAILED and self.batch[node].canary for node, end in self.ends.items())
         assert not self.stopping()
@@ -118,6 +131,8 @@ class World:
         self.time += max(seconds, 20.0 if self.until else 60.0)
         if self.random.random() < 0.2:
             self.out = self.fate()
+            self.hurt = {"shop/old"} if self.hurting else set()
+            self.hurt |= {"shop/web"} if self.random.random() < self.hurting else set()
         over = [node for node, end in self.until.items() if end <= self.time]
         found = {node: End.FAILED if self.random.random() < self.failing else End.DONE for node in over}
         for node, end in found.items():
@@ -171,15 +186,17 @@ def fleets(draw: st.DrawFn) -> tuple[Group, ...]:
 @given(
     fleet=fleets(), seed=st.integers(0, 2**32), failing=st.sampled_from((0.0, 0.02, 0.3)),
     away=st.sampled_from((0.0, 0.05, 0.3)), most=st.sampled_from((0, 0, 7)), serving=st.booleans(),
-    interrupted=st.sampled_from((0, 0, 3)),
+    interrupted=st.sampled_from((0, 0, 3)), hurting=st.sampled_from((0.0, 0.0, 0.1, 0.5)),
 )  # fmt: skip
 def test_no_rollout_takes_more_than_it_may(
-    fleet: tuple[Group, ...], *, seed: int, failing: float, away: float, most: int, serving: bool, interrupted: int
-) -> None:
+    fleet: tuple[Group, ...], *, seed: int, failing: float, away: float, hurting: float, most: int, serving: bool,
+    interrupted: int,
+) -> None:  # fmt: skip
     """The world checks each node as it is begun; in the end each has ended or was never begun, and it is said why."""
     world = World(
-        fleet, seed, failing=failing, away=away, most=most, serving=serving, interrupted_after=interrupted
-    ).run()
+        fleet, seed, failing=failing, away=away, hurting=hurting, most=most, serving=serving,
+        interrupted_after=interrupted,
+    ).run()  # fmt: skip
 
     assert sorted([*world.ends, *world.course.left]) == sorted(world.members)
     assert not world.course.working
@@ -305,9 +322,36 @@ def test_a_cluster_that_stays_unwell_ends_it() -> None:
 
     world.run()
 
-    assert world.told == ["waits for 1 nodes are unavailable, 1 may be: neighbour"]
-    assert world.course.stopped == "waited an hour in vain for 1 nodes are unavailable, 1 may be: neighbour"
+    assert world.told == ["waits: 1 nodes are unavailable, 1 may be: neighbour"]
+    assert world.course.stopped == "waited an hour in vain: 1 nodes are unavailable, 1 may be: neighbour"
     assert 3600 <= world.time <= 3700
+
+
+def test_a_budget_that_is_violated_meanwhile_ends_it() -> None:
+    """One that was so before does not, as long as it stays so."""
+    world = World((group(Policy(), members(2)),), seed=1, hurting=1.0).run()
+
+    assert list(world.ends) == ["n0000"]
+    assert world.told == ["waits: PodDisruptionBudgets with too few healthy pods: shop/web"]
+    assert world.course.stopped == "waited an hour in vain: PodDisruptionBudgets with too few healthy pods: shop/web"
+
+
+def test_a_budget_that_was_well_since_is_not_excused() -> None:
+    """Whatever it was when the rollout began."""
+    world = World((group(Policy(), members(3)),), seed=1)
+    world.hurt = {"shop/old"}
+
+    def ended(seconds: float) -> Mapping[str, End]:
+        found = World.ended(world, seconds)
+        world.hurt = set() if len(world.ends) == 1 else {"shop/old"}
+        return found
+
+    world.ended = ended  # type: ignore[method-assign]
+
+    world.run()
+
+    assert len(world.ends) == 2
+    assert world.told == ["waits: PodDisruptionBudgets with too few healthy pods: shop/old"]
 
 
 @pytest.mark.parametrize(("text", "of", "found"), [("3", 10, 3), ("10%", 95, 9), ("1%", 10, 1), ("100%", 7, 7)])

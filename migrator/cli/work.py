@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator.cli import telling
-from migrator.errors import ClusterError, RefusedError
+from migrator.errors import ClusterError, RefusedError, StoppedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,10 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
             watch.heard()
             return {node.name for node in cluster.nodes() if node.unschedulable or not node.ready}
 
-        around = Around(unavailable, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
+        def violated() -> set[str]:
+            return {f"{budget.namespace}/{budget.name}" for budget in cluster.budgets() if budget.violated}
+
+        around = Around(unavailable, violated, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
         try:
             roll(course, crew, around)
         except Exception as error:  # noqa: BLE001 - raised by `Rolled.check`, when each node's end was told
@@ -153,29 +156,35 @@ def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePl
 
 def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
+    from migrator.cli.standing import Standing
     from migrator.engine.apply import apply
     from migrator.hosts.kept import KeptLines
 
+    standing = Standing(work.doors.cluster, shown.node)
     with closing(KeptLines(work.doors.hosts)) as hosts:
-        run = _run(work, hosts, shown, watch, records)
+        run = _run(work, hosts, shown, watch, (records.event, work.tell, standing.event))
         try:
             apply(run, work.steps)
+        except StoppedError:
+            standing.over()
+            raise
         finally:
             records.evidence(shown.node, run.seen)
+    standing.over()
     try:
         return work.done(shown)
     except ClusterError as error:  # it is done, whoever hears of it
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, records: Records) -> Run:
+def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[Callable[[Event], None]]) -> Run:
     from migrator.engine.run import Run
     from migrator.engine.wall_clock import WallClock
 
     def tell(event: Event) -> None:
-        with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
-            records.event(event)
-            work.tell(event)
+        for one in hear:
+            with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
+                one(event)
 
     host = next(entry for entry in work.doors.chosen if entry.name == plan.host)
     return Run(

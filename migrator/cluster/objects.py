@@ -12,6 +12,7 @@ from migrator.model.objects import (
     CORDONED,
     CRI_SOCKET,
     OPERATORS,
+    PROGRESS,
     Budget,
     DaemonSet,
     Node,
@@ -25,7 +26,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 """The second until Kubernetes 1.17 (k8s.io/api/core/v1/well_known_labels.go)."""
-_READ = frozenset({CRI_SOCKET, CORDONED})
+_READ = frozenset({CRI_SOCKET, CORDONED, PROGRESS})
 """Annotations of a Node that matter; the others may be many."""
 _TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
 """Taints of the node lifecycle controller, some seconds behind the field and the condition that they follow
@@ -128,6 +129,7 @@ def budget(item: Item, version: str) -> Budget:
         expressions=expressions,
         disruptions_allowed=int(status.get("disruptionsAllowed", 0)),
         never=0 < expected <= int(status.get("desiredHealthy", 0)),
+        violated=int(status.get("currentHealthy", 0)) < int(status.get("desiredHealthy", 0)),
         simple=some and all(entry.operator in OPERATORS for entry in expressions),
     )
 

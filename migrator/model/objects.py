@@ -12,6 +12,8 @@ from migrator.model.value import Value
 
 CORDONED = "migrator/cordoned"
 """Annotation of a Node that we have cordoned, so that a later run can tell our cordon from somebody else's."""
+PROGRESS = "migrator/progress"
+"""Annotation of a Node that a run is at work on, or that it failed on: the step, and since when."""
 CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
 """Node annotation that `kubeadm upgrade` and `kubeadm reset` read (kubeadm 1.20.2 constants.go)."""
 
@@ -153,6 +155,8 @@ class Budget(Value):
     disruptions_allowed: int
     never: bool = False
     """Whether all of its pods must always be there, so that it never allows an eviction."""
+    violated: bool = False
+    """Whether fewer of its pods are healthy than it wants."""
     simple: bool = True
     """False when its selector selects nothing, or in a way that is not known here."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from migrator.model.facts import Transaction
-from migrator.model.objects import Node
+from migrator.model.objects import PROGRESS, Node
 from migrator.model.observation import Observation
 from migrator.model.value import Value
 from migrator.report.escape import visible
@@ -33,6 +33,8 @@ class Row(Value):
     """The newest switch on the host; "" when there was none, or the host could not be read."""
     last: str = ""
     """Its last action: "done", "undone", "broken", "damaged", or where it is."""
+    progress: str = ""
+    """What a run has noted on the Node: where it is, or where it failed."""
     problem: str = ""
     """Why the host could not be read."""
 
@@ -53,6 +55,7 @@ def rows(seen: Sequence[Observation], nodes: Iterable[Node]) -> tuple[Row, ...]:
                 schedulable=bool(node and not node.unschedulable),
                 switch=switch,
                 last=told.last,
+                progress=node.annotations.get(PROGRESS, "") if node else "",
                 problem=entry.problem,
             )
         )
@@ -75,6 +78,6 @@ def _state(row: Row) -> str:
 
 
 def _switch(row: Row) -> str:
-    if row.problem:
-        return f"cannot be read: {visible(row.problem)}"
-    return _SWITCHES.get(row.last, _UNDER_WAY).format(visible(row.switch), row.last)
+    switch = _SWITCHES.get(row.last, _UNDER_WAY).format(visible(row.switch), row.last)
+    told = f"cannot be read: {visible(row.problem)}" if row.problem else switch
+    return f"{told}; {visible(row.progress)}" if row.progress else told

@@ -10,6 +10,7 @@ from typing import Protocol
 from migrator.errors import ClusterError
 from migrator.model import window
 from migrator.model.policy import Policy
+from migrator.planning.checks.finding import listed
 from migrator.rollout.course import Course
 from migrator.rollout.ends import End
 
@@ -39,6 +40,8 @@ class Around:
 
     unavailable: Callable[[], Collection[str]]
     """The nodes that take no pods now. Raises `ClusterError`."""
+    violated: Callable[[], Collection[str]]
+    """The budgets that have fewer healthy pods now than they want. Raises `ClusterError`."""
     stopping: Callable[[], str]
     """Why no other node shall be begun; "" while that is not so."""
     now: Callable[[], float]
@@ -74,6 +77,8 @@ class _Gate:
         self._since: float | None = None
         """When the cluster began to hold it up."""
         self._told = ""
+        self._excused: frozenset[str] | None = None
+        """Budgets that have been violated ever since the rollout began: it is not what hurts them."""
 
     def look_again(self) -> None:
         """Look at the cluster at once: something has ended."""
@@ -87,18 +92,25 @@ class _Gate:
             return ()
         self._next_look = now + _LOOK
         try:
-            unavailable = self._around.unavailable()
+            unavailable, hurt = self._around.unavailable(), self._hurt()
         except ClusterError as error:
             self._held_up(now, f"the API server: {error}")
             return ()
-        begun = self._course.begin(unavailable)
-        reason = "" if begun else self._course.held_up(unavailable)
+        begun = () if hurt else self._course.begin(unavailable)
+        reason = hurt or ("" if begun else self._course.held_up(unavailable))
         if reason:
             self._held_up(now, reason)
         else:
             self._since = None
             self._told = ""
         return begun
+
+    def _hurt(self) -> str:
+        """Say which budgets are violated that were not when the rollout began, or have been well since."""
+        violated = frozenset() if self._course.serving else frozenset(self._around.violated())
+        self._excused = violated if self._excused is None else self._excused & violated
+        new = sorted(violated - self._excused)
+        return f"PodDisruptionBudgets with too few healthy pods: {listed(new)}" if new else ""
 
     def _too_early(self, policy: Policy) -> bool:
         pause = self._course.pauses(self._around.now())
@@ -116,8 +128,8 @@ class _Gate:
     def _held_up(self, now: float, reason: str) -> None:
         self._since = now if self._since is None or self._course.working else self._since
         if now - self._since >= _PATIENCE:
-            self._course.stop(f"waited an hour in vain for {reason}")
-        self._tell(reason, f"waits for {reason}")
+            self._course.stop(f"waited an hour in vain: {reason}")
+        self._tell(reason, f"waits: {reason}")
 
     def _tell(self, kind: str, message: str) -> None:
         if kind != self._told:

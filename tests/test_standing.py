@@ -1,0 +1,55 @@
+"""What a run notes on the Node that it is at work on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from migrator.cli.standing import Standing
+from migrator.engine.run import Event
+from migrator.model.objects import PROGRESS
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.values import node
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def noted(cluster: FakeCluster) -> str | None:
+    """Read the annotation."""
+    return cluster.by_name["worker-1"].annotations.get(PROGRESS)
+
+
+def test_the_step_at_work_is_noted_until_the_run_is_over() -> None:
+    """With the time; what is only told of a step is not written again."""
+    cluster = FakeCluster([node(name="worker-1")])
+    standing = Standing(cluster, "worker-1", lambda: MOMENT)
+
+    for kind, step in (("start", "cordon"), ("changed", "cordon"), ("start", "drain"), ("progress", "drain")):
+        standing.event(Event(node="worker-1", step=step, kind=kind))
+
+    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"
+    assert len(cluster.calls) == 2
+    standing.over()
+    assert noted(cluster) is None
+
+
+def test_what_failed_stays_to_be_read() -> None:
+    """However far the rest was taken back."""
+    cluster = FakeCluster([node(name="worker-1")])
+    standing = Standing(cluster, "worker-1", lambda: MOMENT)
+
+    for kind, step in (("start", "verify"), ("failed", "verify"), ("undone", "switch"), ("undone", "cordon")):
+        standing.event(Event(node="worker-1", step=step, kind=kind))
+
+    assert noted(cluster) == "failed at verify; cordon is taken back (2026-01-01T00:00:00Z)"
+
+
+def test_an_api_server_that_is_away_holds_nothing_up() -> None:
+    """It is not asked again; the next note may come through."""
+    cluster = FakeCluster([node(name="worker-1")])
+    cluster.failures = ["no answer"]
+    standing = Standing(cluster, "worker-1", lambda: MOMENT)
+
+    standing.event(Event(node="worker-1", step="cordon", kind="start"))
+    standing.event(Event(node="worker-1", step="drain", kind="start"))
+
+    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"
