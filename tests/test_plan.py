@@ -12,6 +12,7 @@ from migrator.engine.steps import STEPS
 from migrator.model.facts import FileFact
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import Plan
+from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.planning.translate import containerd
 from migrator.report import text
@@ -57,6 +58,21 @@ def test_a_migrated_node_with_an_old_annotation_is_finished() -> None:
 def test_only_images_in_use_are_carried() -> None:
     """Images of this node's pods and the pause image are carried; others stay in Docker."""
     assert plan.make(situation(), STEPS).images == ("registry.example/pause:3.2", "web:1")
+
+
+def test_a_plan_says_where_images_come_from() -> None:
+    """It is the same plan but for that: the registries are asked when it is done."""
+    carried, pulled = (
+        plan.make(situation(pods=(pod("web"),), target=Target(image_source=source)), STEPS)
+        for source in ("docker", "registry")
+    )
+
+    reasons = [next(step.reason for step in made.steps if step.id == "stage") for made in (carried, pulled)]
+    assert [reason.partition("; ")[2] for reason in reasons] == [
+        "carries 2 images over",
+        "pulls those of 2 images that their registries have, and carries the others over",
+    ]
+    assert (carried.images, carried.files) == (pulled.images, pulled.files)
 
 
 def test_a_node_that_somebody_cordoned_stays_cordoned() -> None:
