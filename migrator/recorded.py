@@ -29,8 +29,17 @@ def save(folder: Path, observations: Iterable[Observation], cluster: ClusterFact
     Raises `InventoryError` when the folder cannot be written.
     """
     try:
-        (folder / _HOSTS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / _CLUSTER).write_text(cluster.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+    except OSError as error:
+        raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
+    save_hosts(folder, observations)
+
+
+def save_hosts(folder: Path, observations: Iterable[Observation]) -> None:
+    """Write hosts beside a cluster that was written before. Raises `InventoryError` likewise."""
+    try:
+        (folder / _HOSTS).mkdir(parents=True, exist_ok=True)
         for entry in observations:
             target = entry.target.model_copy(update={"kubeconfig": "", "context": ""})
             text = entry.model_copy(update={"target": target}).model_dump_json(indent=1)

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from migrator import recorded
 from migrator.cli.records import Records, usual
 from migrator.engine.run import Event
 from migrator.errors import UsageError
+from migrator.model.objects import ClusterFacts
+from migrator.model.observation import Observation
 from migrator.model.plan import Plan
 from migrator.model.proof import Via
+from migrator.model.target import Target
 from tests.fakes import proof
+from tests.fakes.values import facts, node
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,6 +48,17 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
     assert {path.name for path in kept.folder.iterdir()} == {
         "plan.json", "events.jsonl", "metrics.prom", "..%2Fw1-baseline.json",
     }  # fmt: skip
+
+
+def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
+    """In the form that plans are made from; a host that is begun later is added."""
+    kept, cluster = Records(tmp_path, Plan()), ClusterFacts(nodes=(node(),))
+    kept.around(cluster)
+    for host in ("worker-1", "worker-2"):
+        kept.facts([Observation(host=host, target=Target(), facts=facts())])
+
+    assert recorded.cluster(kept.folder / "facts") == cluster
+    assert [entry.host for entry in recorded.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is kept of a run on the machine that it was started on: its plan, its events, what probes saw, and metrics.
+"""What is kept of a run on the machine that it was started on: facts, plan, events, what probes saw, and metrics.
 
 A folder of its own for each run, for its owner alone. Once it is there, nothing that goes wrong with it ends a run.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from migrator.errors import UsageError
+from migrator import recorded
+from migrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
     from migrator.engine.run import Event
+    from migrator.model.objects import ClusterFacts
+    from migrator.model.observation import Observation
     from migrator.model.plan import Plan
     from migrator.model.proof import Evidence
 
+_FACTS = "facts"
 _ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
 
 
@@ -46,6 +50,16 @@ class Records:
             self._write("plan.json", plan.model_dump_json(indent=1) + "\n")
         except OSError as error:
             raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
+
+    def around(self, cluster: ClusterFacts) -> None:
+        """Keep what the API server said, in the form that `migrator plan --facts` reads."""
+        with suppress(InventoryError):
+            recorded.save(self.folder / _FACTS, (), cluster)
+
+    def facts(self, observations: Iterable[Observation]) -> None:
+        """Keep what hosts were when they were begun."""
+        with suppress(InventoryError):
+            recorded.save_hosts(self.folder / _FACTS, observations)
 
     def event(self, event: Event) -> None:
         """Add an event, with the time by this machine's clock; the metrics follow."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrator import inventory, survey
@@ -11,9 +11,19 @@ from migrator.cluster import Cluster
 from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
 from migrator.hosts import Hosts
 from migrator.inventory import Host, Inventory
+from migrator.model.objects import ClusterFacts
+from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.situation import Situation
+
+
+@dataclass
+class Seen:
+    """What was read last, for whoever keeps it."""
+
+    cluster: ClusterFacts = field(default_factory=ClusterFacts)
+    hosts: dict[str, Observation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Doors:
     allow: frozenset[str]
     everyone: tuple[Host, ...] = ()
     """All hosts of the inventory in the same cluster: limits count those too that were not chosen."""
+    seen: Seen = field(default_factory=Seen)
 
     def plan(self) -> Plan:
         """Look at the chosen nodes and plan them."""
@@ -82,7 +93,13 @@ class Doors:
         return [host for host in self.chosen if host.name in names]
 
     def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
-        return survey.plan_all(survey.observe(hosts, self.hosts), self.cluster.facts(), self.allow, make)
+        self.seen.cluster = self.cluster.facts()
+        return survey.plan_all(self._noted(survey.observe(hosts, self.hosts)), self.seen.cluster, self.allow, make)
+
+    def _noted(self, observations: Iterable[Observation]) -> Iterator[Observation]:
+        for entry in observations:
+            self.seen.hosts[entry.host] = entry
+            yield entry
 
 
 def blocked(plan: NodePlan) -> list[str]:

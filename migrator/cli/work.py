@@ -96,7 +96,8 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     with interruption.listening(), lock.held(cluster, holder()) as alone:
         records = Records(work.runs, work.plan)
         watch = Watch(alone, interruption, course.working, work.say)
-        crew = Threads(todo, _looker(work, interruption), lambda plan: _one(work, plan, watch, records))
+        records.around(work.doors.seen.cluster)
+        crew = Threads(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
             watch.heard()
@@ -136,8 +137,14 @@ def holder() -> str:
     return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, {secrets.token_hex(4)})"
 
 
-def _looker(work: Work, interruption: Interruption) -> Callable[[Sequence[NodePlan]], Looked]:
+def _looker(work: Work, interruption: Interruption, records: Records) -> Callable[[Sequence[NodePlan]], Looked]:
     def look(plans: Sequence[NodePlan]) -> Looked:
+        found = newest(plans)
+        seen = work.doors.seen.hosts
+        records.facts(seen[plan.host] for plan in plans if plan.host in seen)
+        return found
+
+    def newest(plans: Sequence[NodePlan]) -> Looked:
         if time.monotonic() - work.planned < _FRESH:
             return {plan.node: plan for plan in plans}
         deadline = time.monotonic() + _PATIENCE
