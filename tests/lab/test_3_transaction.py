@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
 
     lab.ready_on(NODE, "containerd")
     assert lab.node(NODE)["unschedulable"]
+    told = lab.migrator("status", "--node", NODE, inventory).stdout
+    assert re.search(r"Ready, cordoned  switched by 20\S+; at switch \(20\S+Z\)$", told.rstrip()), told
     again = lab.migrator("apply", "--node", NODE, "--yes", inventory)
     if again.returncode == 15:  # the dead holder is not forgotten yet
         lab.kubectl("-n", "kube-system", "delete", "lease", "migrator")
@@ -55,7 +58,8 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
     assert again.returncode == 0, again.stderr
     subject.runs_on("containerd")
     assert not lab.node(NODE)["unschedulable"]
-    assert "Ready  switched by 20" in lab.migrator("status", "--node", NODE, inventory).stdout
+    told = lab.migrator("status", "--node", NODE, inventory).stdout
+    assert re.search(r"Ready  switched by 20\S+$", told.rstrip()), told
 
     gone = lab.migrator("rollback", "--node", NODE, "--yes", inventory)
     assert gone.returncode == 0, gone.stderr
