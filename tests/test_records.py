@@ -57,6 +57,8 @@ def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
     for host in ("worker-1", "worker-2"):
         kept.facts([Observation(host=host, target=Target(), facts=facts())])
 
+    kept.facts([Observation.model_construct(host="worker-3", target=Target(), problem="\udc80")])
+
     assert recorded.cluster(kept.folder / "facts") == cluster
     assert [entry.host for entry in recorded.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from migrator.model.proof import Evidence
 
 _FACTS = "facts"
+_UNKEPT = (InventoryError, ValueError)
+"""The folder cannot be written, or pydantic refuses half a sign, which a node may have in any name."""
 _ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
 
 
@@ -53,12 +55,12 @@ class Records:
 
     def around(self, cluster: ClusterFacts) -> None:
         """Keep what the API server said, in the form that `migrator plan --facts` reads."""
-        with suppress(InventoryError):
+        with suppress(*_UNKEPT):
             recorded.save(self.folder / _FACTS, (), cluster)
 
     def facts(self, observations: Iterable[Observation]) -> None:
         """Keep what hosts were when they were begun."""
-        with suppress(InventoryError):
+        with suppress(*_UNKEPT):
             recorded.save_hosts(self.folder / _FACTS, observations)
 
     def event(self, event: Event) -> None:
