@@ -28,22 +28,28 @@ def save(folder: Path, observations: Iterable[Observation], cluster: ClusterFact
 
     Raises `InventoryError` when the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _CLUSTER).write_text(cluster.model_dump_json(indent=1, exclude_defaults=True) + "\n")
-    except OSError as error:
-        raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
+    save_cluster(folder, cluster)
     save_hosts(folder, observations)
 
 
+def save_cluster(folder: Path, cluster: ClusterFacts) -> None:
+    """Write what the API server said. Raises `InventoryError` likewise."""
+    _write(folder, _CLUSTER, cluster.model_dump_json(indent=1, exclude_defaults=True))
+
+
 def save_hosts(folder: Path, observations: Iterable[Observation]) -> None:
-    """Write hosts beside a cluster that was written before. Raises `InventoryError` likewise."""
+    """Write hosts beside what was written before. Raises `InventoryError` likewise."""
+    for entry in observations:
+        target = entry.target.model_copy(update={"kubeconfig": "", "context": ""})
+        text = entry.model_copy(update={"target": target}).model_dump_json(indent=1)
+        _write(folder, f"{_HOSTS}/{_file_name(entry.host)}", text)
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    path = folder / name
     try:
-        (folder / _HOSTS).mkdir(parents=True, exist_ok=True)
-        for entry in observations:
-            target = entry.target.model_copy(update={"kubeconfig": "", "context": ""})
-            text = entry.model_copy(update={"target": target}).model_dump_json(indent=1)
-            (folder / _HOSTS / _file_name(entry.host)).write_text(text + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
     except OSError as error:
         raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
 

@@ -13,6 +13,18 @@ from tests.fakes.values import node
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def begun() -> tuple[FakeCluster, Standing]:
+    """Give a cluster with the node, and what notes things there."""
+    cluster = FakeCluster([node(name="worker-1")])
+    return cluster, Standing(cluster, "worker-1", lambda: MOMENT)
+
+
+def tell(standing: Standing, *events: tuple[str, str]) -> None:
+    """Have it hear of these kinds and steps."""
+    for kind, step in events:
+        standing.event(Event(node="worker-1", step=step, kind=kind))
+
+
 def noted(cluster: FakeCluster) -> str | None:
     """Read the annotation."""
     return cluster.by_name["worker-1"].annotations.get(PROGRESS)
@@ -20,11 +32,9 @@ def noted(cluster: FakeCluster) -> str | None:
 
 def test_the_step_at_work_is_noted_until_the_run_is_over() -> None:
     """With the time; what is only told of a step is not written again."""
-    cluster = FakeCluster([node(name="worker-1")])
-    standing = Standing(cluster, "worker-1", lambda: MOMENT)
+    cluster, standing = begun()
 
-    for kind, step in (("start", "cordon"), ("changed", "cordon"), ("start", "drain"), ("progress", "drain")):
-        standing.event(Event(node="worker-1", step=step, kind=kind))
+    tell(standing, ("start", "cordon"), ("changed", "cordon"), ("start", "drain"), ("progress", "drain"))
 
     assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"
     assert len(cluster.calls) == 2
@@ -34,22 +44,18 @@ def test_the_step_at_work_is_noted_until_the_run_is_over() -> None:
 
 def test_what_failed_stays_to_be_read() -> None:
     """However far the rest was taken back."""
-    cluster = FakeCluster([node(name="worker-1")])
-    standing = Standing(cluster, "worker-1", lambda: MOMENT)
+    cluster, standing = begun()
 
-    for kind, step in (("start", "verify"), ("failed", "verify"), ("undone", "switch"), ("undone", "cordon")):
-        standing.event(Event(node="worker-1", step=step, kind=kind))
+    tell(standing, ("start", "verify"), ("failed", "verify"), ("undone", "switch"), ("undone", "cordon"))
 
     assert noted(cluster) == "failed at verify; cordon is taken back (2026-01-01T00:00:00Z)"
 
 
 def test_an_api_server_that_is_away_holds_nothing_up() -> None:
     """It is not asked again; the next note may come through."""
-    cluster = FakeCluster([node(name="worker-1")])
+    cluster, standing = begun()
     cluster.failures = ["no answer"]
-    standing = Standing(cluster, "worker-1", lambda: MOMENT)
 
-    standing.event(Event(node="worker-1", step="cordon", kind="start"))
-    standing.event(Event(node="worker-1", step="drain", kind="start"))
+    tell(standing, ("start", "cordon"), ("start", "drain"))
 
     assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"

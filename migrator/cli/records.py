@@ -56,7 +56,7 @@ class Records:
     def around(self, cluster: ClusterFacts) -> None:
         """Keep what the API server said, in the form that `migrator plan --facts` reads."""
         with suppress(*_UNKEPT):
-            recorded.save(self.folder / _FACTS, (), cluster)
+            recorded.save_cluster(self.folder / _FACTS, cluster)
 
     def facts(self, observations: Iterable[Observation]) -> None:
         """Keep what hosts were when they were begun."""

@@ -19,7 +19,7 @@ _TOLD = {"start": "at {}", "failed": "failed at {}", "undone": "{} is taken back
 
 
 class Standing:
-    """One node's annotation. It is written once each time: nothing waits for an API server that is away."""
+    """One node's annotation. Each time it is asked for once only: an API server that is away costs one time-out."""
 
     def __init__(
         self, cluster: Cluster, node: str, moment: Callable[[], datetime] = lambda: datetime.now(tz=UTC)

@@ -40,6 +40,7 @@ class _Carrying:
 def stage(run: Run) -> str:
     """Have the new runtime read its configuration, and carry the images over."""
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
+    registries = _registries(run, config)
     carrying = _Carrying(run)
     play(
         run,
@@ -49,12 +50,12 @@ def stage(run: Run) -> str:
             "containerd_start": run.plan.starts,
             "images_carry": sealed(run.plan.images),
             "images_root": run.plan.root,
-            "images_registries": sealed(_registries(run, config)),
+            "images_registries": sealed(registries),
         },
         carrying.heard,
     )
     done = carrying.done
-    pulled = sum(not entry.get("why") for entry in done) if run.target.image_source == "registry" else 0
+    pulled = sum(not entry.get("why") for entry in done) if registries else 0
     from_where = f", {pulled} of them pulled" if pulled else ""
     return f"configuration accepted by containerd; {len(done)} images carried over{from_where}, {_mega(done)} MB"
 

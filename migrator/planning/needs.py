@@ -46,9 +46,13 @@ def stage(now: Situation, plan: NodePlan) -> Decision:
     if done := _done(now):
         return done
     name = RUNTIMES[now.target.runtime].name
-    brings = "pulls those of {} images that their registries have, and carries the others over"
-    brings = brings if now.target.image_source == "registry" else "carries {} images over"
-    return True, f"{name} {_installed(now)} reads the new configuration; {brings.format(len(plan.images))}"
+    count = len(plan.images)
+    brings = (
+        f"pulls those of {count} images that their registries have, and carries the others over"
+        if now.target.image_source == "registry"
+        else f"carries {count} images over"
+    )
+    return True, f"{name} {_installed(now)} reads the new configuration; {brings}"
 
 
 def baseline(now: Situation, _: NodePlan) -> Decision:

@@ -244,9 +244,12 @@ def main():
     images, root, known = (module.params[name] for name in ("images", "root", "registries"))
     try:
         with ExitStack() as opened:
-            bring = counted if module.check_mode else copied
-            if known and not module.check_mode:
+            if module.check_mode:
+                bring = counted
+            elif known:
                 bring = bringing(opened.enter_context(Registries(**known)))
+            else:
+                bring = copied
             if root and module.check_mode:
                 # Nobody has that store open who could be asked.
                 carried = [counted(None, image) for image in images]
