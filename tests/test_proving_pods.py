@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from migrator.cri import OWNER_LABEL, Container, Sandbox
 from migrator.errors import ClusterError, RefusedError
@@ -338,13 +340,24 @@ def space(name: str, on: str, hours: float, **update: Any) -> Namespace:
     return Namespace(**given | update)
 
 
+def called(name: str) -> Namespace:
+    """Give one that would be swept, but for its name."""
+    return space("x", "worker-1", 24).model_copy(update={"name": name})
+
+
 SWEEPS: dict[str, tuple[Namespace, bool]] = {
-    "an earlier one on this node": (space("old", "worker-1", 0.01), True),
-    "one at work on another node": (space("busy", "worker-2", 0.1), False),
-    "one on another node, of yesterday": (space("crashed", "worker-2", 24), True),
-    "one that is ending": (space("ending", "worker-1", 24, terminating=True), False),
-    "somebody else's with our label": (space("other", "worker-1", 24, labels=manifest.MANAGED), False),
-    "somebody else's": (space("shop", "worker-1", 24, labels={OWNER_LABEL: "x"}), False),
+    "an earlier one on this node": (space("01dfa5ed", "worker-1", 0.01), True),
+    "one at work on another node": (space("b0514a5e", "worker-2", 0.1), False),
+    "one on another node, of yesterday": (space("c4a54ed0", "worker-2", 24), True),
+    "one that is ending": (space("e4d14900", "worker-1", 24, terminating=True), False),
+    "somebody else's with our label": (space("07e40000", "worker-1", 24, labels=manifest.MANAGED), False),
+    "somebody else's": (space("5e110000", "worker-1", 24, labels={OWNER_LABEL: "x"}), False),
+    "one with our marks and another name": (called("shop"), False),
+    "one with our marks and the system's name": (called("kube-system"), False),
+    "a name that only begins like ours": (space("5e551011-shop", "worker-1", 24), False),
+    "a name that only ends like ours": (called("my-migrator-probe-5e551012"), False),
+    "a name that is too short": (space("5e5510", "worker-1", 24), False),
+    "a name that is no number": (space("database", "worker-1", 24), False),
 }
 
 
@@ -359,6 +372,20 @@ def test_only_what_nobody_works_on_is_swept(other: Namespace, *, deleted: bool) 
     assert (other.name not in cluster.spaces) is deleted
     assert SPACE in cluster.spaces
     assert bool(started.notes) is deleted
+
+
+@settings(max_examples=200)
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?", fullmatch=True), st.sampled_from(["", "migrator-probe-"]))
+def test_no_namespace_of_another_name_is_swept(name: str, before: str) -> None:
+    """Whatever labels and annotation it has: whoever may make a namespace may set those."""
+    cluster = FakeCluster([node()])
+    other = called(before + name)
+    cluster.spaces[other.name] = other
+    ours = bool(before) and len(name) == len(SESSION) and set(name) <= set("0123456789abcdef")
+
+    namespace.sweep(cluster, namespace.make(cluster, SESSION, "worker-1"))
+
+    assert (other.name in cluster.spaces) is (not ours or other.name == SPACE)
 
 
 def test_a_sweep_that_is_not_allowed_stops_nothing() -> None:

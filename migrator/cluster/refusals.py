@@ -1,10 +1,18 @@
-"""What to do when admission does not let a pod or a namespace of ours in."""
+"""What to do when admission does not let a pod or a namespace of ours in.
+
+No advice opens a hole: whoever may make a namespace may give it our labels, and a name like ours too. So an exemption
+is for the user and the names together, and only as long as it is needed.
+"""
 
 from __future__ import annotations
 
 import re
 
-_OURS = "namespaces labelled app.kubernetes.io/managed-by=migrator (migrator-probe-*)"
+_SPACES = "namespaces named migrator-probe-*"
+_EXEMPT = (
+    r"exempt what the kubeconfig's user, and nobody else, makes in our namespaces (migrator-probe-*) from \1, for the "
+    "time of the rollout"
+)
 
 _ADVICE: tuple[tuple[str, str], ...] = (
     (
@@ -18,16 +26,19 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"security context constraint",
-        f"let the service account default of {_OURS} use the SecurityContextConstraints privileged",
+        "let the kubeconfig's user use the SecurityContextConstraints privileged for the time of the rollout",
     ),
     # staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/errors/statuserror.go
-    (r'admission webhook "([^"]+)" denied', rf"exempt {_OURS} from \1"),
-    (r'failed calling webhook "([^"]+)"', rf"mend the service behind that webhook, or exempt {_OURS} from \1"),
-    (r"ValidatingAdmissionPolicy '([^']+)'", rf"exempt {_OURS} from \1"),
-    (r"image policy webhook", "let it allow images of migrator.invalid: they come from no registry"),
+    (r'admission webhook "([^"]+)" denied', _EXEMPT),
+    (r'failed calling webhook "([^"]+)"', f"mend the service behind that webhook, or {_EXEMPT}"),
+    (r"ValidatingAdmissionPolicy '([^']+)'", _EXEMPT),
+    (
+        r"image policy webhook",
+        "let it allow images of migrator.invalid, which come from no registry, for the time of the rollout",
+    ),
     (
         r"exceeded quota|(?:minimum|maximum) \S+ (?:usage|limit)",
-        f"put no ResourceQuota or LimitRange into {_OURS}",
+        f"put no ResourceQuota or LimitRange into {_SPACES}",
     ),
     (r'cannot (\w+) resource "([\w/]+)"', r"give that user the right to \1 \2"),
 )

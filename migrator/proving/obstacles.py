@@ -87,8 +87,9 @@ def of_container(status: ContainerStatus) -> Obstacle | None:
         return Obstacle(f"{told}; the kubelet's runtime does not have the image that was imported for it", node=True)
     if status.state == "waiting" and status.reason in _PULLED:
         return Obstacle(
-            f"{told}; imagePullPolicy was Never: exempt namespaces migrator-probe-* from what changes it "
-            "(the admission plugin AlwaysPullImages, or a webhook)",
+            f"{told}; imagePullPolicy was Never: a webhook that changes it can leave alone what the "
+            "kubeconfig's user makes in namespaces migrator-probe-*, for the time of the rollout; the admission plugin "
+            "AlwaysPullImages cannot, and needs migrator_proof: none",
             node=False,
         )
     return None

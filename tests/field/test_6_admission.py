@@ -129,12 +129,12 @@ REFUSALS: Mapping[str, tuple[Refuses, str, str]] = {
     "a webhook denies": (
         denying,
         'admission webhook "images.company.test" denied the request: images of the company\'s registry only',
-        f"exempt namespaces labelled {OURS} (migrator-probe-*) from images.company.test",
+        "makes in our namespaces (migrator-probe-*) from images.company.test",
     ),
     "a webhook does not answer": (
         absent,
         'failed calling webhook "images.company.test"',
-        f"mend the service behind that webhook, or exempt namespaces labelled {OURS}",
+        "mend the service behind that webhook, or exempt what the kubeconfig's user, and nobody else, makes",
     ),
     "no PodSecurityPolicy allows it": (
         policed,
