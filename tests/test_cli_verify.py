@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,44 @@ def test_a_node_that_is_not_good_is_not_rebooted() -> None:
     assert "not rebooted" in first.problem
     assert first.verdicts
     assert second.good
+
+
+def test_a_node_that_is_spared_is_not_rebooted() -> None:
+    """Nor one of which nobody knows whether it may be; the next one has its turn."""
+    world = World({"worker-1": [proof(ONE)], "worker-2": [proof(TWO)], "worker-3": [proof(THREE)] * 2}, reboots=True)
+
+    def spared(host: Host) -> str:
+        if host is TWO:
+            raise ClusterError("no answer")
+        return "it is a control-plane node" if host is ONE else ""
+
+    world.work = replace(world.work, spared=spared)
+    first, second, third = world.verify(ONE, TWO, THREE).nodes
+
+    assert [what for what in world.done if what.startswith("reboot")] == ["reboot worker-3"]
+    assert (first.problem, second.problem) == ("not rebooted: it is a control-plane node", "not rebooted: no answer")
+    assert first.verdicts
+    assert third.good
+
+
+@pytest.mark.parametrize(
+    ("update", "api_server", "said"),
+    [
+        ({}, "10.77.0.1", ""),
+        ({}, "10.77.0.11", "an address of the API server's"),
+        ({"control_plane": True}, "", "labels"),
+    ],
+)
+def test_a_reboot_spares_the_control_plane(update: dict[str, Any], api_server: str, said: str) -> None:
+    """By all that is known of a node, though `verify` reads no more of it otherwise."""
+    cluster = FakeCluster([node(**update)])
+    cluster.kubernetes_endpoints = lambda: ((api_server, 6443),)  # type: ignore[method-assign]
+    doors = Doors([ONE], FakeHosts({"inspect": READ}), cluster, frozenset())
+
+    told = verify.control_plane(doors, ONE)
+
+    assert bool(told) is bool(said)
+    assert said in told
 
 
 # case: what the second session gives, or the reboot

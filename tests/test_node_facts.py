@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from migrator import resources
-from migrator.model.facts import SCHEMA, NodeFacts, Transaction
+from migrator.model.facts import SCHEMA, Component, NodeFacts, Transaction
 
 # Ansible finds a role's module_utils by itself; a test does it this way.
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "inspect" / "module_utils"))
@@ -757,6 +757,7 @@ def machine() -> Iterator[Path]:
                     '{"action": "begin", "about": {"source": "docker://1", "annotation": null}}\n{"action": "done"}\n{"act'
                 ),
                 "etc/cni/net.d/10-lab.conflist": '{"plugins": [{"type": "bridge"}]}',
+                "etc/kubernetes/manifests/store.yaml": "spec: {containers: [{name: store, image: k8s.gcr.io/etcd:3}]}\n",
             },
         )  # fmt: skip
         (root / "proc/42/exe").symlink_to("/usr/sbin/dockerd")
@@ -842,6 +843,7 @@ def test_a_docker_node_is_read(machine: Path) -> None:
     assert [(entry.name, entry.held) for entry in facts.packages] == [("docker.io", True)]
     assert facts.transactions == {"t1": Transaction(last="done", source="docker://1")}
     assert (facts.credentials[0].registries, facts.crio) == (("r:5000",), None)
+    assert facts.control_plane == (Component(name="etcd", where="/etc/kubernetes/manifests/store.yaml"),)
 
 
 @needs_root

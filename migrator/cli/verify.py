@@ -110,11 +110,38 @@ def _work(doors: Doors, *, reboot: bool, save: Path | None, show: Callable[[Node
     def restart(host: Host) -> None:
         rebooting.reboot(doors.hosts, doors.cluster, WallClock(), host=host.name, node=host.node)
 
+    def spared(host: Host) -> str:
+        return control_plane(doors, host)
+
     def keep(seen: Evidence) -> None:
         if save is not None:
             evidence.write(save, seen)
 
-    return Work(prove=partial(prove, doors), reboot=restart if reboot else None, keep=keep, show=show, tell=tell)
+    return Work(
+        prove=partial(prove, doors),
+        reboot=restart if reboot else None,
+        spared=spared,
+        keep=keep,
+        show=show,
+        tell=tell,
+    )
+
+
+def control_plane(doors: Doors, host: Host) -> str:
+    """Say what tells that a host has a part of the control plane, which a reboot would stop; "" for a worker.
+
+    Raises `ClusterError` or `StepFailedError` when that cannot be known.
+    """
+    from migrator import survey
+    from migrator.planning.checks.control_plane import known_by
+
+    (seen,) = survey.observe([host], doors.hosts)
+    if seen.facts is None:
+        raise StepFailedError(f"{host.name} cannot be read: {seen.problem}")
+    cluster = doors.cluster
+    servers = [address for address, _ in cluster.kubernetes_endpoints()]
+    reasons = known_by(seen.facts, cluster.node(host.node), cluster.pods_on(host.node), servers)
+    return f"it is a control-plane node, known by {'; '.join(reasons)}" if reasons else ""
 
 
 def shower(output: VerifyOutput, *, verbose: bool) -> Callable[[NodeProof], None]:

@@ -58,6 +58,7 @@ class KubeCluster(ProbeObjects, Leases):
             budgets=self.budgets(),
             runtime_classes=self._runtime_classes(),
             daemon_sets=tuple(entry for entry in map(objects.daemon_set, daemon_sets) if entry.host_paths),
+            api_servers=tuple(dict.fromkeys(address for address, _ in self.kubernetes_endpoints())),
         )
 
     def nodes(self) -> tuple[Node, ...]:

@@ -32,6 +32,8 @@ class Work:
     `StepFailedError` when nothing can be said of the node."""
     reboot: Callable[[Host], None] | None = None
     """Reboot a node and wait until it is Ready; None when that is not asked for. Raises likewise."""
+    spared: Callable[[Host], str] = lambda _: ""
+    """Say why a node must not be rebooted; "" when it may. Raises likewise."""
     keep: Callable[[Evidence], None] = lambda _: None
     """Called with what each session saw, as soon as it is over."""
     show: Callable[[NodeProof], None] = lambda _: None
@@ -82,6 +84,12 @@ def _verify(host: Host, work: Work, baseline: Evidence | None) -> NodeProof:
         return proved
     if not proved.good:
         return proved.model_copy(update={"problem": "not rebooted: it is not what a node must be as it is"})
+    try:
+        spared = work.spared(host)
+    except _PROBLEMS as error:
+        spared = str(error)
+    if spared:
+        return proved.model_copy(update={"problem": f"not rebooted: {spared}"})
     passed = sum(check.outcome is Outcome.PASSED for check in proof.verdict.checks)
     work.tell(host, f"proved as it is, {passed} checks passed; reboots now")
     return _again(host, work, work.reboot, proof.evidence)

@@ -7,6 +7,7 @@ credential is its hash.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from migrator.model.value import Value
 
@@ -275,6 +276,15 @@ class Package(Value):
     """Whether the package manager was told to leave it as it is."""
 
 
+class Component(Value):
+    """A part of a control plane that the host runs by itself, or would."""
+
+    name: Literal["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "control-plane"]
+    """The last one where only the tier is known."""
+    where: str
+    """Path of its static pod's manifest, or the unit of its process."""
+
+
 class Transaction(Value):
     """A switch that ran on the host, by its journal."""
 
@@ -298,6 +308,7 @@ class NodeFacts(Value):
     addresses: tuple[str, ...] = ()
     host: HostFacts = HostFacts()
     kubelet: KubeletFacts = KubeletFacts(version="")
+    control_plane: tuple[Component, ...] = ()
     docker: DockerFacts | None = None
     """None when no Docker answers."""
     docker_problem: str = ""

@@ -33,6 +33,7 @@ class Node(Value):
     zone: str = ""
     """Where it stands, by its label; "" when it has none."""
     control_plane: bool = False
+    """Whether its labels say so."""
     addresses: tuple[str, ...] = ()
     annotations: Mapping[str, str] = {}
     pressures: tuple[str, ...] = ()
@@ -199,3 +200,5 @@ class ClusterFacts(Value):
     budgets: tuple[Budget, ...] = ()
     runtime_classes: tuple[RuntimeClass, ...] = ()
     daemon_sets: tuple[DaemonSet, ...] = ()
+    api_servers: tuple[str, ...] = ()
+    """Addresses behind the service default/kubernetes."""

@@ -35,6 +35,8 @@ class Fleet:
     """The sum of `free`."""
     replicas: Mapping[tuple[str, str], int] = default(default_factory=dict)
     """How many unfinished pods each owner has, by namespace and "Kind/name"."""
+    api_servers: tuple[str, ...] = ()
+    """Addresses behind the service default/kubernetes."""
 
     def beside(self, node: str) -> Room:
         """Give what is free on all nodes but this one."""
@@ -65,6 +67,7 @@ def fleet(cluster: ClusterFacts) -> Fleet:
         free=free,
         total=Room(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
         replicas=Counter((pod.namespace, pod.owner) for pod in alive if pod.owner),
+        api_servers=cluster.api_servers,
     )
 
 

@@ -62,7 +62,10 @@ class FakeCluster:
         """Read everything."""
         self._call("facts")
         return ClusterFacts(
-            nodes=tuple(self.by_name.values()), pods=tuple(self.pods.values()), budgets=tuple(self.all_budgets)
+            nodes=tuple(self.by_name.values()),
+            pods=tuple(self.pods.values()),
+            budgets=tuple(self.all_budgets),
+            api_servers=tuple(address for address, _ in self.kubernetes_endpoints()),
         )
 
     def nodes(self) -> tuple[Node, ...]:

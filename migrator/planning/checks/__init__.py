@@ -11,6 +11,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks import (
     cgroups,
     containerd,
+    control_plane,
     docker,
     docker_users,
     draining,
@@ -36,7 +37,7 @@ OF_MIGRATED: tuple[Check, ...] = (machine.right_machine, machine.half_migrated)
 
 OF_ROLLBACK: tuple[Check, ...] = (
     machine.right_machine,
-    machine.worker,
+    control_plane.worker,
     machine.whole,
     way_back.possible,
     way_back.images,
@@ -48,7 +49,7 @@ OF_ROLLBACK: tuple[Check, ...] = (
 
 OF_CLEANUP: tuple[Check, ...] = (
     machine.right_machine,
-    machine.worker,
+    control_plane.worker,
     machine.healthy,
     machine.half_migrated,
     kubelet.dependencies,
@@ -60,7 +61,7 @@ OF_CLEANUP: tuple[Check, ...] = (
 
 CHECKS: tuple[Check, ...] = (
     machine.right_machine,
-    machine.worker,
+    control_plane.worker,
     machine.healthy,
     machine.installation,
     machine.clock,

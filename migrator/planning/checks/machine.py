@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
+from migrator.planning.addresses import parsed
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags
 from migrator.planning.situation import Draft, Situation
@@ -43,7 +43,7 @@ def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
             remedy,
         )
         return
-    host, node = _addresses(now.facts.addresses), _addresses(now.node.addresses)
+    host, node = parsed(now.facts.addresses), parsed(now.node.addresses)
     if host and node and not host & node:  # clones share a machine-id
         yield found(
             "wrong-machine",
@@ -57,22 +57,6 @@ def whole(now: Situation, _: Draft) -> Iterator[Finding]:
     """What could not be read is not known to be absent."""
     for problem in now.facts.problems:
         yield found("facts-incomplete", problem, "mend what keeps it from being read, and inspect again")
-
-
-def _addresses(words: Iterable[str]) -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    found_addresses = set()
-    for word in words:
-        try:
-            found_addresses.add(ipaddress.ip_address(word.partition("/")[0].partition("%")[0]))
-        except ValueError:
-            continue  # a Node's addresses have its host name too
-    return found_addresses
-
-
-def worker(now: Situation, _: Draft) -> Iterator[Finding]:
-    """Control-plane nodes are left out until a control plane in the lab proves them."""
-    if now.node.control_plane:
-        yield found("control-plane", f"{now.node.name} is a control-plane node", "leave it out: only workers yet")
 
 
 def healthy(now: Situation, _: Draft) -> Iterator[Finding]:

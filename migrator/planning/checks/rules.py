@@ -33,7 +33,8 @@ class Rule:
 SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "The machine": (
         Rule("wrong-machine", (B,), "The host is not the Node that would be drained: another one would be switched."),
-        Rule("control-plane", (B,), "Control-plane nodes are left out until a lab has proven them."),
+        Rule("control-plane", (B,), "Control-plane nodes are left out until a lab has proven them; they are known by "
+             "labels, static pods, processes of the host, and the addresses of the API server."),
         Rule("node-not-ready", (B,), "A node that is broken before the migration cannot be judged after it."),
         Rule("node-pressure", (B,), "The node is short of memory, disk or process ids already.", waivable=True),
         Rule("no-systemd", (B,), "Services are managed through systemd; nothing else is supported as PID 1."),

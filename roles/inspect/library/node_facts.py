@@ -29,6 +29,7 @@ import glob
 import os
 
 from ansible.module_utils import migrator_inspect_containerd as containerd
+from ansible.module_utils import migrator_inspect_control as control
 from ansible.module_utils import migrator_inspect_credentials as credentials
 from ansible.module_utils import migrator_inspect_crio as crio
 from ansible.module_utils import migrator_inspect_docker as docker
@@ -103,6 +104,7 @@ class Reading:
         self.part("Docker's runtimes", lambda: self.low_level.add(answered.runtimes), None)
         found["docker"], found["docker_problem"] = answered.fact, answered.problem
         found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
+        found["control_plane"] = self.part("static pods", self._control_plane, [])
         cni_folder = network.config_folder(self.kubelet_words)
         found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])
         found["transactions"] = self.part("journals", lambda: history.transactions(tree), {})
@@ -137,6 +139,9 @@ class Reading:
             "config": kubelet.config_of(self.kubelet_words),
             "user": self.part("the kubelet's user", lambda: kubelet.user_of(self.tree, self.kubelet_words), ""),
         }
+
+    def _control_plane(self):
+        return control.control_plane(self.tree, self.kubelet_words, kubelet.config_of(self.kubelet_words))
 
     def _credentials(self, texts):
         told = [path for text in texts for path in toml.strings(text, "global_auth_file")]
