@@ -169,6 +169,7 @@ CASES = {
     "a budget that wants all its pods": case("budget-never", BLOCK, "k/k pkg/controller/disruption: desiredHealthy is then expectedPods", situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("all", disruptions_allowed=0, never=True),))), says="wants every pod"),
     "a budget whose selector is an expression": case("budget-exhausted", WARN, "apimachinery, LabelSelector", situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("some", match_labels={}, expressions=(Requirement(key="app", operator="In", values=("web", "x")), Requirement(key="gone", operator="DoesNotExist")), disruptions_allowed=0),))), says="shop/some"),
     "a journal that cannot be read": case("half-migrated", BLOCK, "what it said to put back would be forgotten", on(transactions={"t7": Transaction(last="damaged")}), says="t7 is damaged"),
+    "a nightly job": case("docker-callers", WARN, "a socket that is disabled starts nothing", on(docker_callers=("/etc/cron.d/backup",)), says="/etc/cron.d/backup"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
     "the kubelet left Docker": case("half-migrated", BLOCK, "k/k#61327", kubelet(arguments=flags("--container-runtime=remote", "--container-runtime-endpoint=unix:///run/containerd/containerd.sock")), says="k8s_web"),
     "migrated, Docker still runs": case("half-migrated", BLOCK, "k/k#61327", situation(node=node(runtime="containerd://1.6.20")), says="k8s_web"),

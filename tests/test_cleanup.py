@@ -38,6 +38,7 @@ from tests.test_node_modules import load
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "docker_removal" / "module_utils"))
 docker_data = importlib.import_module("ansible.module_utils.migrator_docker_data")
 docker_network = importlib.import_module("ansible.module_utils.migrator_docker_network")
+docker_packages = importlib.import_module("ansible.module_utils.migrator_docker_packages")
 docker_removal = load("docker_removal", "docker_removal")
 MIGRATED = node(runtime="containerd://1.6.20")
 LEFT = Removal(
@@ -104,6 +105,7 @@ AGAINST: Mapping[str, tuple[Situation, str, str]] = {
     "a named volume": (now(LEFT.model_copy(update={"volumes": ("db",)})), "docker-volumes", "go with Docker's data: db"),
     "packages that others need": (now(LEFT.model_copy(update={"refusal": "ci depends on docker.io"})), "docker-removal", "ci depends on"),
     "a store that is no folder": (now(LEFT.model_copy(update={"special": ("/var/lib/docker/zfs",)})), "docker-removal", "no plain folders"),
+    "something that cannot go": (now(LEFT.model_copy(update={"stuck": ("/var/lib/docker/x (immutable)",)})), "docker-removal", "cannot be removed as it is: /var/lib/docker/x (immutable)"),
     "something mounted there": (now(LEFT.model_copy(update={"mounts": ("/var/lib/docker/x",)})), "docker-removal", "mounted in"),
     "another machine": (now(node=MIGRATED.model_copy(update={"machine_id": "f" * 32})), "wrong-machine", ""),
     "not Ready": (now(node=MIGRATED.model_copy(update={"ready": False})), "node-not-ready", ""),
@@ -137,6 +139,15 @@ def test_what_may_be_somebody_elses_is_told() -> None:
 
     assert found.severity is Severity.INFORMS
     assert "br-0123456789ab, iptables -A INPUT -i docker0" in found.evidence
+
+
+def test_what_goes_at_the_next_boot_is_nothing_to_do() -> None:
+    """It is told, and keeps nobody from anything."""
+    made = planned(now(Removal(root="/var/lib/docker", passing=("/run/docker",))))
+
+    assert not made.changes
+    assert [(entry.id, entry.severity) for entry in made.findings] == [("docker-leftovers", Severity.INFORMS)]
+    assert "goes at the next boot by itself: /run/docker" in made.findings[0].evidence
 
 
 def looked(removal: Removal) -> HostResult:
@@ -355,7 +366,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Give a node with a stopped Docker whose data lies in a folder of the test."""
+    """Give a node with a stopped Docker."""
+    return stopped_docker(tmp_path, monkeypatch)
+
+
+def stopped_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Make a node with a stopped Docker whose data lies in a folder of the test."""
     root = tmp_path / "docker"
     for name in (
         "overlay2/l",
@@ -392,6 +408,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(docker_removal, "RECORD", str(tmp_path / "record.json"))
     monkeypatch.setattr(docker_removal, "debian", lambda: True)
     monkeypatch.setattr(docker_removal, "command_lines", list)
+    monkeypatch.setattr(docker_removal, "running", list)
+    monkeypatch.setattr(docker_packages, "run", command)
+    monkeypatch.setattr(docker_packages, "LOCKS", (str(tmp_path / "lock-frontend"), str(tmp_path / "lock")))
+    monkeypatch.setattr(docker_packages, "UPDATES", str(tmp_path / "updates"))
     return Machine(root, said)
 
 

@@ -698,6 +698,36 @@ def test_the_last_action_of_a_switch_is_read(text: str, action: str) -> None:
     assert history.transaction(text).get("last", "") == action
 
 
+CALLERS = {
+    "etc/systemd/system/backup.service": ("[Service]\nExecStart=/usr/bin/docker run --rm x\n", True),
+    "etc/systemd/system/a.service": ("[Service]\nExecStartPre=-docker-compose -f x pull\n", True),
+    "etc/systemd/system/b.service": ("[Service]\nExecStart=/bin/sh -c 'cd /x && docker ps'\n", True),
+    "etc/systemd/system/c.service": ("[Service]\nExecStart=/bin/sh \\\n  -c docker\n", True),
+    "etc/systemd/system/d.service": (
+        "[Unit]\nAfter=docker.service\n[Service]\nExecStart=/bin/true /etc/docker/x\n",
+        False,
+    ),
+    "etc/systemd/system/e.service": ("[Service]\n#ExecStart=docker run\nExecStart=/usr/bin/dockerd\n", False),
+    "etc/systemd/system/f.service.d/x.conf": ("[Service]\nExecStopPost=docker rm x\n", True),
+    "etc/systemd/system/docker.service": ("[Service]\nExecStartPost=docker info\n", False),
+    "etc/systemd/system/docker.service.d/x.conf": ("[Service]\nExecStartPost=docker info\n", False),
+    "etc/cron.d/gc": ("# m h\n5 4 * * * root docker system prune -f >/dev/null\n", True),
+    "etc/cron.d/no": ("# docker run\n5 4 * * * root du /var/lib/docker/ /run/docker.sock\n", False),
+    "etc/cron.daily/build": ("#!/bin/sh\nset -e\nimage=$(docker build -q .)\n", True),
+    "var/spool/cron/crontabs/root": ("@daily systemctl restart docker\n", True),
+    "etc/crontab": ("", False),
+}
+
+
+def test_who_calls_docker_now_and_then_is_named(tmp_path: Path) -> None:
+    """By files of units and of cron, whatever their order; words that only sound so are none."""
+    put(tmp_path, {name: text for name, (text, _) in CALLERS.items()})
+
+    assert part("callers").callers(Tree(str(tmp_path))) == sorted(
+        f"/{name}" for name, (_, calls) in CALLERS.items() if calls
+    )
+
+
 # The whole.
 
 OCI_SPEC = '{"ociVersion": "1.0.2-dev"}'
@@ -757,6 +787,7 @@ def machine() -> Iterator[Path]:
                     '{"action": "begin", "about": {"source": "docker://1", "annotation": null}}\n{"action": "done"}\n{"act'
                 ),
                 "etc/cni/net.d/10-lab.conflist": '{"plugins": [{"type": "bridge"}]}',
+                "etc/cron.d/backup": "5 4 * * * root docker run --env PASSWORD=secret x\n",
                 "etc/kubernetes/manifests/store.yaml": "spec: {containers: [{name: store, image: k8s.gcr.io/etcd:3}]}\n",
             },
         )  # fmt: skip
@@ -843,6 +874,7 @@ def test_a_docker_node_is_read(machine: Path) -> None:
     assert [(entry.name, entry.held) for entry in facts.packages] == [("docker.io", True)]
     assert facts.transactions == {"t1": Transaction(last="done", source="docker://1")}
     assert (facts.credentials[0].registries, facts.crio) == (("r:5000",), None)
+    assert facts.docker_callers == ("/etc/cron.d/backup",)
     assert facts.control_plane == (Component(name="etcd", where="/etc/kubernetes/manifests/store.yaml"),)
 
 

@@ -20,6 +20,7 @@ _PUT_BACK_SECONDS = 600.0
 _AWAY_SECONDS = 900.0
 """Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
 REMOVAL_TASK = "Look at or remove what is left of Docker"
+RETIRE_TASK = "Stop Docker where nothing uses it"
 _INSTALL_TASK = "Install the runtime's package"
 
 
@@ -155,8 +156,10 @@ def annotate_back(run: Run) -> str:
 
 
 def retire(run: Run) -> str:
-    """Stop Docker, keeping its packages and data."""
-    play(run, "retire", {})
+    """Stop Docker, keeping its packages and data; leave it running where somebody uses it by now."""
+    kept = play(run, "retire", {}).get(RETIRE_TASK, {}).get("kept", ())
+    if kept:
+        return f"Docker stays as it is: {'; '.join(kept)[:1000]}"
     return "Docker is stopped and disabled; its packages and data stay"
 
 

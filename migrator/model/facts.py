@@ -313,6 +313,8 @@ class NodeFacts(Value):
     """None when no Docker answers."""
     docker_problem: str = ""
     """Why Docker does not answer although it is installed."""
+    docker_callers: tuple[str, ...] = ()
+    """Files of units and scheduled jobs that call Docker now and then."""
     cri_dockerd: CriDockerdFacts | None = None
     containerd: ContainerdFacts = ContainerdFacts(version="")
     crio: CrioFacts | None = None

@@ -39,7 +39,11 @@ class Removal(Value):
     shared: tuple[str, ...] = ()
     """Folders of other runtimes or of the kubelet that lie in what would go."""
     mounts: tuple[str, ...] = ()
-    """What is mounted below that folder, or from there."""
+    """What is mounted in what would go, or from there."""
+    stuck: tuple[str, ...] = ()
+    """What cannot be removed as it is, each with the reason: immutable, read-only, a volume of the file system."""
+    namespaces: tuple[str, ...] = ()
+    """Mounts that dockerd has left in its run folder; they are released, and no process loses its namespace by that."""
     running: tuple[str, ...] = ()
     """Containers of Docker's that run, of anybody's."""
     containers: tuple[str, ...] = ()
@@ -54,6 +58,8 @@ class Removal(Value):
     kept_rules: tuple[str, ...] = ()
     """Other people's rules in the chain DOCKER-USER, which stays for them."""
     files: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+    """Files that are all that is left, and go at the next boot by themselves."""
     refusal: str = ""
     """Why the packages cannot be removed alone."""
 

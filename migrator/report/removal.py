@@ -24,6 +24,7 @@ def _lines(removal: Removal) -> Iterator[str]:
         yield from (f"    {visible(entry.path)}  {entry.bytes / 1e6:,.1f} MB" for entry in removal.data)
     for title, entries in (
         ("Files that are deleted", removal.files),
+        ("Network namespaces that are released", removal.namespaces),
         ("Interfaces that are deleted", removal.interfaces),
         ("Firewall rules that are removed", removal.rules),
     ):

@@ -104,6 +104,16 @@ def beside_kubernetes(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
+def callers(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Units and scheduled jobs that call Docker now and then: nothing of them runs when it is looked for."""
+    if now.facts.docker_callers and (now.facts.docker or now.facts.docker_problem):
+        yield found(
+            "docker-callers",
+            f"units and scheduled jobs call Docker: {listed(now.facts.docker_callers)}",
+            "change them first: they fail once Docker is stopped",
+        )
+
+
 def _is_etcd(container: DockerContainer) -> bool:
     repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     return repository == "etcd" or container.name.lstrip("/").startswith("etcd")

@@ -67,10 +67,13 @@ def removable(now: Situation, _: Draft) -> Iterator[Finding]:
         (removal.strange, "does not look like a folder of Docker's", by_hand),
         (removal.others, f"in {removal.root}, and not Docker's", "move it elsewhere"),
         (removal.shared, "data of others in what would go", "move it elsewhere"),
-        (removal.mounts, f"mounted in {removal.root}, or from there", "unmount it"),
+        (removal.mounts, "mounted in what would go, or from there", "unmount it"),
+        (removal.stuck, "cannot be removed as it is", "take the attribute away (chattr -i, -a), or mount it writable"),
     ):
         if names:
             yield found("docker-removal", f"{what}: {listed(names)}", remedy)
     stays = [*removal.plugged, *removal.kept_rules]
     if stays:
         yield found("docker-leftovers", f"stays, because it may not be Docker's: {listed(stays)}", "")
+    if removal.passing:
+        yield found("docker-leftovers", f"goes at the next boot by itself: {listed(removal.passing)}", "")

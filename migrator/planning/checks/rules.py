@@ -52,7 +52,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("docker-containers", (B,), "Containers beside Kubernetes' would go with Docker's data.", waivable=True),
         Rule("docker-volumes", (B,), "Named volumes would go with Docker's data.", waivable=True),
         Rule("docker-removal", (B,), "Docker is removed by its packages and plain files alone."),
-        Rule("docker-leftovers", (I,), "What may be somebody else's stays."),
+        Rule("docker-leftovers", (I,), "What may be somebody else's stays; what does not outlive a boot goes then."),
         Rule("images-only-new", (W,), "Images that came after the migration are not in Docker's store."),
         Rule("leftovers", (I, B), "Another runtime left files; a folder in a socket's place keeps a runtime from "
              "starting.", "kops#11589; kubeadm detectCRISocketImpl"),
@@ -180,6 +180,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd#8579; cri-o#897"),
         Rule("foreign-containers", (I,), "Containers that are not Kubernetes' are left alone, and Docker with them.",
              "kubespray#10530, #8693"),
+        Rule("docker-callers", (W,), "Units and scheduled jobs call Docker; they fail once it is stopped."),
         Rule("etcd-in-docker", (B,), "etcd runs as a Docker container.", "kubespray#7420, #8528"),
     ),
     "The drain": (

@@ -10,8 +10,8 @@ short_description: Look at or remove what is left of Docker
 description:
   - With I(state=look), gives packages, units, data, interfaces, firewall rules and files that are Docker's own, and
     what speaks against their removal. Changes nothing.
-  - With I(state=absent), removes exactly what a look gave before, and nothing when there is more by now. It may be
-    asked again after it was cut short.
+  - With I(state=absent), removes exactly what a look gave before, and nothing when there is more by now, or anything
+    that cannot be removed. It may be asked again after it was cut short. What can only go at the next boot is told.
 options:
   state:
     description: Whether it is only looked at, or removed.
@@ -34,10 +34,15 @@ EXAMPLES = r"""
 RETURN = r"""
 removal:
   description: What is left of Docker.
-  returned: always
+  returned: when it is looked at
   type: dict
+problems:
+  description: What stays for now, and why.
+  returned: when it is removed
+  type: list
 """
 
+import contextlib
 import json
 import os
 import re
@@ -45,11 +50,21 @@ import shlex
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_docker_data import data_root, mounts_below, option, size
+from ansible.module_utils.migrator_docker_data import (
+    bound_from,
+    data_root,
+    mounted,
+    mounts_below,
+    namespaces,
+    passing,
+    real,
+)
+from ansible.module_utils.migrator_docker_files import MOST, delete, measured
 from ansible.module_utils.migrator_docker_network import bridges, rules
-from ansible.module_utils.migrator_node import POD_UID, NodeError, docker_containers, run, unit_active, write_file
+from ansible.module_utils.migrator_docker_packages import OURS, interrupted, protected, turn
+from ansible.module_utils.migrator_docker_users import command_lines, dependents, option, running, units
+from ansible.module_utils.migrator_node import POD_UID, NodeError, run, unit_active, write_file
 
-UNITS = ("docker.socket", "docker.service")
 PACKAGES = (
     "docker.io",
     "docker-cli",
@@ -84,8 +99,6 @@ SPECIAL = frozenset("aufs btrfs devicemapper zfs".split())
 """Stores that are more than files: volumes of a file system or a block device."""
 LEFT = ("/run/docker.sock", "/run/docker.pid", "/run/docker", "/run/dockershim.sock", "/var/lib/dockershim")
 """What else dockerd and dockershim leave (dockershim/checkpoint_store.go and docker_service.go, 1.20)."""
-STANDING = frozenset(("created", "exited", "dead", "removing"))
-"""States of containers in which nothing runs."""
 
 
 def recorded():
@@ -116,8 +129,16 @@ def installed(names):
 
 def refusal(names):
     """Say why these packages cannot be removed alone; "" when they can."""
-    test = ["dpkg", "--no-act", "--remove"] if debian() else ["rpm", "-e", "--test"]
-    code, out, err = run(test + sorted(names), check=False) if names else (0, "", "")
+    if not names:
+        return ""
+    if debian() and interrupted():
+        return "dpkg is at work, or was interrupted: wait for it, or run dpkg --configure -a"
+    stuck = protected(names, debian())
+    if stuck:
+        return "their files cannot be removed: {}".format(", ".join(stuck[:5]))
+    code, out, err = run(
+        (["dpkg", "--no-act", "--remove"] if debian() else ["rpm", "-e", "--test"]) + sorted(names), check=False
+    )
     return (err or out).strip()[-600:] if code != 0 else ""
 
 
@@ -145,8 +166,11 @@ def overlap(paths, others):
     return sorted(other for other in others for path in paths if (other + "/").startswith(path.rstrip("/") + "/"))
 
 
-def stored_containers(root):
-    """Give the names of containers that are not Kubernetes', from Docker's own files: nobody has to run for that."""
+def stored_containers(root, begun):
+    """Give the names of containers that are not Kubernetes', from Docker's own files: nobody has to run for that.
+
+    One without its file was being removed when the removal that was `begun` was cut short.
+    """
     names = []
     folder = os.path.join(root, "containers")
     for identity in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
@@ -154,6 +178,9 @@ def stored_containers(root):
             with open(os.path.join(folder, identity, "config.v2.json"), encoding="utf-8") as file:
                 document = json.load(file)
             labels = (document.get("Config") or {}).get("Labels") or {}
+        except FileNotFoundError:
+            names += [] if begun else [identity[:12]]
+            continue
         except (OSError, ValueError, AttributeError):
             names.append(identity[:12])  # whose it is cannot be known
             continue
@@ -171,76 +198,65 @@ def named_volumes(root):
     )
 
 
-def command_lines():
-    """Give the command lines of all processes."""
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/{}/cmdline".format(process), "rb") as file:
-                words = file.read().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if words[0]:
-            yield words
-
-
-def running():
-    """Give the names of containers that Docker has running, of anybody's; those too that have outlived it."""
-    if unit_active("docker.service"):
-        return sorted(entry["Names"][0].strip("/") for entry in docker_containers() if entry["State"] not in STANDING)
-    return sorted(shims())
-
-
-def shims():
-    """Give the ids of containers of Docker's that a shim of containerd keeps (moby, libcontainerd: namespace moby)."""
-    for words in command_lines():
-        namespace = option(words, ("-namespace",))
-        if "containerd-shim" in os.path.basename(words[0]) and (namespace == "moby" or namespace.endswith(".moby")):
-            yield option(words, ("-id",))[:12]
-
-
-def dependents():
-    """Name the units that would stop with Docker, or not start without it."""
-    names = "RequiredBy,RequisiteOf,BoundBy,ConsistsOf"
-    shown = run(["systemctl", "show"] + list(UNITS) + ["--property", names], check=False)[1]
-    found = {unit for line in shown.splitlines() for unit in line.partition("=")[2].split()}
-    return sorted(found - set(UNITS) - {"sockets.target", "multi-user.target"})
-
-
 def look():
     """Give all that is left of Docker, and what speaks against its removal."""
     agreed = recorded()
-    found = installed(PACKAGES)
-    root = agreed.get("root") or data_root()
+    found, known = installed(PACKAGES), units()
+    root = agreed["root"] if agreed.get("root") and "docker.service" not in known else data_root()
     entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
-    inside = [name for name in entries if name in IN_ROOT]
-    paths = [os.path.join(root, name) for name in inside]
+    data = [os.path.join(root, name) for name in entries if name in IN_ROOT]
     marked = bool(agreed) or all(name in entries for name in MARKS)
     free, used = bridges()
     commands, kept = rules(free)
-    units = [unit for unit in UNITS if run(["systemctl", "cat", unit], check=False)[0] == 0]
+    left = [path for path in LEFT if os.path.lexists(path) and not os.path.islink(path)]
+    # What the next boot takes away is no reason for a removal, only a part of one that has another reason.
+    reason = found or data or free or commands or not all(map(passing, left))
+    files = left if reason else []
+    mounts = mounted_there(root if data else "", data, files)
+    places = frozenset(mount.place for mount in mounted())
+    weights = {path: measured(real(path), places) for path in data + files}
     return {
         "packages": found,
         "keeps": installed(STAYING),
-        "units": units,
-        "dependents": dependents() if units else [],
-        "active": [unit for unit in units if unit_active(unit)],
+        "units": known,
+        "dependents": dependents() if known else [],
+        "active": [unit for unit in known if unit_active(unit)],
         "root": root,
-        "data": [{"path": path, "bytes": size(path)} for path in paths],
-        "others": [os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL | {"lost+found"}],
+        "data": [{"path": path, "bytes": weights[path][0]} for path in data],
+        "others": shown(os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL | {"lost+found"}),
         "special": [os.path.join(root, name) for name in entries if name in SPECIAL],
-        "strange": [] if marked or not inside else [root],
-        "shared": overlap(paths, others_data()),
-        "mounts": mounts_below(root) if entries else [],
+        "strange": [] if marked or not data else [root],
+        "shared": overlap(data, others_data()),
+        "mounts": shown(mounts),
+        "stuck": shown(what for _, stuck in weights.values() for what in stuck),
+        "namespaces": sorted({place for path in files for place in namespaces(path)}),
         "running": running(),
-        "containers": stored_containers(root),
+        "containers": stored_containers(root, bool(agreed)),
         "volumes": named_volumes(root),
         "interfaces": sorted(free),
         "plugged": used,
         "rules": commands,
         "kept_rules": kept,
-        "files": [path for path in LEFT if os.path.lexists(path) and not os.path.islink(path)],
+        "files": files,
+        "passing": [] if reason else left,
         "refusal": refusal(found),
     }
+
+
+def mounted_there(root, data, files):
+    """Give what is mounted in what would go, or from there, but for the namespaces that dockerd has left."""
+    found = set(mounts_below(root)) if root else set()
+    for path in map(real, files):
+        found |= set(mounts_below(path)) | {mount.place for mount in mounted() if mount.place == path}
+        found -= set(namespaces(path))
+    for path in map(real, data + files):
+        found |= set(bound_from(path))
+    return sorted(found)
+
+
+def shown(names):
+    """Give names for people: not too many, and as Unicode, which a file's name need not be."""
+    return [name.encode("utf-8", "backslashreplace").decode("utf-8") for name in sorted(names)[:MOST]]
 
 
 def objection(now, expected):
@@ -248,7 +264,8 @@ def objection(now, expected):
     forbidden = {
         "containers of Docker run": now["running"],
         "these units need it": now["dependents"],
-        "something is mounted in {}, or from there".format(now["root"]): now["mounts"],
+        "something is mounted in what would go, or from there": now["mounts"],
+        "this cannot be removed": now["stuck"],
         "no plain folder of files": now["special"],
         "not only Docker's": now["others"] + now["strange"],
         "somebody else's data lies there": now["shared"],
@@ -283,40 +300,66 @@ def remove(now):
         raise NodeError("Docker does not stop: {}".format(", ".join(left)))
     keep(now["keeps"])
     if now["packages"]:
-        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        run((["dpkg", "--remove"] if debian() else ["rpm", "-e"]) + sorted(now["packages"]), timeout=600)
-        run(["systemctl", "daemon-reload"])
+        argv = ["dpkg", "--remove"] if debian() else ["rpm", "-e"]
+        run(argv + sorted(now["packages"]), timeout=600, settings=OURS)
+    # From here on nothing ends it: what is not done now is told, and the next removal finds it.
     problems = []
-    links = [["ip", "link", "delete", name] for name in now["interfaces"]]
-    for command in [shlex.split(command) for command in now["rules"]] + links:
-        code, _, err = run(command, check=False)
-        if code != 0:
-            problems.append("{}: {}".format(" ".join(command), err.strip()))
+    run(["systemctl", "daemon-reload"], check=False)
+    clear_network(now, problems)
     for path in [entry["path"] for entry in now["data"]] + now["files"]:
         delete(path, problems)
-    if os.path.isdir(now["root"]) and not os.listdir(now["root"]) and not os.path.ismount(now["root"]):
-        os.rmdir(now["root"])
+    with contextlib.suppress(OSError):  # others have something in it, or mounted there
+        if not os.path.ismount(now["root"]):
+            os.rmdir(now["root"])
     return problems
 
 
-def delete(path, problems):
-    """Remove a path with all below it; what belongs to another file system stays, and is told."""
+def clear_network(now, problems):
+    """Remove those rules and bridges that were agreed to and are still free: packages take minutes to go."""
     try:
-        if os.path.islink(path) or not os.path.isdir(path):
-            os.unlink(path)
-            return
-        device = os.lstat(path).st_dev
-        for name in os.listdir(path):
-            below = os.path.join(path, name)
-            if os.lstat(below).st_dev != device or os.path.ismount(below):
-                problems.append("{} stays: it belongs to another file system".format(below))
-            else:
-                delete(below, problems)
-        os.rmdir(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        problems.append("{}: {}".format(path, error.strerror))
+        free, used = bridges()
+        commands = [shlex.split(command) for command in rules(free)[0] if command in now["rules"]]
+    except (NodeError, OSError) as error:
+        problems.append("rules and bridges stay: {}".format(error))
+        return
+    problems += [
+        "{} stays: something is plugged into it by now".format(name) for name in now["interfaces"] if name in used
+    ]
+    commands += [["ip", "link", "delete", name] for name in now["interfaces"] if name in free]
+    for command in commands:
+        code, _, err = run(command, check=False)
+        if code != 0:
+            problems.append("{}: {}".format(" ".join(command), err.strip()))
+
+
+def remaining(now):
+    """Give what is still there of what was to go, and those parts of it that do not outlive the next boot.
+
+    Rules and bridges are among these: nobody makes them again.
+    """
+    paths = [path for path in [entry["path"] for entry in now["data"]] + now["files"] if os.path.lexists(path)]
+    later = [path for path in paths if passing(path)]
+    with contextlib.suppress(NodeError, OSError):
+        free, _ = bridges()
+        later += [name for name in now["interfaces"] if name in free]
+        later += [command for command in rules(free)[0] if command in now["rules"]]
+    return sorted(installed(now["packages"])) + [path for path in paths if path not in later], later
+
+
+def absent(expected):
+    """Remove what `expected` says, and nothing else; give what stays for now. Raises NodeError."""
+    with turn() if debian() else contextlib.ExitStack():
+        now = look()
+        against = objection(now, expected)
+        if against:
+            raise NodeError("nothing was removed: {}".format(against))
+        problems = remove(now)
+    lasting, later = remaining(now)
+    if lasting:
+        text = "not all is gone: {}: {}; a cleanup of the same node goes on"
+        raise NodeError(text.format(", ".join(lasting[:5]), "; ".join(problems[:10])))
+    os.unlink(RECORD)
+    return problems + ["{} goes at the next boot".format(what) for what in later]
 
 
 def main():
@@ -329,21 +372,11 @@ def main():
         supports_check_mode=True,
     )
     try:
-        now = look()
         if module.params["state"] == "look" or module.check_mode:
-            module.exit_json(changed=False, removal=now)
-        against = objection(now, module.params["expected"])
-        if against:
-            module.fail_json(msg="nothing was removed: {}".format(against))
-        problems = remove(now)
-        after = look()
+            module.exit_json(changed=False, removal=look())
+        module.exit_json(changed=True, problems=absent(module.params["expected"]))
     except (NodeError, OSError, ValueError, KeyError) as error:
         module.fail_json(msg=str(error))
-    left = [name for name in ("packages", "data", "interfaces", "rules", "files") if after[name]]
-    if left:
-        module.fail_json(msg="not all is gone: {}: {}".format(", ".join(left), "; ".join(problems)), removal=after)
-    os.unlink(RECORD)
-    module.exit_json(changed=after != now, removal=after, problems=problems)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where Docker keeps its data, how much that is, and what is mounted there.
+"""Where Docker keeps its data, and what is mounted there.
 
 Runs on the node: Python 3.6 or later, standard library only.
 """
@@ -7,8 +7,8 @@ import json
 import os
 import re
 import shlex
-import stat
 
+from ansible.module_utils.migrator_docker_users import option
 from ansible.module_utils.migrator_node import NodeError, docker, run, unit_active
 
 ROOT = "/var/lib/docker"
@@ -70,36 +70,68 @@ def configured(path):
     return str(document.get("data-root") or document.get("graph") or "")
 
 
-def option(words, names):
-    """Give an option's value on a command line; "" without it."""
-    for place, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name in names:
-            return value if equals else "".join(words[place + 1 : place + 2])
-    return ""
+class Mount:
+    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+
+    def __init__(self, line):
+        left, _, right = line.partition(" - ")
+        words = [plain(word) for word in left.split(" ")]
+        self.device, self.root, self.place = words[2:5]
+        self.kind = right.split(" ")[0]
+
+    def above(self, path):
+        """Tell whether a path is this mount's place, or below it."""
+        return (path + "/").startswith(self.place.rstrip("/") + "/")
 
 
-def size(path):
-    """Give the bytes that removing a path returns."""
-    try:
-        top = os.lstat(path)
-    except OSError:
-        return 0
-    total, seen = top.st_blocks * 512, set()
-    if not stat.S_ISDIR(top.st_mode):
-        return total
-    for folder, names, files in os.walk(path, onerror=lambda _: None):
-        for name in list(names) + files:
-            try:
-                entry = os.lstat(os.path.join(folder, name))
-            except OSError:
-                continue
-            if entry.st_dev != top.st_dev and name in names:
-                names.remove(name)
-            elif entry.st_nlink == 1 or (entry.st_dev, entry.st_ino) not in seen:
-                seen.add((entry.st_dev, entry.st_ino))
-                total += entry.st_blocks * 512
-    return total
+def mounted():
+    """Give all mounts, in the order in which they were made."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [Mount(line.rstrip("\n")) for line in file]
+
+
+def holder(path, table):
+    """Give the mount that a path without links is in; None where the table does not tell."""
+    found = [mount for mount in reversed(table) if mount.above(path)]  # the last one lies on top
+    return max(found, key=lambda mount: len(mount.place.rstrip("/")), default=None)
+
+
+def bound_from(path):
+    """Give where a path, or something below it, is mounted once more: /proc/self/mounts does not tell of that."""
+    table = mounted()
+    own = holder(path, table)
+    if own is None:
+        return []
+    inside = os.path.normpath(os.path.join(own.root, os.path.relpath(path, own.place)))
+    copies = [mount for mount in table if mount.device == own.device and mount is not own]
+    return sorted(
+        mount.place for mount in copies if (mount.root + "/").startswith(inside.rstrip("/") + "/") and inside != "/"
+    )
+
+
+def passing(path):
+    """Tell whether a path is gone after the next boot."""
+    found = holder(real(path), mounted())
+    return found is not None and found.kind in ("tmpfs", "ramfs")
+
+
+def namespaces(path):
+    """Give the network namespaces that dockerd keeps mounted in its run folder `path`, as often as each is mounted.
+
+    It mounts one for the first container on the host's network, and does not unmount it again (moby#32712). A process
+    in such a namespace keeps it; a mount does not belong to anybody.
+    """
+    folder = os.path.join(real(path), "netns")
+    return [
+        mount.place
+        for mount in mounted()
+        if mount.kind == "nsfs" and mount.root.startswith("net:[") and os.path.dirname(mount.place) == folder
+    ]
+
+
+def real(path):
+    """Give a path whose folder is without links; what it is itself may be one."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def mounts():

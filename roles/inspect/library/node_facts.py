@@ -28,6 +28,7 @@ node:
 import glob
 import os
 
+from ansible.module_utils import migrator_inspect_callers as callers
 from ansible.module_utils import migrator_inspect_containerd as containerd
 from ansible.module_utils import migrator_inspect_control as control
 from ansible.module_utils import migrator_inspect_credentials as credentials
@@ -104,6 +105,7 @@ class Reading:
         self.part("Docker's runtimes", lambda: self.low_level.add(answered.runtimes), None)
         found["docker"], found["docker_problem"] = answered.fact, answered.problem
         found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
+        found["docker_callers"] = self.part("units and jobs that call Docker", lambda: callers.callers(tree), [])
         found["control_plane"] = self.part("static pods", self._control_plane, [])
         cni_folder = network.config_folder(self.kubelet_words)
         found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])
