@@ -68,6 +68,9 @@ spec:
           resources: {{requests: {{cpu: 20m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
 """
 UNITS = "systemctl list-unit-files --no-legend --state=enabled | awk '{print $1, $2}'"
+NAMESPACE = "/run/docker/netns/default"
+"""What dockerd mounts for the first container on the host's network, and never unmounts."""
+MOUNTED = "cat /proc/mounts"
 PACKAGES = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' | grep ' installed$'"
 
 
@@ -211,7 +214,13 @@ def test_what_each_command_leaves(front: Lab, tmp_path: Path) -> None:
     every = (*every, "--allow", "docker-active")
     shown = lab.migrator("cleanup", "--node", NODE, *CONSENT, "--allow", "docker-active", inventory)
     print(shown.stdout)
-    migrator(lab, "cleanup", *every)
+    assert NAMESPACE in shown.stdout
+    assert NAMESPACE in lab.on(NODE, MOUNTED)
+    told = migrator(lab, "cleanup", *every)
+    print(told)
+    assert "netns" not in told
+    assert "next boot" not in told
+    assert NAMESPACE not in lab.on(NODE, MOUNTED)
 
     cleaned = differences(before, state(lab, NODE))
     print(f"cleaned: {cleaned}")
