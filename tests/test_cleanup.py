@@ -409,6 +409,7 @@ def stopped_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(docker_removal, "debian", lambda: True)
     monkeypatch.setattr(docker_removal, "command_lines", list)
     monkeypatch.setattr(docker_removal, "running", list)
+    monkeypatch.setattr(docker_removal, "units", list)
     monkeypatch.setattr(docker_packages, "run", command)
     monkeypatch.setattr(docker_packages, "LOCKS", (str(tmp_path / "lock-frontend"), str(tmp_path / "lock")))
     monkeypatch.setattr(docker_packages, "UPDATES", str(tmp_path / "updates"))

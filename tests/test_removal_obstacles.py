@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -274,6 +275,17 @@ def test_a_dpkg_that_was_interrupted_is_refused(machine: Machine, tmp_path: Path
 
     assert "dpkg --configure -a" in docker_removal.objection(now, now)
     assert not removed(machine)
+
+
+def test_a_dpkg_that_was_interrupted_in_a_removal_goes_on(machine: Machine, tmp_path: Path) -> None:
+    """The removal was cut short there, and the next one completes it."""
+    shown = docker_removal.look()
+    docker_removal.write_file(docker_removal.RECORD, json.dumps(shown).encode(), 0o600)
+    (tmp_path / "updates").mkdir()
+    (tmp_path / "updates" / "0001").touch()
+
+    assert docker_removal.absent(shown) == []
+    assert removed(machine)
 
 
 HOLD = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()"

@@ -127,11 +127,14 @@ def installed(names):
     return {row[0]: row[1] for row in map(str.split, shown.splitlines()) if row[0] in names}
 
 
-def refusal(names):
-    """Say why these packages cannot be removed alone; "" when they can."""
+def refusal(names, begun):
+    """Say why these packages cannot be removed alone; "" when they can.
+
+    A dpkg that was cut short in a removal of ours, which has `begun`, goes on by itself.
+    """
     if not names:
         return ""
-    if debian() and interrupted():
+    if debian() and interrupted() and not begun:
         return "dpkg is at work, or was interrupted: wait for it, or run dpkg --configure -a"
     stuck = protected(names, debian())
     if stuck:
@@ -228,7 +231,7 @@ def look():
         "strange": [] if marked or not data else [root],
         "shared": overlap(data, others_data()),
         "mounts": shown(mounts),
-        "stuck": shown(what for _, stuck in weights.values() for what in stuck),
+        "stuck": shown({what for _, stuck in weights.values() for what in stuck}),
         "namespaces": sorted({place for path in files for place in namespaces(path)}),
         "running": running(),
         "containers": stored_containers(root, bool(agreed)),
@@ -239,7 +242,7 @@ def look():
         "kept_rules": kept,
         "files": files,
         "passing": [] if reason else left,
-        "refusal": refusal(found),
+        "refusal": refusal(found, bool(agreed)),
     }
 
 
