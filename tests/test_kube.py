@@ -340,6 +340,29 @@ def test_the_service_of_the_api(api: Served, cluster: KubeCluster) -> None:
     assert cluster.kubernetes_endpoints() == (("10.0.0.1", 6443), ("10.0.0.2", 6443))
 
 
+def test_plans_know_where_the_api_server_is(api: Served, cluster: KubeCluster) -> None:
+    """Each address once; a user who may not ask is refused, because nobody would know a control plane by it."""
+    for path in (
+        "/apis/apps/v1/daemonsets",
+        "/api/v1/nodes",
+        "/api/v1/pods",
+        "/apis/policy/v1beta1/poddisruptionbudgets",
+    ):
+        api.answer(f"GET {path}", 200, {"items": []})
+    api.answer("GET /apis/policy", 200, {"versions": [{"groupVersion": "policy/v1beta1"}]})
+    assert cluster.facts().api_servers == ()
+    endpoints = "GET /api/v1/namespaces/default/endpoints/kubernetes"
+    subsets = [
+        {"addresses": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}], "ports": [{"port": port}]} for port in (6443, 443)
+    ]
+    api.answer(endpoints, 200, {"subsets": subsets})
+    assert cluster.facts().api_servers == ("10.0.0.1", "fd00::1")
+    api.answer(endpoints, 403, {"message": "forbidden"})
+
+    with pytest.raises(RefusedError, match="may not read .*endpoints/kubernetes"):
+        cluster.facts()
+
+
 def test_a_user_that_is_not_known(api: Served, cluster: KubeCluster) -> None:
     """A kubeconfig that expired is named."""
     api.answer("GET /api/v1/namespaces", 401, {"message": "Unauthorized"})

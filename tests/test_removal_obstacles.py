@@ -351,6 +351,27 @@ def test_any_name_is_read(name: str, kind: str) -> None:
     assert (found.place, found.root, found.device, found.kind) == (f"/{name}", f"/r{name}", "8:1", kind)
 
 
+NAMESPACES: dict[str, tuple[str, bool]] = {
+    "dockerd's": (line("/run/docker/netns/default", "net:[4026531840]", "0:4", "nsfs"), True),
+    "a sandbox's": (line("/run/docker/netns/0123456789ab", "net:[4026531840]", "0:4", "nsfs"), True),
+    "one of Linux before 4.2": (line("/run/docker/netns/default", "/", "0:3", "nsfs"), True),
+    "one of Linux before 3.19": (line("/run/docker/netns/default", "/1/ns/net", "0:3", "proc"), False),
+    "one of another kind": (line("/run/docker/netns/default", "mnt:[4026531840]", "0:4", "nsfs"), False),
+    "one that only is called so": (line("/run/docker/netns/default", "net:[1]", "0:50", "tmpfs"), False),
+    "somebody's": (line("/run/netns/default", "net:[4026531840]", "0:4", "nsfs"), False),
+    "one beside": (line("/run/docker2/netns/default", "net:[4026531840]", "0:4", "nsfs"), False),
+    "one deeper down": (line("/run/docker/netns/a/b", "net:[4026531840]", "0:4", "nsfs"), False),
+}
+
+
+@pytest.mark.parametrize(("row", "own"), NAMESPACES.values(), ids=NAMESPACES)
+def test_which_mounts_are_released(row: str, *, own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network namespaces in Docker's own folder, and nothing that only looks so."""
+    monkeypatch.setattr(docker_data, "mounted", lambda: [docker_data.Mount(row)])
+
+    assert bool(docker_data.namespaces("/run/docker")) is own
+
+
 TABLES: dict[str, tuple[list[str], str, list[str]]] = {
     "nothing else": ([line("/")], "/var/lib/docker/volumes", []),
     "a copy": ([line("/"), line("/srv", "/var/lib/docker/volumes/db")], "/var/lib/docker/volumes", ["/srv"]),

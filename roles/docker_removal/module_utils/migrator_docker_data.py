@@ -125,7 +125,9 @@ def namespaces(path):
     return [
         mount.place
         for mount in mounted()
-        if mount.kind == "nsfs" and mount.root.startswith("net:[") and os.path.dirname(mount.place) == folder
+        if mount.kind == "nsfs"
+        and (mount.root.startswith("net:[") or mount.root == "/")  # Linux before 4.2 does not tell which kind it is of
+        and os.path.dirname(mount.place) == folder
     ]
 
 
