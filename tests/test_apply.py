@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from migrator.errors import ClusterError, MigratorError, RefusedError, StalePlan
 from migrator.hosts import HostResult
 from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.proof import Evidence, Via
+from migrator.model.requests import Request, Stage, Switch
 from migrator.model.target import Target
 from migrator.planning import plan
 from tests.fakes import proof
@@ -75,12 +74,12 @@ class World:
         self.sessions.append(runtime)
         return self.proved[runtime]
 
-    def switch(self, _: Mapping[str, Any]) -> HostResult:
+    def switch(self, _: Request) -> HostResult:
         """Succeed: the kubelet reports containerd."""
         self.report("containerd://1.6.20", "2026-01-01T01:00:00Z")
         return switched("switched")
 
-    def switch_back(self, _: Mapping[str, Any]) -> HostResult:
+    def switch_back(self, _: Request) -> HostResult:
         """Go back: the kubelet reports Docker."""
         self.report("docker://20.10.24", "2026-01-01T02:00:00Z")
         return switched("restored")
@@ -157,20 +156,23 @@ def test_images_are_pulled_where_that_is_wanted() -> None:
         "2 of 2 images carried over, 3 of about 3 MB",
         "configuration accepted by containerd; 2 images carried over, 1 of them pulled, 3 MB",
     ]
-    _, asked = world.hosts.calls[0]
-    assert json.loads(b64decode(asked["images_registries"]))["folder"] == "/etc/containerd/certs.d"
+    asked = world.hosts.calls[0]
+    assert isinstance(asked, Stage)
+    assert asked.registries is not None
+    assert asked.registries.folder == "/etc/containerd/certs.d"
 
 
-def test_nothing_of_a_node_travels_where_a_template_is_seen() -> None:
-    """Files and images are sent in base64, names and all: Ansible would take `{{ }}` in them for its own."""
+def test_a_node_gets_the_files_and_images_of_the_plan() -> None:
+    """Every byte of them."""
     world = World()
 
     apply(world.run)
 
-    (_, stage), (_, switch) = world.hosts.calls[:2]
-    assert json.loads(b64decode(stage["images_carry"], validate=True)) == list(world.run.plan.images)
-    sent = json.loads(b64decode(switch["switch_files"], validate=True))
-    assert {entry["path"]: b64decode(entry["content"]).decode() for entry in sent} == {
+    stage, switch = world.hosts.calls[:2]
+    assert isinstance(stage, Stage)
+    assert isinstance(switch, Switch)
+    assert stage.images == world.run.plan.images
+    assert {entry.path: b64decode(entry.content).decode() for entry in switch.files} == {
         file.path: file.content for file in world.run.plan.files
     }
 
@@ -193,7 +195,7 @@ def test_a_node_that_never_gets_ready_goes_back() -> None:
     """When the new runtime's node stays NotReady, the switch is undone before the uncordon."""
     world = World()
 
-    def sick(_: Mapping[str, Any]) -> HostResult:
+    def sick(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -212,7 +214,7 @@ def test_a_node_may_be_held_as_it_is() -> None:
     world = World()
     world.run = replace(world.run, target=Target(on_failure="hold"))
 
-    def sick(_: Mapping[str, Any]) -> HostResult:
+    def sick(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -243,7 +245,7 @@ def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
     """A DaemonSet's pod that still shows its Docker container is not running on the new runtime."""
     world = World()
 
-    def half(_: Mapping[str, Any]) -> HostResult:
+    def half(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -297,7 +299,7 @@ def test_a_node_that_cannot_be_reached_for_its_proof_is_waited_for(away: float, 
     world = World()
     lines = world.hosts.lines
 
-    def cut(words: Mapping[str, Any]) -> HostResult:
+    def cut(words: Request) -> HostResult:
         world.hosts.lines = {}
         return world.switch(words)
 
@@ -383,7 +385,7 @@ def test_a_node_that_is_deleted_before_its_annotation_goes_back_whole() -> None:
         deleted(world)
         annotate(node, key, value)
 
-    def registered(words: Mapping[str, Any]) -> HostResult:
+    def registered(words: Request) -> HostResult:
         world.cluster.by_name["worker-1"] = before
         return world.switch_back(words)
 
@@ -444,7 +446,7 @@ def test_an_interruption_puts_the_node_back() -> None:
     """Ctrl-C in the window undoes what was begun and is passed on."""
     world = World()
 
-    def interrupt(_: Mapping[str, Any]) -> HostResult:
+    def interrupt(_: Request) -> HostResult:
         raise KeyboardInterrupt
 
     world.hosts.answers["switch new"] = interrupt
@@ -461,8 +463,8 @@ def test_a_lost_connection_is_not_the_end() -> None:
     names: list[str] = []
     away = HostResult(host="worker-1", problem="the host does not answer", unreachable=True)
 
-    def lost(variables: Mapping[str, Any]) -> HostResult:
-        names.append(variables["switch_transaction"])
+    def lost(variables: Switch) -> HostResult:
+        names.append(variables.transaction)
         return away if len(names) < 3 else world.switch(variables)
 
     world.hosts.answers["switch new"] = lost
@@ -492,7 +494,7 @@ def test_a_bug_puts_the_node_back_too() -> None:
     """Whatever is raised in the window, the node goes back, and what was raised says where it is."""
     world = World()
 
-    def broken(_: Mapping[str, Any]) -> HostResult:
+    def broken(_: Request) -> HostResult:
         raise KeyError("a bug")
 
     world.hosts.answers["switch new"] = broken
@@ -574,7 +576,7 @@ def test_a_cordon_that_came_since_the_plan_is_left_to_whoever_made_it() -> None:
     later = World()
     switch = later.hosts.answers["switch new"]
 
-    def meanwhile(variables: Mapping[str, Any]) -> HostResult:
+    def meanwhile(variables: Request) -> HostResult:
         later.cluster.change("worker-1", annotations={})  # somebody uncordons and cordons it again
         return switch(variables)  # type: ignore[operator,no-any-return]
 

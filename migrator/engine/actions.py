@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 from migrator.engine import draining, proof, waiting
-from migrator.engine.plays import planned_file, play, sealed
+from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
 from migrator.errors import StalePlanError, StepFailedError
+from migrator.model import requests
+from migrator.model.answers import Installed, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
@@ -25,16 +26,13 @@ _INSTALL_TASK = "Install the runtime's package"
 
 def install(run: Run) -> str:
     """Install the new runtime's package, and nothing that is there already anew."""
-    results = play(
-        run,
-        "install",
-        {
-            "runtime_package_name": run.target.package,
-            "runtime_package_version": run.target.package_version,
-            "runtime_package_source": run.target.packages,
-        },
+    asked = request(
+        requests.Install,
+        name=run.target.package,
+        version=run.target.package_version,
+        source=run.target.packages,
     )
-    new = results.get(_INSTALL_TASK, {}).get("installed", {})
+    new = answer(Installed, play(run, asked).get(_INSTALL_TASK, {})).installed
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
 
 
@@ -78,15 +76,15 @@ def drain_back(run: Run) -> str:
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
     result = _transact(run, "new", run.id)
-    match result.get("outcome"):
+    match result.outcome:
         case "switched":
-            return "; ".join(f"{entry['action']} {entry['seconds']:.0f} s" for entry in result["actions"])
+            return "; ".join(f"{entry.action} {entry.seconds:.0f} s" for entry in result.actions)
         case "unchanged":
             return "was switched already"
         case "stale":
-            raise StalePlanError(f"{run.plan.node}: {result['cause']}; make a new plan")
+            raise StalePlanError(f"{run.plan.node}: {result.cause}; make a new plan")
         case _:
-            raise StepFailedError(result.get("cause") or "the node gave no result")
+            raise StepFailedError(result.cause or "the node gave no result")
 
 
 def switch_back(run: Run) -> str:
@@ -108,12 +106,12 @@ def remain(run: Run) -> str:
 
 def _put_back(run: Run, transaction: str, to: str) -> str:
     result = _transact(run, "old", transaction)
-    if result.get("outcome") not in {"restored", "unchanged"}:
-        raise StepFailedError(result.get("cause") or "the node gave no result")
+    if result.outcome not in {"restored", "unchanged"}:
+        raise StepFailedError(result.cause or "the node gave no result")
     runtime = to.partition("://")[0]
     waiting.until(
         run,
-        lambda: _lacking(run, runtime, since=result.get("kubelet_started", 0), removed=result.get("removed", ())),
+        lambda: _lacking(run, runtime, since=result.kubelet_started, removed=result.removed),
         f"{run.plan.node} to be Ready on {runtime}",
         seconds=_PUT_BACK_SECONDS,
     )
@@ -156,19 +154,15 @@ def annotate_back(run: Run) -> str:
 
 def retire(run: Run) -> str:
     """Stop Docker, keeping its packages and data."""
-    play(run, "retire", {})
+    play(run, requests.Retire())
     return "Docker is stopped and disabled; its packages and data stay"
 
 
 def remove(run: Run) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
     removal = run.plan.removal or Removal()
-    results = play(
-        run,
-        "cleanup",
-        {"docker_removal_state": "absent", "docker_removal_expected": sealed(removal.model_dump(mode="json"))},
-    )
-    for problem in results.get(REMOVAL_TASK, {}).get("problems", ()):
+    results = play(run, request(requests.Cleanup, state="absent", expected=removal))
+    for problem in answer(Told, results.get(REMOVAL_TASK, {})).problems:
         run.progress(problem)
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
@@ -211,32 +205,33 @@ def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
     return pod.ready and all(scheme == runtime and name not in removed for scheme, _, name in containers)
 
 
-def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
+def _transact(run: Run, state: str, name: str) -> Switched:
     """Have the node do its transaction; give what came of it.
 
     It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
     """
     asked = transaction(run.plan, name, state)
-    found = waiting.in_reach(
+    results = waiting.in_reach(
         run,
-        lambda: play(run, "switch", asked),
+        lambda: play(run, asked),
         seconds=_AWAY_SECONDS,
         meanwhile="what the node does goes on, asks it again",
-    ).get(_SWITCH_TASK, {})
-    for problem in found.get("problems", ()):
+    )
+    found = answer(Switched, results.get(_SWITCH_TASK, {}))
+    for problem in found.problems:
         run.progress(problem)
     return found
 
 
-def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
-    """Give what the playbook of the switch takes, forth ("new") or back ("old")."""
-    stale = [{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses]
-    return {
-        "switch_state": state,
-        "switch_transaction": name,
-        "switch_socket": plan.endpoint.removeprefix("unix://"),
-        "switch_plugins": sealed(plan.cni_plugins),
-        "switch_files": sealed([planned_file(file) for file in plan.files]),
-        "switch_stale_addresses": sealed(stale),
-        "switch_about": sealed({"source": plan.source, "annotation": plan.socket_annotation}),
-    }
+def transaction(plan: NodePlan, name: str, state: str) -> requests.Switch:
+    """Give what the playbook of the switch takes, forth ("new") or back ("old"). Raises `StepFailedError`."""
+    return request(
+        requests.Switch,
+        state=state,
+        transaction=name,
+        socket=plan.endpoint.removeprefix("unix://"),
+        plugins=plan.cni_plugins,
+        files=tuple(planned_file(file) for file in plan.files),
+        stale_addresses=[{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses],
+        about={"source": plan.source, "annotation": plan.socket_annotation},
+    )

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from migrator.model.requests import Request
+
 
 @dataclass(frozen=True)
 class HostResult:
@@ -63,10 +65,8 @@ class Line(Protocol):
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""
 
-    def play(
-        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
-    ) -> Mapping[str, HostResult]:
-        """Run the playbook of that name; give a result for every host asked for. Never raises for a host's fault.
+    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+        """Run a request's playbook; give a result for every host asked for. Never raises for a host's fault.
 
         `heard` is told what each task returned as soon as it did: its own name, and for a loop each item alone.
         """
