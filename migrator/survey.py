@@ -8,7 +8,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from migrator.engine.actions import REMOVAL_TASK
-from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
+from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.checked import mistake
@@ -18,7 +18,7 @@ from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
 from migrator.model.removal import Removal
 from migrator.model.requests import Cleanup, Inspect
-from migrator.planning import cleaning, going_back, plan
+from migrator.planning import cleaning, going_back, plan, rebooting
 from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation
 
@@ -45,6 +45,11 @@ def migration(situation: Situation) -> NodePlan:
 def rollback(situation: Situation) -> NodePlan:
     """Plan a node's way back."""
     return going_back.make(situation, ROLLBACK)
+
+
+def reboot(situation: Situation) -> NodePlan:
+    """Plan a node's reboot."""
+    return rebooting.make(situation, REBOOT)
 
 
 def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodePlan]:

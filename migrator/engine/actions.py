@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from migrator.engine import draining, proof, waiting
+from migrator.engine import draining, patience, proof, waiting
+from migrator.engine import reboot as rebooting
 from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
-from migrator.errors import StalePlanError, StepFailedError
+from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
 from migrator.model import requests
 from migrator.model.answers import Installed, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
@@ -16,10 +17,6 @@ from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
 
 _SWITCH_TASK = "Switch the node's container runtime"
-_PUT_BACK_SECONDS = 600.0
-"""Patience with a node that goes back, whatever `ready_timeout` says: giving up early would leave it cordoned."""
-_AWAY_SECONDS = 900.0
-"""Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
 REMOVAL_TASK = "Look at or remove what is left of Docker"
 _INSTALL_TASK = "Install the runtime's package"
 
@@ -42,7 +39,10 @@ def cordon(run: Run) -> str:
     def ours() -> None:
         if run.cluster.node(run.plan.node).cordoned_by_others:
             raise StalePlanError(f"{run.plan.node}: somebody has cordoned it since the plan was made; make a new plan")
-        run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+        try:
+            run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+        except RefusedError as error:  # nothing is out of service yet that would be worth waiting
+            raise StepFailedError(str(error)) from error
 
     waiting.patiently(run, ours)
     return "no new pods"
@@ -113,7 +113,7 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
         run,
         lambda: _lacking(run, runtime, since=result.kubelet_started, removed=result.removed),
         f"{run.plan.node} to be Ready on {runtime}",
-        seconds=_PUT_BACK_SECONDS,
+        seconds=patience.PUT_BACK,
     )
     return f"Ready on {run.cluster.node(run.plan.node).runtime}"
 
@@ -138,6 +138,12 @@ def _ready(run: Run) -> str:
         seconds=run.target.ready_timeout,
     )
     return f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
+
+
+def reboot(run: Run) -> str:
+    """Boot the machine, and wait until its kubelet says again that it is Ready."""
+    rebooting.reboot(run.hosts, run.cluster, run.clock, host=run.plan.host, node=run.plan.node)
+    return "came back and is Ready"
 
 
 def annotate(run: Run) -> str:
@@ -208,16 +214,21 @@ def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
 def _transact(run: Run, state: str, name: str) -> Switched:
     """Have the node do its transaction; give what came of it.
 
-    It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
+    It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers, and
+    until it is through with a switch that is under way. Raises `LineError`, `BusyError` when that takes too long.
     """
     asked = transaction(run.plan, name, state)
-    results = waiting.in_reach(
-        run,
-        lambda: play(run, asked),
-        seconds=_AWAY_SECONDS,
-        meanwhile="what the node does goes on, asks it again",
-    )
-    found = answer(Switched, results.get(_SWITCH_TASK, {}))
+    until = run.clock.now() + patience.SWITCH
+
+    while True:
+        results = waiting.in_reach(run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again")
+        found = answer(Switched, results.get(_SWITCH_TASK, {}))
+        if found.outcome != "busy":
+            break
+        if run.clock.now() >= until:
+            raise BusyError(f"{run.plan.host}: {found.cause}")
+        run.progress(f"{found.cause}; asks it again")
+        run.clock.sleep(patience.EVERY)
     for problem in found.problems:
         run.progress(problem)
     return found

@@ -21,7 +21,7 @@ class HostResult:
     host: str
     problem: str = ""
     unreachable: bool = False
-    """Whether the problem is the connection: what was asked for may have happened, or not, or go on there."""
+    """Whether nobody there answered: what was asked for may have happened, or not, or go on there."""
     changed: bool = False
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By the task's own name, without that of its role."""
@@ -45,7 +45,8 @@ class Line(Protocol):
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
         """Ask the witness on the host; give its answer, within `deadline` seconds.
 
-        Raises `LineError` when the witness could not do what it was asked, the connection ended or time ran out.
+        Raises `HostProblemError` when the witness could not do what it was asked, `LineError` when the connection ended
+        or time ran out.
         """
         ...
 

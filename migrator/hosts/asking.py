@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.errors import LineError
+from migrator.errors import HostProblemError, LineError
 from migrator.hosts.program import Program
 from migrator.hosts.said import shortened
 from migrator.model.checked import excess
@@ -43,7 +43,7 @@ class Asking:
                 self.close()
                 raise
         if "problem" in answer:
-            raise LineError(f"{self._host}: {shortened(str(answer['problem']))}")
+            raise HostProblemError(f"{self._host}: {shortened(str(answer['problem']))}")
         return answer.get("answer")
 
     def _exchange(self, question: str, words: Mapping[str, Any], until: float) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ import ansible_runner
 from migrator import resources
 from migrator.errors import MigratorError
 from migrator.hosts import Heard, HostResult, Line, interrupts, unheard
-from migrator.hosts.line import opened
+from migrator.hosts.line import opened, opening
 from migrator.hosts.said import explain
 from migrator.model.checked import excess
 from migrator.model.requests import OpenLine, Request
@@ -81,7 +81,7 @@ class AnsibleHosts:
         def run(folder: Path, stopped: Callable[[], bool]) -> str:
             return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
 
-        return opened(host, run, self._programs)
+        return opened(host, run, self._programs, seconds=opening(self._timeout))
 
     def _run(
         self,
@@ -195,7 +195,16 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: 
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         entry.seen = True
         entry.problem = explain(_text(result))
-        entry.unreachable = kind == "runner_on_unreachable"
+        entry.unreachable = kind == "runner_on_unreachable" or not _answered(result)
+
+
+def _answered(result: Mapping[str, Any]) -> bool:
+    """Tell whether a module ran on the host to its end and said itself that it failed.
+
+    Otherwise it is Ansible that tells of a connection that broke, of rights that are lacking, of a full /tmp: what the
+    module was at may have happened. A module's own words always have what it was called with (AnsibleModule.fail_json).
+    """
+    return "invocation" in result or any("invocation" in item for item in result.get("results") or [])
 
 
 def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:
