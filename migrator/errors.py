@@ -10,6 +10,8 @@ class MigratorError(Exception):
     """An expected failure: shown as one paragraph, never as a traceback."""
 
     exit_code: ClassVar[int] = 1
+    verdict: ClassVar[bool] = False
+    """Whether it says something about the node: nothing else undoes a switch (ADR 22)."""
 
 
 class UsageError(MigratorError):
@@ -41,7 +43,11 @@ class NotFoundError(ClusterError):
 
 
 class RefusedError(ClusterError):
-    """The API server understood what was asked and does not allow it: asking again changes nothing."""
+    """The API server understood what was asked and does not allow it: soon asking again changes nothing."""
+
+
+class UnknownUserError(ClusterError):
+    """The API server does not know who asks (401): credentials have expired, and somebody may renew them."""
 
 
 class PlanRefusedError(MigratorError):
@@ -52,6 +58,13 @@ class PlanRefusedError(MigratorError):
 
 class StepFailedError(MigratorError):
     """A step of the migration failed; the message says in which state the node is now."""
+
+    exit_code = 13
+    verdict = True
+
+
+class UnaskedError(MigratorError):
+    """Nothing can be said of the node: it, its runtime or the API server could not be asked."""
 
     exit_code = 13
 
@@ -66,6 +79,7 @@ class StalePlanError(MigratorError):
     """The node is not any more what the plan was made from; nothing was changed."""
 
     exit_code = 14
+    verdict = True
 
 
 class LockedError(MigratorError):
@@ -75,12 +89,20 @@ class LockedError(MigratorError):
 
 
 class LineError(MigratorError):
-    """The connection to a host was lost, or what was asked there could not be done."""
+    """The connection to a host was lost, or nobody there answered in time."""
 
     exit_code = 13
 
 
-class NoImageError(LineError):
+class HostProblemError(LineError):
+    """A host answered that what was asked there could not be done."""
+
+
+class BusyError(LineError):
+    """Somebody else is at work on a host, and was waited for."""
+
+
+class NoImageError(HostProblemError):
     """The image store of a host's runtime did not take the probe's image; the message has its reason."""
 
 

@@ -8,15 +8,17 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from migrator.engine.actions import REMOVAL_TASK
-from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
+from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
+from migrator.model.checked import mistake
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.objects import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
 from migrator.model.removal import Removal
-from migrator.planning import cleaning, going_back, plan
+from migrator.model.requests import Cleanup, Inspect
+from migrator.planning import cleaning, going_back, plan, rebooting
 from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation
 
@@ -25,7 +27,7 @@ _READ_TASK = "Read the node"
 
 def observe(chosen: Sequence[Host], hosts: Hosts) -> Iterator[Observation]:
     """Inspect hosts in one round trip each. A host that gives no facts is given with its problem."""
-    results = hosts.play("inspect", [host.name for host in chosen], {})
+    results = hosts.play(Inspect(), [host.name for host in chosen])
     for host in chosen:
         result = results[host.name]
         facts = result.problem or _facts(result)
@@ -45,9 +47,14 @@ def rollback(situation: Situation) -> NodePlan:
     return going_back.make(situation, ROLLBACK)
 
 
+def reboot(situation: Situation) -> NodePlan:
+    """Plan a node's reboot."""
+    return rebooting.make(situation, REBOOT)
+
+
 def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodePlan]:
     """Look at what is left of Docker on hosts; give what plans its removal from each."""
-    results = hosts.play("cleanup", [host.name for host in chosen], {"docker_removal_state": "look"})
+    results = hosts.play(Cleanup(state="look"), [host.name for host in chosen])
 
     def make(situation: Situation) -> NodePlan:
         result = results[situation.host]
@@ -86,8 +93,17 @@ def plan_all(
                 observed_at=entry.observed_at,
                 allow=frozenset(allow) | frozenset(entry.target.allow),
             )
-            planned.append(make(situation))
+            try:
+                planned.append(make(situation))
+            except Exception as error:  # noqa: BLE001 - whatever one node says, the others are planned
+                unplanned.append(Unplanned(host=entry.host, problem=_unplannable(error)))
     return Plan(nodes=tuple(planned), unplanned=tuple(unplanned))
+
+
+def _unplannable(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return f"what it says of itself cannot be understood: {error}"
+    return f"what it says of itself makes no plan, please report it: {error!r}"
 
 
 def _no_node(name: str, nodes: Collection[str]) -> str:
@@ -103,5 +119,5 @@ def _facts(result: HostResult) -> NodeFacts | str:
     try:
         facts = NodeFacts.model_validate(document)
     except ValidationError as error:
-        return f"the host's facts do not fit their schema: {error.errors()[0]['msg']}"
+        return f"the host's facts do not fit their schema: {mistake(error)}"
     return facts if facts.root else "the node was read without root rights: sudo has to be allowed for ansible_user"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,10 +13,11 @@ import pytest
 from migrator.engine.apply import apply
 from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
-from migrator.errors import ClusterError, MigratorError, RefusedError, StalePlanError, StepFailedError
+from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.proof import Evidence, Via
+from migrator.model.requests import Request, Stage, Switch
 from migrator.model.target import Target
 from migrator.planning import plan
 from tests.fakes import proof
@@ -75,12 +74,12 @@ class World:
         self.sessions.append(runtime)
         return self.proved[runtime]
 
-    def switch(self, _: Mapping[str, Any]) -> HostResult:
+    def switch(self, _: Request) -> HostResult:
         """Succeed: the kubelet reports containerd."""
         self.report("containerd://1.6.20", "2026-01-01T01:00:00Z")
         return switched("switched")
 
-    def switch_back(self, _: Mapping[str, Any]) -> HostResult:
+    def switch_back(self, _: Request) -> HostResult:
         """Go back: the kubelet reports Docker."""
         self.report("docker://20.10.24", "2026-01-01T02:00:00Z")
         return switched("restored")
@@ -157,20 +156,23 @@ def test_images_are_pulled_where_that_is_wanted() -> None:
         "2 of 2 images carried over, 3 of about 3 MB",
         "configuration accepted by containerd; 2 images carried over, 1 of them pulled, 3 MB",
     ]
-    _, asked = world.hosts.calls[0]
-    assert json.loads(b64decode(asked["images_registries"]))["folder"] == "/etc/containerd/certs.d"
+    asked = world.hosts.calls[0]
+    assert isinstance(asked, Stage)
+    assert asked.registries is not None
+    assert asked.registries.folder == "/etc/containerd/certs.d"
 
 
-def test_nothing_of_a_node_travels_where_a_template_is_seen() -> None:
-    """Files and images are sent in base64, names and all: Ansible would take `{{ }}` in them for its own."""
+def test_a_node_gets_the_files_and_images_of_the_plan() -> None:
+    """Every byte of them."""
     world = World()
 
     apply(world.run)
 
-    (_, stage), (_, switch) = world.hosts.calls[:2]
-    assert json.loads(b64decode(stage["images_carry"], validate=True)) == list(world.run.plan.images)
-    sent = json.loads(b64decode(switch["switch_files"], validate=True))
-    assert {entry["path"]: b64decode(entry["content"]).decode() for entry in sent} == {
+    stage, switch = world.hosts.calls[:2]
+    assert isinstance(stage, Stage)
+    assert isinstance(switch, Switch)
+    assert stage.images == world.run.plan.images
+    assert {entry.path: b64decode(entry.content).decode() for entry in switch.files} == {
         file.path: file.content for file in world.run.plan.files
     }
 
@@ -193,7 +195,7 @@ def test_a_node_that_never_gets_ready_goes_back() -> None:
     """When the new runtime's node stays NotReady, the switch is undone before the uncordon."""
     world = World()
 
-    def sick(_: Mapping[str, Any]) -> HostResult:
+    def sick(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -212,7 +214,7 @@ def test_a_node_may_be_held_as_it_is() -> None:
     world = World()
     world.run = replace(world.run, target=Target(on_failure="hold"))
 
-    def sick(_: Mapping[str, Any]) -> HostResult:
+    def sick(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -221,7 +223,7 @@ def test_a_node_may_be_held_as_it_is() -> None:
     with pytest.raises(StepFailedError, match="What came before it stays done. worker-1 is NotReady") as caught:
         apply(world.run)
 
-    assert "`migrator rollback --node worker-1` takes it back, `migrator apply --node worker-1` goes on" in str(
+    assert "held, cordoned: `migrator apply --node worker-1` goes on, `migrator rollback --node worker-1`" in str(
         caught.value
     )
     assert world.hosts.names == ["stage", "switch new"]
@@ -243,7 +245,7 @@ def test_a_pod_that_does_not_come_back_is_a_failure() -> None:
     """A DaemonSet's pod that still shows its Docker container is not running on the new runtime."""
     world = World()
 
-    def half(_: Mapping[str, Any]) -> HostResult:
+    def half(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", heartbeat="2026-01-01T01:00:00Z")
         return switched("switched")
 
@@ -291,13 +293,13 @@ def test_pods_that_come_before_the_cordon_are_drained() -> None:
     assert "evict shop/web" in world.changes
 
 
-@pytest.mark.parametrize(("away", "ends_on"), [(100, "containerd"), (1000, "docker")])
-def test_a_node_that_cannot_be_reached_for_its_proof_is_waited_for(away: float, ends_on: str) -> None:
-    """Its switch is taken back only when that takes longer than a reboot; who waits is told why."""
+@pytest.mark.parametrize(("away", "held"), [(100, False), (1000, True)])
+def test_a_node_that_cannot_be_reached_for_its_proof_is_waited_for(away: float, *, held: bool) -> None:
+    """For longer than a reboot, and its switch is not taken back then either; who waits is told why."""
     world = World()
     lines = world.hosts.lines
 
-    def cut(words: Mapping[str, Any]) -> HostResult:
+    def cut(words: Request) -> HostResult:
         world.hosts.lines = {}
         return world.switch(words)
 
@@ -306,11 +308,11 @@ def test_a_node_that_cannot_be_reached_for_its_proof_is_waited_for(away: float, 
         world.run, clock=FakeClock(lambda now: setattr(world.hosts, "lines", lines if now > away else {}))
     )
 
-    with nullcontext() if ends_on == "containerd" else pytest.raises(StepFailedError, match="no line to it"):
+    with pytest.raises(StepFailedError, match="no line to it") if held else nullcontext():
         apply(world.run)
 
-    assert world.node.runtime.startswith(ends_on)
-    assert not world.node.unschedulable
+    assert world.node.runtime.startswith("containerd")
+    assert world.node.unschedulable == held
     assert any(event.step == "verify" and "tries again" in event.message for event in world.events)
 
 
@@ -374,30 +376,6 @@ def test_a_node_that_is_deleted_in_the_drain_ends_it() -> None:
     assert world.run.clock.now() < 60
 
 
-def test_a_node_that_is_deleted_before_its_annotation_goes_back_whole() -> None:
-    """The annotation went with the Node, which keeps nothing from being taken back; the old kubelet registers it anew."""
-    world = World()
-    before, annotate = world.node, world.cluster.annotate
-
-    def late(node: str, key: str, value: str) -> None:
-        deleted(world)
-        annotate(node, key, value)
-
-    def registered(words: Mapping[str, Any]) -> HostResult:
-        world.cluster.by_name["worker-1"] = before
-        return world.switch_back(words)
-
-    world.cluster.annotate = late  # type: ignore[method-assign]
-    world.hosts.answers["switch old"] = registered
-
-    with pytest.raises(StepFailedError) as raised:
-        apply(world.run)
-
-    assert "step 'annotate' failed: no node worker-1" in str(raised.value)
-    assert "The node was put back. worker-1 is Ready on docker://20.10.24, schedulable." in str(raised.value)
-    assert world.hosts.names == ["stage", "switch new", "switch old"]
-
-
 def deleted(world: World) -> None:
     """Delete the Node, with all its pods."""
     world.cluster.by_name.pop("worker-1", None)
@@ -444,7 +422,7 @@ def test_an_interruption_puts_the_node_back() -> None:
     """Ctrl-C in the window undoes what was begun and is passed on."""
     world = World()
 
-    def interrupt(_: Mapping[str, Any]) -> HostResult:
+    def interrupt(_: Request) -> HostResult:
         raise KeyboardInterrupt
 
     world.hosts.answers["switch new"] = interrupt
@@ -461,8 +439,8 @@ def test_a_lost_connection_is_not_the_end() -> None:
     names: list[str] = []
     away = HostResult(host="worker-1", problem="the host does not answer", unreachable=True)
 
-    def lost(variables: Mapping[str, Any]) -> HostResult:
-        names.append(variables["switch_transaction"])
+    def lost(variables: Switch) -> HostResult:
+        names.append(variables.transaction)
         return away if len(names) < 3 else world.switch(variables)
 
     world.hosts.answers["switch new"] = lost
@@ -474,52 +452,6 @@ def test_a_lost_connection_is_not_the_end() -> None:
     assert [
         event.message for event in world.events if event.message.endswith("what the node does goes on, asks it again")
     ]
-
-
-def test_a_host_that_stays_away_is_told() -> None:
-    """After a quarter of an hour each way; the node stays cordoned, because nobody knows what it is."""
-    world = World()
-    away = HostResult(host="worker-1", problem="the host does not answer", unreachable=True)
-    world.hosts.answers |= {"switch new": away, "switch old": away}  # type: ignore[operator]
-
-    with pytest.raises(StepFailedError, match="could NOT be put back: .* the host does not answer"):
-        apply(world.run)
-
-    assert world.node.unschedulable
-
-
-def test_a_bug_puts_the_node_back_too() -> None:
-    """Whatever is raised in the window, the node goes back, and what was raised says where it is."""
-    world = World()
-
-    def broken(_: Mapping[str, Any]) -> HostResult:
-        raise KeyError("a bug")
-
-    world.hosts.answers["switch new"] = broken
-
-    with pytest.raises(KeyError) as caught:
-        apply(world.run)
-
-    assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
-    assert caught.value.__notes__ == ["The node was put back. worker-1 is Ready on docker://20.10.24, schedulable."]
-
-
-def test_a_failed_annotation_is_undone_too() -> None:
-    """What failed late is undone in reverse order: annotation, switch, cordon."""
-    world = World()
-    annotate = world.cluster.annotate
-
-    def refuse_once(*_: object) -> None:
-        world.cluster.annotate = annotate
-        raise MigratorError("refused")
-
-    world.cluster.annotate = refuse_once
-
-    with pytest.raises(StepFailedError, match="'annotate' failed: refused"):
-        apply(world.run)
-
-    assert world.changes[-2:] == ["annotate /var/run/dockershim.sock", "uncordon"]
-    assert [event.step for event in world.events if event.kind == "undone"] == ["annotate", "switch", "cordon"]
 
 
 def test_an_api_server_that_stumbles_in_the_window_is_asked_again() -> None:
@@ -574,7 +506,7 @@ def test_a_cordon_that_came_since_the_plan_is_left_to_whoever_made_it() -> None:
     later = World()
     switch = later.hosts.answers["switch new"]
 
-    def meanwhile(variables: Mapping[str, Any]) -> HostResult:
+    def meanwhile(variables: Request) -> HostResult:
         later.cluster.change("worker-1", annotations={})  # somebody uncordons and cordons it again
         return switch(variables)  # type: ignore[operator,no-any-return]
 

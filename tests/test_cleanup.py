@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from migrator.inventory import Host
 from migrator.model.plan import NodePlan, Severity
 from migrator.model.proof import Evidence
 from migrator.model.removal import Data, Removal
+from migrator.model.requests import Cleanup
 from migrator.model.target import Target
 from migrator.planning import cleaning
 from migrator.planning.situation import Situation
@@ -172,7 +172,7 @@ def test_hosts_are_asked_for_what_is_left() -> None:
     make = survey.cleanup([Host(name="worker-1", target=Target())], hosts)
 
     assert make(situation(node=MIGRATED, pods=())).removal == LEFT
-    assert hosts.calls == [("cleanup", {"docker_removal_state": "look"})]
+    assert hosts.calls == [Cleanup(state="look")]
 
 
 def test_a_node_that_is_not_proved_keeps_its_docker() -> None:
@@ -195,9 +195,7 @@ def test_no_more_is_removed_than_was_shown() -> None:
 
     apply(cleanup, remove)
 
-    ((_, variables),) = hosts.calls
-    assert variables["docker_removal_state"] == "absent"
-    assert Removal.model_validate(json.loads(b64decode(variables["docker_removal_expected"]))) == LEFT
+    assert hosts.calls == [Cleanup(state="absent", expected=LEFT)]
 
 
 FILTER = """\

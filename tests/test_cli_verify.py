@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from migrator.cli import evidence, verify
+from migrator import survey
+from migrator.cli import evidence, rebooting, verify
 from migrator.cli.wiring import Doors
 from migrator.engine.reboot import READY_SECONDS, reboot
 from migrator.engine.verifying import Work
@@ -25,6 +27,7 @@ from migrator.errors import (
     ClusterError,
     CriError,
     LineError,
+    LockedError,
     MigratorError,
     StepFailedError,
     UnprovenError,
@@ -32,6 +35,9 @@ from migrator.errors import (
 )
 from migrator.hosts import HostResult
 from migrator.inventory import Host
+from migrator.model.lease import Lease
+from migrator.model.objects import PROGRESS
+from migrator.model.plan import Plan
 from migrator.model.proof import Checked, Circumstances, Difference, Evidence, HostView, Outcome, Verdict, Via
 from migrator.model.target import Target
 from migrator.model.verification import NodeProof, Verification
@@ -39,7 +45,7 @@ from migrator.proving.node import Proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
-from tests.fakes.values import MACHINE, facts, node, pod
+from tests.fakes.values import MACHINE, facts, node, pod, situation
 
 ONE, TWO, THREE = (Host(name=f"w{number}", target=Target(node_name=f"worker-{number}")) for number in (1, 2, 3))
 
@@ -171,44 +177,6 @@ def test_a_node_that_is_not_good_is_not_rebooted() -> None:
     assert "not rebooted" in first.problem
     assert first.verdicts
     assert second.good
-
-
-def test_a_node_that_is_spared_is_not_rebooted() -> None:
-    """Nor one of which nobody knows whether it may be; the next one has its turn."""
-    world = World({"worker-1": [proof(ONE)], "worker-2": [proof(TWO)], "worker-3": [proof(THREE)] * 2}, reboots=True)
-
-    def spared(host: Host) -> str:
-        if host is TWO:
-            raise ClusterError("no answer")
-        return "it is a control-plane node" if host is ONE else ""
-
-    world.work = replace(world.work, spared=spared)
-    first, second, third = world.verify(ONE, TWO, THREE).nodes
-
-    assert [what for what in world.done if what.startswith("reboot")] == ["reboot worker-3"]
-    assert (first.problem, second.problem) == ("not rebooted: it is a control-plane node", "not rebooted: no answer")
-    assert first.verdicts
-    assert third.good
-
-
-@pytest.mark.parametrize(
-    ("update", "api_server", "said"),
-    [
-        ({}, "10.77.0.1", ""),
-        ({}, "10.77.0.11", "an address of the API server's"),
-        ({"control_plane": True}, "", "labels"),
-    ],
-)
-def test_a_reboot_spares_the_control_plane(update: dict[str, Any], api_server: str, said: str) -> None:
-    """By all that is known of a node, though `verify` reads no more of it otherwise."""
-    cluster = FakeCluster([node(**update)])
-    cluster.kubernetes_endpoints = lambda: ((api_server, 6443),)  # type: ignore[method-assign]
-    doors = Doors([ONE], FakeHosts({"inspect": READ}), cluster, frozenset())
-
-    told = verify.control_plane(doors, ONE)
-
-    assert bool(told) is bool(said)
-    assert said in told
 
 
 # case: what the second session gives, or the reboot
@@ -372,20 +340,115 @@ def test_a_reboot_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What stops meanwhile is said for each node, finished pods not counted, and only "yes" is one."""
-    pods = [pod("web"), pod("db"), pod("job", phase="Succeeded"), pod("far", node="worker-2")]
-    doors = Doors((ONE, TWO), hosts(HostResult(host="w1")), FakeCluster([node()], pods), frozenset())
+    """What leaves and what stops meanwhile is said, finished pods not counted, and only "yes" is one."""
+    pods = (pod("web"), pod("db"), pod("job", phase="Succeeded"), pod("agent", owner="DaemonSet/agent"))
+    shown = Plan(nodes=(survey.reboot(situation(pods=pods)),))
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
 
     if goes_on:
-        verify.ask(doors)
+        verify.ask(rebooting.question(shown))
     else:
         with pytest.raises(UsageError, match="nothing was done"):
-            verify.ask(doors)
+            verify.ask(rebooting.question(shown))
 
-    asked = capsys.readouterr().err
-    assert "worker-1 will be rebooted; 2 pods on it stop for that time." in asked
-    assert asked.endswith("worker-2 will be rebooted; 1 pod on it stops for that time. Only 'yes' will do: ")
+    assert capsys.readouterr().err == (
+        "worker-1 will be drained and rebooted: 2 pods leave by eviction; 2 stay and stop for that time. "
+        "Only 'yes' will do: "
+    )
+
+
+AT_DRAIN = {PROGRESS: "at drain (2026-01-01T00:00:00Z)"}
+LIVE = Lease(holder="anna on desk", acquired=time.time(), renewed=time.time() + 3600, seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("noted", "lease", "left_alone"),
+    [
+        (AT_DRAIN, LIVE, True),
+        (AT_DRAIN, None, False),  # that run was killed
+        (AT_DRAIN, LIVE.model_copy(update={"renewed": 1.0}), False),  # likewise
+        ({PROGRESS: "failed at verify (2026-01-01T00:00:00Z)"}, LIVE, False),  # one looks at what has failed
+        ({}, LIVE, False),  # another node is worked on
+    ],
+    ids=["in work", "killed", "dead holder", "failed", "another node"],
+)
+def test_a_node_that_somebody_is_at_work_on_is_left_alone(
+    noted: dict[str, str], lease: Lease | None, *, left_alone: bool
+) -> None:
+    """Its probes would be in the way of a switch; who is at work is said."""
+    cluster = FakeCluster([node(annotations=noted)])
+    cluster.held = lease
+    doors = Doors((ONE,), FakeHosts({"inspect": READ}), cluster, frozenset())
+
+    with pytest.raises((StepFailedError, LineError)) as caught:  # without a line there is nothing more to try here
+        verify.prove(doors, ONE, None)
+
+    assert ("left alone: anna on desk is at work on it (at drain" in str(caught.value)) == left_alone
+
+
+def test_a_node_is_out_of_service_while_it_is_rebooted() -> None:
+    """Cordoned and drained before, uncordoned when it has proved itself again, by the holder of the lease alone."""
+    cluster = FakeCluster([node(heartbeat="2026-01-01T00:00:30Z")], [pod("web")])
+    doors = Doors((ONE,), FakeHosts({"reboot": HostResult(host="w1", results=STAT)}), cluster, frozenset())
+    now = replace(situation(pods=(pod("web"),)), host=ONE.name, target=ONE.target)
+    told: list[str] = []
+
+    with rebooting.alone(doors, Plan(nodes=(survey.reboot(now),)), lambda _, said: told.append(said)) as reboots:
+        assert cluster.held is not None
+        reboots.take_out(ONE)
+        assert (cluster.by_name["worker-1"].cordoned_by_us, cluster.pods) == (True, {})
+        reboots.reboot(ONE)
+        assert cluster.by_name["worker-1"].unschedulable
+        reboots.give_back(ONE)
+
+    assert not cluster.by_name["worker-1"].unschedulable
+    assert cluster.held is None
+    assert told[-1] == "uncordon: takes pods again"
+
+
+def test_a_node_that_cannot_be_drained_is_given_back_and_not_rebooted() -> None:
+    """A budget that holds its pods holds the reboot up, as it does for everybody."""
+    cluster = FakeCluster([node()], [pod("web")])
+    cluster.refuse = {"shop/web"}
+    hurried = ONE.model_copy(update={"target": Target(node_name="worker-1", drain_timeout=1)})
+    doors = Doors((hurried,), FakeHosts({}), cluster, frozenset())
+    now = replace(situation(pods=(pod("web"),)), host=hurried.name, target=hurried.target)
+
+    with rebooting.alone(doors, Plan(nodes=(survey.reboot(now),)), lambda *_: None) as reboots:
+        work = Work(
+            prove=lambda *_: proof(ONE), take_out=reboots.take_out, reboot=reboots.reboot, give_back=reboots.give_back
+        )
+        (found,) = verify_nodes((hurried,), work).nodes
+
+    assert "not rebooted: worker-1: step 'drain' failed" in found.problem
+    assert doors.hosts.calls == []  # type: ignore[attr-defined]
+    assert not cluster.by_name["worker-1"].unschedulable
+
+
+def test_a_node_that_is_not_what_it_was_stays_out_of_service() -> None:
+    """Somebody has to look at it; the next ones are not touched."""
+    done: list[str] = []
+    work = Work(
+        prove=World({"worker-1": [proof(ONE), proof(ONE, Outcome.FAILED)]}).prove,
+        take_out=lambda host: done.append(f"out {host.node}"),
+        reboot=lambda host: done.append(f"reboot {host.node}"),
+        give_back=lambda host: done.append(f"back {host.node}"),
+    )
+
+    assert not verify_nodes((ONE,), work).nodes[0].good
+    assert done == ["out worker-1", "reboot worker-1"]
+
+
+def test_nobody_else_is_at_work_while_nodes_are_rebooted() -> None:
+    """A second operator ends at once, and nothing was touched."""
+    cluster = FakeCluster([node()])
+    cluster.held = LIVE
+
+    with (
+        pytest.raises(LockedError, match="anna on desk"),
+        rebooting.alone(Doors((ONE,), FakeHosts({}), cluster, frozenset()), Plan(), lambda *_: None),
+    ):
+        pass
 
 
 def test_progress_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

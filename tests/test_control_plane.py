@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from migrator import resources, survey
-from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
+from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.model.facts import Component, NodeFacts
 from migrator.model.objects import ClusterFacts, Pod
 from migrator.model.removal import Removal
-from migrator.planning import cleaning, going_back, plan
+from migrator.planning import cleaning, going_back, plan, rebooting
 from migrator.planning.checks.control_plane import known_by
 from migrator.planning.fleet import fleet as summed
 from migrator.planning.situation import Situation
@@ -64,10 +64,15 @@ KNOWN: Mapping[str, tuple[Situation, str]] = {
 
 @pytest.mark.parametrize(("now", "said"), KNOWN.values(), ids=KNOWN)
 def test_a_control_plane_node_is_refused(now: Situation, said: str) -> None:
-    """By apply, rollback and cleanup; the finding says what it was known by, and nobody can waive it."""
+    """By apply, rollback, cleanup and the reboot of verify; the finding says what it was known by, and nobody can waive it."""
     allowed = replace(now, allow=frozenset({"control-plane"}), removal=Removal(root="/var/lib/docker"))
 
-    for made in (plan.make(allowed, STEPS), going_back.make(allowed, ROLLBACK), cleaning.make(allowed, CLEANUP)):
+    for made in (
+        plan.make(allowed, STEPS),
+        going_back.make(allowed, ROLLBACK),
+        cleaning.make(allowed, CLEANUP),
+        rebooting.make(allowed, REBOOT),
+    ):
         (found,) = [entry for entry in made.blockers if entry.id == "control-plane"]
         assert said in found.evidence
 

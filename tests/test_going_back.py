@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from migrator.hosts import HostResult
 from migrator.model.facts import Transaction
 from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan, Severity
+from migrator.model.requests import Request, Switch
 from migrator.planning import going_back
 from migrator.planning.situation import Situation
 from tests.fakes import values
@@ -59,7 +59,7 @@ class World:
             allow=frozenset(), tell=self.events.append,
         )  # fmt: skip
 
-    def back(self, _: Mapping[str, Any]) -> HostResult:
+    def back(self, _: Request) -> HostResult:
         """Go back: the kubelet reports Docker."""
         self.cluster.change("worker-1", runtime=OLD, heartbeat="2026-01-01T02:00:00Z", ready=True)
         self.cluster.pods["uid-agent"] = replace(AGENT, container_ids=("docker://x",))
@@ -153,8 +153,9 @@ def test_a_node_goes_back_in_its_order() -> None:
 
     apply(world.run, ROLLBACK)
 
-    ((_, asked),) = world.hosts.calls
-    assert (asked["switch_state"], asked["switch_transaction"]) == ("old", "t1")
+    (asked,) = world.hosts.calls
+    assert isinstance(asked, Switch)
+    assert (asked.state, asked.transaction) == ("old", "t1")
     changes = [call for call in world.cluster.calls if call.split()[0] in {"cordon", "uncordon", "evict", "annotate"}]
     assert changes == ["cordon", "evict shop/web", "annotate /var/run/dockershim.sock", "uncordon"]
     assert (world.node.runtime, world.node.unschedulable) == (OLD, False)
@@ -164,7 +165,7 @@ def test_a_node_that_is_neither_stays_cordoned() -> None:
     """A way back that failed leaves no node to pods that it cannot run."""
     world = World(migrated(AGENT))
 
-    def breaks(_: Mapping[str, Any]) -> HostResult:
+    def breaks(_: Request) -> HostResult:
         world.cluster.change("worker-1", ready=False)
         return switched("broken", "Docker does not start")
 

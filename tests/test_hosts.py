@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from migrator.hosts import runner
+from migrator.model.requests import Inspect, Request
 
 SAID = {
     "Module result deserialization failed: No start of json char found": "the connection was lost",
@@ -23,6 +24,12 @@ SAID = {
     "ssh: connect to host h port 22: Connection refused": "nothing listens for SSH there",
     "ssh: connect to host h port 22: Connection timed out": "the host does not answer",
 }
+
+
+class Some(Request):
+    """A playbook of a test."""
+
+    playbook = "some"
 
 
 @pytest.mark.parametrize(("text", "advice"), SAID.items(), ids=SAID.values())
@@ -47,7 +54,7 @@ def test_a_host_that_is_not_there_gets_a_result(tmp_path: Path) -> None:
     path = tmp_path / "inventory.yml"
     path.write_text("all: {hosts: {gone: {ansible_host: 127.0.0.1, ansible_port: 1}}}\n")
 
-    (result,) = runner.AnsibleHosts(path, connect_timeout=5).play("inspect", ["gone"], {}).values()
+    (result,) = runner.AnsibleHosts(path, connect_timeout=5).play(Inspect(), ["gone"]).values()
 
     assert result.host == "gone"
     assert "nothing listens for SSH there" in result.problem
@@ -62,7 +69,7 @@ def test_a_playbook_that_hangs_is_given_up(tmp_path: Path) -> None:
         path.write_text(f"all: {{hosts: {{mute: {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}\n")
         hosts = runner.AnsibleHosts(path, connect_timeout=600, limits={"inspect": 3})
 
-        (result,) = hosts.play("inspect", ["mute"], {}).values()
+        (result,) = hosts.play(Inspect(), ["mute"]).values()
 
     assert result.unreachable
     assert result.problem.endswith("after 3 s; it is not waited for any longer")
@@ -82,7 +89,7 @@ def test_what_each_task_returned_is_heard_at_once(tmp_path: Path, monkeypatch: p
 
     (result,) = (
         runner.AnsibleHosts(tmp_path / "inventory.yml")
-        .play("some", ["here"], {}, lambda task, said: heard.append((task, said["msg"])))
+        .play(Some(), ["here"], lambda task, said: heard.append((task, said["msg"])))
         .values()
     )
 
@@ -99,7 +106,7 @@ def test_an_interrupt_waits_for_the_step_in_hand(tmp_path: Path) -> None:
     timer.start()
 
     with pytest.raises(KeyboardInterrupt):
-        runner.AnsibleHosts(path, connect_timeout=5).play("inspect", ["gone"], {})
+        runner.AnsibleHosts(path, connect_timeout=5).play(Inspect(), ["gone"])
 
     timer.join()
     assert signal.getsignal(signal.SIGINT) is before

@@ -15,6 +15,7 @@ from migrator.errors import InventoryError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
 from migrator.model.plan import NodePlan
+from migrator.model.requests import Install
 from migrator.model.target import Target
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
@@ -57,16 +58,7 @@ def test_what_is_installed_is_told() -> None:
 
     apply(run)
 
-    assert hosts.calls == [
-        (
-            "install",
-            {
-                "runtime_package_name": "containerd",
-                "runtime_package_version": "",
-                "runtime_package_source": "/srv/packages",
-            },
-        )
-    ]
+    assert hosts.calls == [Install(name="containerd", source="/srv/packages")]
     assert [event.message for event in told if event.kind == "changed"] == ["containerd 1.6.20, runc 1.1.5"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,10 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 from migrator.cluster import kube, refusals
 from migrator.cluster.kube import KubeCluster
-from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
 from migrator.model.probe_objects import ContainerStatus, PodEvent
 
@@ -367,7 +369,7 @@ def test_a_user_that_is_not_known(api: Served, cluster: KubeCluster) -> None:
     """A kubeconfig that expired is named."""
     api.answer("GET /api/v1/namespaces", 401, {"message": "Unauthorized"})
 
-    with pytest.raises(RefusedError, match=r"does not know the user of .*kubeconfig"):
+    with pytest.raises(UnknownUserError, match=r"does not know the user of .*kubeconfig"):
         cluster.namespaces({})
 
 
@@ -403,3 +405,95 @@ def test_a_lease_is_made_replaced_and_removed(api: Served, cluster: KubeCluster)
         cluster.put_lease(wanted)
     cluster.delete_lease("8")
     assert api.requests[-1][2]["preconditions"] == {"resourceVersion": "8"}
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """Knows one token at a time."""
+
+    valid = "first"
+    came: list[str] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        """Answer whoever is known."""
+        self.came.append(str(self.headers.get("Authorization")).removeprefix("Bearer "))
+        known = self.came[-1] == self.valid
+        data = json.dumps({"items": [], "message": "Unauthorized"}).encode()
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def tokens() -> Iterator[tuple[type[Tokens], int]]:
+    """Listen, and know the token "first"."""
+    handler = type("Handler", (Tokens,), {"came": [], "valid": "first"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield handler, server.server_port
+        server.shutdown()
+
+
+PLUGIN = """
+import json, sys
+status = {"token": open(sys.argv[1]).read()}
+print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}))
+"""
+USERS = {
+    "a token in a file": lambda token, _: {"tokenFile": str(token)},
+    "an exec plugin": lambda token, plugin: {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable,
+            "args": [str(plugin), str(token)], "interactiveMode": "Never",
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("user", USERS.values(), ids=USERS)
+def test_credentials_are_read_anew_when_they_are_not_known_any_more(
+    user: Any, tokens: tuple[type[Tokens], int], tmp_path: Path
+) -> None:
+    """Bound tokens live for an hour, and a rollout with windows for days; each request that was refused is repeated."""
+    handler, port = tokens
+    token, plugin = tmp_path / "token", tmp_path / "plugin.py"
+    token.write_text("first")
+    plugin.write_text(PLUGIN)
+    path = Path(kubeconfig(tmp_path, port))
+    document = yaml.safe_load(path.read_text())
+    document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user(token, plugin)}]
+    path.write_text(yaml.safe_dump(document))
+    cluster = kube.connect(str(path))
+    cluster.nodes()
+
+    handler.valid = "second"
+    with pytest.raises(UnknownUserError):  # nobody has renewed it yet
+        cluster.nodes()
+    cluster._api._not_before = 0.0  # noqa: SLF001 - ten seconds later
+    token.write_text("second")
+    cluster.nodes()
+
+    assert handler.came == ["first", "first", "first", "first", "second"]
+
+
+def test_credentials_are_not_read_anew_at_every_request(tokens: tuple[type[Tokens], int], tmp_path: Path) -> None:
+    """Whoever waits for an API server asks every second, and an exec plugin may be slow, or ask a person."""
+    handler, port = tokens
+    (tmp_path / "token").write_text("first")
+    path = Path(kubeconfig(tmp_path, port))
+    document = yaml.safe_load(path.read_text())
+    document["users"] = [
+        {"name": document["contexts"][0]["context"]["user"], "user": {"tokenFile": str(tmp_path / "token")}}
+    ]
+    path.write_text(yaml.safe_dump(document))
+    cluster = kube.connect(str(path))
+    handler.valid = "never"
+
+    for _ in range(5):
+        with pytest.raises(UnknownUserError):
+            cluster.nodes()
+
+    assert len(handler.came) == 6  # one was repeated

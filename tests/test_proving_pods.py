@@ -177,7 +177,7 @@ def test_an_api_server_that_falls_silent_says_nothing_about_the_node() -> None:
     started = start(cluster, clock)
 
     assert started.seen == ()
-    assert "does not answer" in started.problems[0]
+    assert "does not answer" in started.unasked[0]
 
 
 class Forbidding(FakeCluster):
@@ -200,7 +200,7 @@ def test_a_user_who_may_not_look_at_pods_does_not_wait() -> None:
 
     started = start(Forbidding("look at"), clock)
 
-    assert (started.seen, len(started.problems), clock.now()) == ((), 3, 0)
+    assert (started.seen, len(started.unasked), clock.now()) == ((), 3, 0)
 
 
 def test_a_user_who_may_not_read_events_learns_from_the_status() -> None:
@@ -274,7 +274,6 @@ CIRCUMSTANCES: dict[str, tuple[Fate, str]] = {
     "an unknown reason": (failed("AppArmor", "Cannot enforce AppArmor"), "Cannot enforce AppArmor; the kubelet does not admit it"),
     "deleted": (lambda pod: pod.model_copy(update={"terminating": True}), "somebody deleted it"),
     "pulled after all": (status("peer", "waiting", "ImagePullBackOff"), "AlwaysPullImages"),
-    "kubelet asleep": (lambda pod: pod, "the kubelet of worker-1 has not taken it up in 120 s"),
 }  # fmt: skip
 
 
@@ -287,9 +286,22 @@ def test_what_is_no_fault_of_the_runtime_accuses_nobody(fate: Fate, said: str) -
     started = start(cluster)
 
     assert [seen.asked.name for seen in started.seen] == ["one", "two", "mounter"]
-    assert len(started.problems) == 1
-    assert started.problems[0].startswith("worker-1: pod probe-b did not start: ")
-    assert said in started.problems[0]
+    assert (len(started.unasked), started.problems) == (1, ())
+    assert started.unasked[0].startswith("worker-1: pod probe-b did not start: ")
+    assert said in started.unasked[0]
+
+
+def test_a_kubelet_that_does_nothing_is_its_nodes_fault() -> None:
+    """It reports that it is well, and takes no pod up: that is a verdict, though there is nothing to see."""
+    cluster = FakeCluster([node()])
+    cluster.fates["probe-b"] = lambda pod: pod
+
+    started = start(cluster)
+
+    assert [seen.asked.name for seen in started.seen] == ["one", "two", "mounter"]
+    (problem,) = started.problems
+    assert "the kubelet of worker-1 has not taken it up in 120 s" in problem
+    assert started.unasked == ()
 
 
 def test_a_node_that_recovers_is_not_accused() -> None:

@@ -11,7 +11,17 @@ import pytest
 
 from migrator.cri import Container, Executed
 from migrator.engine.steps import STEPS
-from migrator.errors import ClusterError, CriError, Fault, LineError, MigratorError, RefusedError, StepFailedError
+from migrator.errors import (
+    BusyError,
+    ClusterError,
+    CriError,
+    Fault,
+    HostProblemError,
+    LineError,
+    MigratorError,
+    RefusedError,
+    StepFailedError,
+)
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
 from migrator.model.proof import Evidence, Left, Outcome, Via
@@ -96,7 +106,7 @@ def test_an_image_that_an_earlier_session_left_goes_too(via: Via) -> None:
 
 
 BROUGHT: dict[str, Any] = {
-    "the archive is damaged": LineError("worker-1: the archive is damaged"),
+    "the archive is damaged": HostProblemError("worker-1: the archive is damaged"),
     "the store's filesystem is full": {"had": False, "refused": "the store's filesystem is full"},
 }
 
@@ -164,14 +174,25 @@ def test_forwarding_that_a_pod_turned_on_was_off() -> None:
 
 @BOTH
 def test_a_second_session_on_a_node_begins_nothing(via: Via) -> None:
-    """Who holds the lock is told; nothing else was asked of anybody."""
+    """Who holds the lock is waited for and told; nothing else was asked of anybody."""
     node = ProbedNode(via)
-    node.line.answers["lock"] = LineError("session 0a1b2c3d of a rehearsal is at work here since 12:00")
+    node.line.answers["lock"] = {"holder": "session 0a1b2c3d of a rehearsal is at work here since 12:00"}
 
-    with pytest.raises(LineError, match="0a1b2c3d of a rehearsal"):
+    with pytest.raises(BusyError, match="0a1b2c3d of a rehearsal"):
         run(node)
 
-    assert (node.line.questions, node.runtime.calls, node.cluster.calls) == (["lock"], [], [])
+    assert (set(node.line.questions), node.runtime.calls, node.cluster.calls) == ({"lock"}, [], [])
+
+
+@BOTH
+def test_a_session_begins_when_the_one_before_has_ended(via: Via) -> None:
+    """Somebody's `verify` beside an `apply` is no reason to fail."""
+    node = ProbedNode(via)
+    holders = iter(["somebody", "somebody", ""])
+    node.line.answers["lock"] = lambda **_: {"holder": next(holders)}
+
+    assert not judge(run(node)).failed
+    assert node.line.questions[:3] == ["lock"] * 3
 
 
 # --- what breaks in the middle
@@ -296,7 +317,7 @@ def test_a_runtime_that_stays_dead_hides_nothing(via: Via) -> None:
     node = ProbedNode(via)
     for call in ("execute", "sandboxes"):
         node.runtime.fail(call, "containerd is gone", Fault.LOST)
-    node.line.answers["remove_image"] = LineError("`ctr images remove` failed: connection refused")
+    node.line.answers["remove_image"] = HostProblemError("`ctr images remove` failed: connection refused")
 
     evidence = run(node)
 
@@ -328,7 +349,7 @@ def test_what_a_host_cannot_do_is_not_known(via: Via) -> None:
     """A host without a question's answer leaves that unknown and the rest as it is."""
     node = ProbedNode(via)
     for question in ("shared_memory", "mounted", "counters", "connect"):
-        node.line.answers[question] = LineError("not here")
+        node.line.answers[question] = HostProblemError("not here")
 
     found = results(run(node))
 
@@ -346,7 +367,7 @@ def test_a_process_that_ends_while_it_is_looked_at(via: Via) -> None:
     def view(pid: int) -> Any:
         looked.append(pid)
         if pid != 1 and len(looked) == 2:
-            raise LineError(f"there is no process {pid}")
+            raise HostProblemError(f"there is no process {pid}")
         return node.view(pid)
 
     node.line.answers["view"] = view
@@ -571,7 +592,7 @@ def test_a_rehearsal_that_fails_is_removed(what: str, error: type[MigratorError]
     if error is CriError:
         node.runtime.fail(what, "it said why", Fault.LOST)
     else:
-        node.line.answers[what] = LineError("it said why")
+        node.line.answers[what] = HostProblemError("it said why")
     node.line.answers["stop_runtime"] = {"left": ["mount /run/migrator/x"]}
 
     with pytest.raises(error, match="it said why"):
@@ -600,7 +621,7 @@ def test_what_of_a_rehearsal_would_not_go_is_a_problem() -> None:
 def test_a_rehearsal_that_cannot_be_removed_says_so() -> None:
     """The host's words are a problem of evidence that is whole otherwise."""
     node = ProbedNode(Via.CRI)
-    node.line.answers["stop_runtime"] = LineError("systemd does not answer")
+    node.line.answers["stop_runtime"] = HostProblemError("systemd does not answer")
 
     assert run(node).problems == ("the rehearsal could not be removed: systemd does not answer",)
 
@@ -617,7 +638,7 @@ def test_processes_of_a_rehearsal_are_limited() -> None:
     )
 
     node = ProbedNode(Via.CRI)
-    node.line.answers["limit_processes"] = LineError("there is no pids controller")
+    node.line.answers["limit_processes"] = HostProblemError("there is no pids controller")
     evidence = run(node)
     assert evidence.circumstances.pods_limit == 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from migrator.cluster import Cluster, kube
-from migrator.cluster.api import Api
+from migrator.cluster.api import Answer, Api
 from migrator.cluster.kube import KubeCluster
 from migrator.model.lease import Lease
 from tests.fakes.values import pod
@@ -58,14 +57,26 @@ class Recording(Api):
         self.name = "recording"
         self.requests: set[tuple[str, str]] = set()
 
-    def _exchange(
-        self, method: str, path: str, _query: Mapping[str, str], body: Mapping[str, object] | None
-    ) -> tuple[int, bytes]:
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,  # noqa: ARG002 - rights do not depend on it
+        body: Mapping[str, object] | None = None,
+    ) -> tuple[int, Answer]:
+        """Record the request, and answer it."""
         self.requests.add((method, path))
-        if method == "POST" and body and (body.get("metadata") or {}).get("name") == "exists":  # type: ignore[attr-defined]
-            return 409, b'{"reason": "AlreadyExists"}'
-        answer: dict[str, Any] = {"metadata": META, "spec": SPEC, "status": STATUS, "items": [], "resources": []}
-        return 200, json.dumps(answer | {"versions": [{"version": "v1", "groupVersion": "policy/v1"}]}).encode()
+        meta: Any = (body or {}).get("metadata")
+        if method == "POST" and meta and meta.get("name") == "exists":
+            return 409, {"reason": "AlreadyExists"}
+        answer: Answer = {"metadata": META, "spec": SPEC, "status": STATUS, "items": [], "resources": []}
+        return 200, answer | {"versions": [{"version": "v1", "groupVersion": "policy/v1"}]}
+
+    def text(self, path: str, **_: str) -> str:
+        """Likewise for what is no JSON."""
+        self.requests.add(("GET", path))
+        return ""
 
 
 def wanted(method: str, path: str) -> tuple[str, str, str, str, str] | None:

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -105,15 +106,32 @@ def test_a_session_is_alone_on_a_node(program: Path, witness: Witness, tmp_path:
     assert witness.ask("lock", session="first", who="anna on desk-1", **folder) == {}
     assert witness.ask("lock", session="first", who="anna on desk-1", **folder) == {}
 
-    said = other.problem("lock", session="second", who="bob", **folder)
+    said = other.ask("lock", session="second", who="bob", **folder)["holder"]
     assert re.search(r"anna on desk-1 has been probing this node since 2\d{3}-.* UTC \(session first\)", said)
     witness.process.send_signal(signal.SIGKILL)
     witness.process.wait()
     assert other.ask("lock", session="second", who="bob", **folder) == {}
     other.end()
-    assert list((tmp_path / "run/lock").iterdir()) == []
+    assert list((tmp_path / "run/migrator").iterdir()) == []
     assert third.ask("lock", session="third", who="carl", **folder) == {}
     third.end()
+    assert stat.S_IMODE((tmp_path / "run/migrator").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("hostile", ["a link", "everybody's"])
+def test_nobody_else_can_hold_a_node(witness: Witness, tmp_path: Path, hostile: str) -> None:
+    """The lock lies where only root may make files; a folder that others made is refused, and not waited for."""
+    (tmp_path / "run").mkdir()
+    if hostile == "a link":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "run/migrator").symlink_to(tmp_path / "elsewhere")
+    else:
+        (tmp_path / "run/migrator").mkdir()
+        (tmp_path / "run/migrator").chmod(0o777)
+
+    said = witness.problem("lock", session="first", who="anna", at=str(tmp_path))
+
+    assert "is not a folder that only root may write to" in said
 
 
 def segments() -> set[int]:

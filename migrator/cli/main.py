@@ -60,7 +60,8 @@ def main() -> None:
         print("\n".join(map(visible, f"migrator: {error}".split("\n"))), file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt as error:
-        print("\n".join(["migrator: interrupted", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        told = "\n".join(["migrator: interrupted", *getattr(error, "__notes__", ())])
+        print("\n".join(map(visible, told.split("\n"))), file=sys.stderr)
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import gc
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,7 +86,8 @@ def show(plan: Plan, output: options.PlanOutput) -> None:
     from migrator.report import markdown, terminal, text
 
     if output is options.PlanOutput.JSON:
-        print(plan.model_dump_json(indent=2))
+        # Not pydantic's own JSON, which has signs of a terminal's control in it as they are.
+        print(json.dumps(plan.model_dump(mode="json"), indent=2))
     elif output is options.PlanOutput.MARKDOWN:
         print(markdown.plan(plan))
     elif sys.stdout.isatty():

@@ -36,7 +36,7 @@ def command(
     as_json = output is options.Output.JSON
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
-    plan = doors.rollback()
+    plan = doors.plan(survey.rollback)
     if not as_json:
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
     refuse(plan)

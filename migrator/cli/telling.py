@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from migrator.errors import UsageError
+from migrator.report.escape import visible
 
 if TYPE_CHECKING:
     from migrator.engine.run import Event
@@ -27,7 +28,7 @@ def ask(what: str, todo: Sequence[NodePlan], *, yes: bool, otherwise: str = "not
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{otherwise}: without a terminal to ask on, --yes is needed")
     names = ", ".join(entry.node for entry in todo)
-    print(f"{what} {names}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
+    print(f"{what} {visible(names)}? Only 'yes' will do: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise UsageError(otherwise)
 
@@ -42,7 +43,8 @@ def teller(*, as_json: bool) -> Callable[[Event], None]:
         marks = {"start": "▸", "progress": " ", "changed": "✓", "skipped": "-", "failed": "✗", "undone": "↩"}
         seconds = f" ({event.seconds:.1f} s)" if event.kind in {"changed", "undone", "failed"} else ""
         head = f"{event.node} {marks[event.kind]} {event.step}{seconds}: " if event.node else ""
-        say(f"{head}{event.message}")
+        first, *more = event.message.split("\n")
+        say("\n".join([visible(f"{head}{first}"), *(f"    {visible(line.strip())}" for line in more)]))
 
     return show
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from migrator.cli import evidence, options
+from migrator.cli.plan import refuse
 from migrator.errors import StepFailedError, UnprovenError, UsageError
 
 if TYPE_CHECKING:
@@ -45,13 +47,19 @@ def command(
     save: Annotated[
         Path | None, typer.Option("--save", help="Write what was seen of each node to this folder.")
     ] = None,
-    reboot: Annotated[bool, typer.Option("--reboot", help="Then reboot each node, and prove it again.")] = False,
+    reboot: Annotated[
+        bool, typer.Option("--reboot", help="Then drain and reboot each node, prove it again, and uncordon it.")
+    ] = False,
+    allow: options.Allow = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a reboot.")] = False,
 ) -> int:
     """Prove that nodes isolate, limit and connect containers, with pods of our own that are removed afterwards."""
     if reboot and not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nothing was done: without a terminal to ask on, --reboot needs --yes")
-    from migrator.cli import wiring
+    if allow and not reboot:
+        raise UsageError("--allow belongs to --reboot: nothing else of verify can be refused")
+    from migrator import survey
+    from migrator.cli import rebooting, wiring
     from migrator.engine import verifying
 
     chosen = wiring.choose(inventory, node or [], limit)
@@ -59,11 +67,23 @@ def command(
     if save is not None:
         evidence.prepare(save)
     hosts, cluster = wiring.open_hosts(inventory, chosen), wiring.open_cluster(inventory, chosen, kubeconfig)
-    doors = wiring.Doors(chosen, hosts, cluster, frozenset())
-    if reboot and not yes:
-        ask(doors)
-    work = _work(doors, reboot=reboot, save=save, show=shower(output, verbose=verbose))
-    return finish(verifying.verify(chosen, work, baseline=before), output)
+    doors = wiring.Doors(chosen, hosts, cluster, wiring.check_allowed(allow or []))
+    work = _work(doors, save=save, show=shower(output, verbose=verbose))
+    if not reboot:
+        return finish(verifying.verify(chosen, work, baseline=before), output)
+    plan = doors.plan(survey.reboot)
+    refuse(plan)
+    if not yes:
+        ask(rebooting.question(plan))
+    with rebooting.alone(doors, plan, tell) as reboots:
+        work = replace(
+            work,
+            prove=partial(prove, doors, ours=True),
+            take_out=reboots.take_out,
+            reboot=reboots.reboot,
+            give_back=reboots.give_back,
+        )
+        return finish(verifying.verify(chosen, work, baseline=before), output)
 
 
 def finish(found: Verification, output: VerifyOutput) -> int:
@@ -83,8 +103,10 @@ def finish(found: Verification, output: VerifyOutput) -> int:
     return 0
 
 
-def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
-    """Look at a host, and run a session on it.
+def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = False) -> Proof:
+    """Look at a host, and run a session on it; a node that somebody else is at work on is left alone.
+
+    `ours` is whether it is us who change nodes of this cluster now.
 
     Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
@@ -93,6 +115,8 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
     from migrator.engine.wall_clock import WallClock
     from migrator.proving import node
 
+    if not ours and (why := _in_work(doors, host)):
+        raise StepFailedError(why)
     (seen,) = survey.observe([host], doors.hosts)
     if seen.facts is None:
         raise StepFailedError(f"{host.name} cannot be read: {seen.problem}")
@@ -102,46 +126,26 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None) -> Proof:
         return node.prove(line, doors.cluster, WallClock(), seen.facts, host.node, tell=told, baseline=baseline)
 
 
-def _work(doors: Doors, *, reboot: bool, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
-    from migrator.engine import reboot as rebooting
+def _in_work(doors: Doors, host: Host) -> str:
+    """Say who is at work on a node, by what they have noted on it; "" when nobody is, or not any more."""
+    from migrator.engine import lock
+    from migrator.model.objects import PROGRESS
+
+    progress = doors.cluster.node(host.node).annotations.get(PROGRESS, "")
+    if not progress or progress.startswith("failed"):
+        return ""
+    holder = lock.somebody(doors.cluster)
+    return f"left alone: {holder} is at work on it ({progress}); verify it when that is over" if holder else ""
+
+
+def _work(doors: Doors, *, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
     from migrator.engine.verifying import Work
-    from migrator.engine.wall_clock import WallClock
-
-    def restart(host: Host) -> None:
-        rebooting.reboot(doors.hosts, doors.cluster, WallClock(), host=host.name, node=host.node)
-
-    def spared(host: Host) -> str:
-        return control_plane(doors, host)
 
     def keep(seen: Evidence) -> None:
         if save is not None:
             evidence.write(save, seen)
 
-    return Work(
-        prove=partial(prove, doors),
-        reboot=restart if reboot else None,
-        spared=spared,
-        keep=keep,
-        show=show,
-        tell=tell,
-    )
-
-
-def control_plane(doors: Doors, host: Host) -> str:
-    """Say what tells that a host has a part of the control plane, which a reboot would stop; "" for a worker.
-
-    Raises `ClusterError` or `StepFailedError` when that cannot be known.
-    """
-    from migrator import survey
-    from migrator.planning.checks.control_plane import known_by
-
-    (seen,) = survey.observe([host], doors.hosts)
-    if seen.facts is None:
-        raise StepFailedError(f"{host.name} cannot be read: {seen.problem}")
-    cluster = doors.cluster
-    servers = [address for address, _ in cluster.kubernetes_endpoints()]
-    reasons = known_by(seen.facts, cluster.node(host.node), cluster.pods_on(host.node), servers)
-    return f"it is a control-plane node, known by {'; '.join(reasons)}" if reasons else ""
+    return Work(prove=partial(prove, doors), keep=keep, show=show, tell=tell)
 
 
 def shower(output: VerifyOutput, *, verbose: bool) -> Callable[[NodeProof], None]:
@@ -169,15 +173,8 @@ def tell(host: Host, said: str) -> None:
     print(f"{visible(host.node)}: {prose(said)}", file=sys.stderr, flush=True)
 
 
-def ask(doors: Doors) -> None:
-    """Say what a reboot stops on each node, and go on only after a yes."""
-    from migrator.report.escape import visible
-
-    said = []
-    for host in doors.chosen:
-        pods = sum(not pod.finished for pod in doors.cluster.pods_on(host.node))
-        stop = "1 pod on it stops" if pods == 1 else f"{pods:,} pods on it stop"
-        said.append(f"{visible(host.node)} will be rebooted; {stop} for that time.")
-    print("\n".join(said), end=" Only 'yes' will do: ", file=sys.stderr, flush=True)
+def ask(question: str) -> None:
+    """Go on only after a yes. Raises `UsageError`."""
+    print(question, end=" Only 'yes' will do: ", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != "yes":
         raise UsageError("nothing was done")

@@ -38,9 +38,9 @@ class Doors:
     """All hosts of the inventory in the same cluster: limits count those too that were not chosen."""
     seen: Seen = field(default_factory=Seen)
 
-    def plan(self) -> Plan:
-        """Look at the chosen nodes and plan them."""
-        return self._plan(self.chosen)
+    def plan(self, make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
+        """Look at the chosen nodes and plan them: their migration, or what `make` plans."""
+        return self._plan(self.chosen, make)
 
     def plan_again(self, shown: Iterable[NodePlan]) -> Plan:
         """Look again at nodes whose plan was shown some time ago.
@@ -53,10 +53,6 @@ class Doors:
         if told:
             raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
-
-    def rollback(self) -> Plan:
-        """Look at the chosen nodes and plan their way back."""
-        return self._plan(self.chosen, survey.rollback)
 
     def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[Situation], NodePlan]:
         """Look at what is left of Docker on the chosen hosts, or on some of them; give what plans its removal."""

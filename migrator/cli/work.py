@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator.cli import telling
-from migrator.errors import ClusterError, RefusedError, StoppedError
+from migrator.errors import ClusterError, StoppedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,8 +151,6 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
         while True:
             try:
                 return work.look_again(plans)
-            except RefusedError:
-                raise
             except ClusterError:
                 if interruption.asked or time.monotonic() >= deadline:
                     raise

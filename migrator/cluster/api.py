@@ -7,28 +7,34 @@ that are much older.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import urllib3
 from kubernetes.client import ApiClient
 
-from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 
 Answer = dict[str, Any]
 _SECONDS = 30
 _PAGE = 500
+_RENEWAL_SECONDS = 10.0
+"""Between two readings of credentials: an exec plugin may be slow, and whoever waits asks every second."""
 _REFUSALS = frozenset({400, 403, 422})
 
 
 class Api:
     """One API server, as one user. Every method raises `ClusterError`."""
 
-    def __init__(self, client: ApiClient, *, name: str) -> None:
-        self._client = client
+    def __init__(self, client: ApiClient, *, name: str, renewed: Callable[[], ApiClient] | None = None) -> None:
+        """Take a client; its name for people; and what reads its credentials anew, None where there are none."""
+        self._client = _once(client)
         self.name = name
-        # One try each: the callers that wait ask again, and the others should say soon that nobody answers.
-        client.configuration.retries = urllib3.Retry(total=1, backoff_factor=0.2)
+        self._renewed = renewed
+        self._renewing = threading.Lock()
+        self._not_before = 0.0
 
     def get(self, path: str, **query: str) -> Answer:
         """Read an object. Raises `NotFoundError` when there is none."""
@@ -38,7 +44,7 @@ class Api:
 
     def text(self, path: str, **query: str) -> str:
         """Read what is no JSON."""
-        status, data = self._exchange("GET", path, query, None)
+        status, data = self._known("GET", path, query, None)
         if status >= 400:
             self.check(status, _parsed(data), f"read {path}")
         return data.decode(errors="replace")
@@ -61,7 +67,7 @@ class Api:
         body: Mapping[str, object] | None = None,
     ) -> tuple[int, Answer]:
         """Make a request; give the HTTP status and the answer, whatever they are."""
-        status, data = self._exchange(method, path, query or {}, body)
+        status, data = self._known(method, path, query or {}, body)
         return status, _parsed(data)
 
     def check(self, status: int, answer: Mapping[str, Any], what: str, advice: str = "") -> None:
@@ -71,7 +77,9 @@ class Api:
         message = str(answer.get("message", ""))[:400]
         told = f"{message}; {advice}" if advice else message
         if status == 401:
-            raise RefusedError(f"the API server does not know the user of {self.name} (401): use a valid kubeconfig")
+            raise UnknownUserError(
+                f"the API server does not know the user of {self.name} (401): use a valid kubeconfig"
+            )
         if status == 403 and not advice:
             raise RefusedError(f"the user of {self.name} may not {what}: {told}")
         if status == 404:
@@ -79,12 +87,43 @@ class Api:
         kind = RefusedError if status in _REFUSALS else ClusterError
         raise kind(f"cannot {what}: the API server answered {status}: {told}")
 
-    def _exchange(
+    def _known(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
+    ) -> tuple[int, bytes]:
+        """Make a request, once more with credentials read anew where those that we have are not known any more.
+
+        Tokens in files are renewed every hour, exec plugins give new tokens and certificates; the client reads them
+        once. An API server takes any certificate at first and answers 401 for one that has expired
+        (k8s.io/apiserver pkg/server/secure_serving.go, RequestClientCert).
+        """
+        client = self._client
+        status, data = self._exchange(client, method, path, query, body)
+        if status != 401 or not self._renew(client):
+            return status, data
+        return self._exchange(self._client, method, path, query, body)
+
+    def _renew(self, used: ApiClient) -> bool:
+        """Read the credentials anew, unless another thread has since `used` was; tell whether there are others now."""
+        if self._renewed is None:
+            return False
+        with self._renewing:
+            if self._client is not used:
+                return True
+            if time.monotonic() < self._not_before:
+                return False
+            self._not_before = time.monotonic() + _RENEWAL_SECONDS
+            try:
+                self._client = _once(self._renewed())
+            except ClusterError:  # the file is just being written, or gone: what we have counts on
+                return False
+            return True
+
+    def _exchange(
+        self, client: ApiClient, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
     ) -> tuple[int, bytes]:
         content = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            request = self._client.param_serialize(
+            request = client.param_serialize(
                 method,
                 path,
                 query_params=list(query.items()),
@@ -92,10 +131,16 @@ class Api:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = self._client.call_api(*request, _request_timeout=_SECONDS)
+            response = client.call_api(*request, _request_timeout=_SECONDS)
             return response.status, response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(f"the API server of {self.name} does not answer: {_reason(error)}") from error
+
+
+def _once(client: ApiClient) -> ApiClient:
+    """Have it try once: the callers that wait ask again, and the others should say soon that nobody answers."""
+    client.configuration.retries = urllib3.Retry(total=1, backoff_factor=0.2)
+    return client
 
 
 def _parsed(data: bytes) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from kubernetes import config
+from kubernetes.client import ApiClient
 from kubernetes.config import ConfigException
 
 from migrator.cluster import Eviction, objects
@@ -29,11 +30,17 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
         raise ClusterError(
             f"there is no kubeconfig {path}; name one with --kubeconfig, $KUBECONFIG or migrator_kubeconfig"
         )
-    try:
-        client = config.new_client_from_config(config_file=path, context=context or None, persist_config=False)  # type: ignore[no-untyped-call]
-    except (ConfigException, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
-    return KubeCluster(Api(client, name=path))
+
+    def read() -> ApiClient:
+        try:
+            client: ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
+                config_file=path, context=context or None, persist_config=False
+            )
+        except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
+            raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
+        return client
+
+    return KubeCluster(Api(read(), name=path, renewed=read))
 
 
 _REPLICATED = {

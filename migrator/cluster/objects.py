@@ -8,6 +8,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
+from migrator.model.checked import is_socket
 from migrator.model.objects import (
     CORDONED,
     CRI_SOCKET,
@@ -28,6 +29,7 @@ _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone
 """The second until Kubernetes 1.17 (k8s.io/api/core/v1/well_known_labels.go)."""
 _READ = frozenset({CRI_SOCKET, CORDONED, PROGRESS})
 """Annotations of a Node that matter; the others may be many."""
+_LONGEST_PROGRESS = 500
 _TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
 """Taints of the node lifecycle controller, some seconds behind the field and the condition that they follow
 (k8s.io/api/core/v1/well_known_taints.go)."""
@@ -51,7 +53,7 @@ def node(item: Item) -> Node:
         zone=next((labels[key] for key in _ZONES if key in labels), ""),
         control_plane=any(label in labels for label in _CONTROL_PLANE),
         addresses=tuple(entry["address"] for entry in status.get("addresses") or []),
-        annotations={key: value for key, value in (meta.get("annotations") or {}).items() if key in _READ},
+        annotations=_annotations(meta.get("annotations") or {}),
         pressures=tuple(
             sorted(kind for kind, entry in conditions.items() if "Pressure" in kind and entry["status"] == "True")
         ),
@@ -64,6 +66,16 @@ def node(item: Item) -> Node:
         room=_whole(room.get("pods")),
         volumes=tuple(status.get("volumesInUse") or ()),
     )
+
+
+def _annotations(found: Mapping[str, str]) -> dict[str, str]:
+    """Give those that matter. The node's own kubelet may write them: what is no socket's place counts as none."""
+    read = {key: value for key, value in found.items() if key in _READ}
+    if PROGRESS in read:
+        read[PROGRESS] = " ".join(read[PROGRESS].split())[:_LONGEST_PROGRESS]
+    if CRI_SOCKET in read and not is_socket(read[CRI_SOCKET]):
+        del read[CRI_SOCKET]
+    return read
 
 
 def pod(item: Item) -> Pod:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
-from migrator.engine import draining, proof, waiting
-from migrator.engine.plays import planned_file, play, sealed
+from migrator.engine import draining, patience, proof, waiting
+from migrator.engine import reboot as rebooting
+from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
-from migrator.errors import StalePlanError, StepFailedError
+from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
+from migrator.model import requests
+from migrator.model.answers import Installed, Retired, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
 
 _SWITCH_TASK = "Switch the node's container runtime"
-_PUT_BACK_SECONDS = 600.0
-"""Patience with a node that goes back, whatever `ready_timeout` says: giving up early would leave it cordoned."""
-_AWAY_SECONDS = 900.0
-"""Patience with a node that cannot be reached in the middle of its switch: long enough for servers to reboot."""
 REMOVAL_TASK = "Look at or remove what is left of Docker"
 RETIRE_TASK = "Stop Docker where nothing uses it"
 _INSTALL_TASK = "Install the runtime's package"
@@ -26,16 +24,13 @@ _INSTALL_TASK = "Install the runtime's package"
 
 def install(run: Run) -> str:
     """Install the new runtime's package, and nothing that is there already anew."""
-    results = play(
-        run,
-        "install",
-        {
-            "runtime_package_name": run.target.package,
-            "runtime_package_version": run.target.package_version,
-            "runtime_package_source": run.target.packages,
-        },
+    asked = request(
+        requests.Install,
+        name=run.target.package,
+        version=run.target.package_version,
+        source=run.target.packages,
     )
-    new = results.get(_INSTALL_TASK, {}).get("installed", {})
+    new = answer(Installed, play(run, asked).get(_INSTALL_TASK, {})).installed
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
 
 
@@ -45,7 +40,10 @@ def cordon(run: Run) -> str:
     def ours() -> None:
         if run.cluster.node(run.plan.node).cordoned_by_others:
             raise StalePlanError(f"{run.plan.node}: somebody has cordoned it since the plan was made; make a new plan")
-        run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+        try:
+            run.cluster.set_unschedulable(run.plan.node, unschedulable=True)
+        except RefusedError as error:  # nothing is out of service yet that would be worth waiting
+            raise StepFailedError(str(error)) from error
 
     waiting.patiently(run, ours)
     return "no new pods"
@@ -79,15 +77,15 @@ def drain_back(run: Run) -> str:
 def switch(run: Run) -> str:
     """Do the transaction on the node."""
     result = _transact(run, "new", run.id)
-    match result.get("outcome"):
+    match result.outcome:
         case "switched":
-            return "; ".join(f"{entry['action']} {entry['seconds']:.0f} s" for entry in result["actions"])
+            return "; ".join(f"{entry.action} {entry.seconds:.0f} s" for entry in result.actions)
         case "unchanged":
             return "was switched already"
         case "stale":
-            raise StalePlanError(f"{run.plan.node}: {result['cause']}; make a new plan")
+            raise StalePlanError(f"{run.plan.node}: {result.cause}; make a new plan")
         case _:
-            raise StepFailedError(result.get("cause") or "the node gave no result")
+            raise StepFailedError(result.cause or "the node gave no result")
 
 
 def switch_back(run: Run) -> str:
@@ -109,14 +107,14 @@ def remain(run: Run) -> str:
 
 def _put_back(run: Run, transaction: str, to: str) -> str:
     result = _transact(run, "old", transaction)
-    if result.get("outcome") not in {"restored", "unchanged"}:
-        raise StepFailedError(result.get("cause") or "the node gave no result")
+    if result.outcome not in {"restored", "unchanged"}:
+        raise StepFailedError(result.cause or "the node gave no result")
     runtime = to.partition("://")[0]
     waiting.until(
         run,
-        lambda: _lacking(run, runtime, since=result.get("kubelet_started", 0), removed=result.get("removed", ())),
+        lambda: _lacking(run, runtime, since=result.kubelet_started, removed=result.removed),
         f"{run.plan.node} to be Ready on {runtime}",
-        seconds=_PUT_BACK_SECONDS,
+        seconds=patience.PUT_BACK,
     )
     return f"Ready on {run.cluster.node(run.plan.node).runtime}"
 
@@ -143,6 +141,12 @@ def _ready(run: Run) -> str:
     return f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
 
 
+def reboot(run: Run) -> str:
+    """Boot the machine, and wait until its kubelet says again that it is Ready."""
+    rebooting.reboot(run.hosts, run.cluster, run.clock, host=run.plan.host, node=run.plan.node)
+    return "came back and is Ready"
+
+
 def annotate(run: Run) -> str:
     """Tell kubeadm where the runtime's socket is."""
     waiting.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
@@ -157,21 +161,17 @@ def annotate_back(run: Run) -> str:
 
 def retire(run: Run) -> str:
     """Stop Docker, keeping its packages and data; leave it running where somebody uses it by now."""
-    kept = play(run, "retire", {}).get(RETIRE_TASK, {}).get("kept", ())
+    kept = answer(Retired, play(run, requests.Retire()).get(RETIRE_TASK, {})).kept
     if kept:
-        return f"Docker stays as it is: {'; '.join(kept)[:1000]}"
+        return f"Docker stays as it is: {'; '.join(kept)}"
     return "Docker is stopped and disabled; its packages and data stay"
 
 
 def remove(run: Run) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
     removal = run.plan.removal or Removal()
-    results = play(
-        run,
-        "cleanup",
-        {"docker_removal_state": "absent", "docker_removal_expected": sealed(removal.model_dump(mode="json"))},
-    )
-    for problem in results.get(REMOVAL_TASK, {}).get("problems", ()):
+    results = play(run, request(requests.Cleanup, state="absent", expected=removal))
+    for problem in answer(Told, results.get(REMOVAL_TASK, {})).problems:
         run.progress(problem)
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
@@ -214,32 +214,38 @@ def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
     return pod.ready and all(scheme == runtime and name not in removed for scheme, _, name in containers)
 
 
-def _transact(run: Run, state: str, name: str) -> Mapping[str, Any]:
+def _transact(run: Run, state: str, name: str) -> Switched:
     """Have the node do its transaction; give what came of it.
 
-    It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers.
+    It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers, and
+    until it is through with a switch that is under way. Raises `LineError`, `BusyError` when that takes too long.
     """
     asked = transaction(run.plan, name, state)
-    found = waiting.in_reach(
-        run,
-        lambda: play(run, "switch", asked),
-        seconds=_AWAY_SECONDS,
-        meanwhile="what the node does goes on, asks it again",
-    ).get(_SWITCH_TASK, {})
-    for problem in found.get("problems", ()):
+    until = run.clock.now() + patience.SWITCH
+
+    while True:
+        results = waiting.in_reach(run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again")
+        found = answer(Switched, results.get(_SWITCH_TASK, {}))
+        if found.outcome != "busy":
+            break
+        if run.clock.now() >= until:
+            raise BusyError(f"{run.plan.host}: {found.cause}")
+        run.progress(f"{found.cause}; asks it again")
+        run.clock.sleep(patience.EVERY)
+    for problem in found.problems:
         run.progress(problem)
     return found
 
 
-def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
-    """Give what the playbook of the switch takes, forth ("new") or back ("old")."""
-    stale = [{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses]
-    return {
-        "switch_state": state,
-        "switch_transaction": name,
-        "switch_socket": plan.endpoint.removeprefix("unix://"),
-        "switch_plugins": sealed(plan.cni_plugins),
-        "switch_files": sealed([planned_file(file) for file in plan.files]),
-        "switch_stale_addresses": sealed(stale),
-        "switch_about": sealed({"source": plan.source, "annotation": plan.socket_annotation}),
-    }
+def transaction(plan: NodePlan, name: str, state: str) -> requests.Switch:
+    """Give what the playbook of the switch takes, forth ("new") or back ("old"). Raises `StepFailedError`."""
+    return request(
+        requests.Switch,
+        state=state,
+        transaction=name,
+        socket=plan.endpoint.removeprefix("unix://"),
+        plugins=plan.cni_plugins,
+        files=tuple(planned_file(file) for file in plan.files),
+        stale_addresses=[{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses],
+        about={"source": plan.source, "annotation": plan.socket_annotation},
+    )

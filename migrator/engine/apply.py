@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS, Act, Step
-from migrator.errors import ClusterError, MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
+from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase
 
 
@@ -14,8 +14,9 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
     """Migrate the node as planned.
 
     Raises `StepFailedError`, or `StalePlanError` when the node changed since the plan, with the state that the node
-    is in now; `StoppedError` when the user wanted an end while the node served. Anything else that is raised, an
-    interruption by the user too, is raised again after the node was put back, with the state as a note.
+    is in now; `StoppedError` when the user wanted an end while the node served. Anything else that is raised is raised
+    again with the state as a note. Once its runtime may have changed, only a verdict about the node, and the user, take
+    the node back: whatever else fails leaves it as it is.
     """
     needed = {planned.id: planned for planned in run.plan.steps if planned.needed}
     skipped = {planned.id: planned.reason for planned in run.plan.steps if not planned.needed}
@@ -32,15 +33,34 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
                 raise KeyboardInterrupt  # noqa: TRY301 - as if it had come while the step waits
             _act(run.at(step.id), step)
         except BaseException as error:
-            kept = step.settled or _holds(run, step, error)
-            state = _after(run, step, error) if kept else _undo(run.unhurried(), begun)
-            if not isinstance(error, MigratorError):  # an interruption, or a bug: the node is put back all the same
+            state = _ended(run, steps, begun, error)
+            if not isinstance(error, MigratorError):  # an interruption, or a bug
                 error.add_note(state)
                 raise
-            if kept:
-                raise StepFailedError(state) from error
             kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
             raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
+
+
+def _ended(run: Run, steps: Sequence[Step], begun: Sequence[Step], error: BaseException) -> str:
+    """Take back what was begun, or leave it, after the last step failed; say which, and the state that it is in."""
+    step = begun[-1]
+    if step.settled:
+        return f"What came before it stays done. {_state(run)}"
+    interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+    changed = any(entry.commits for entry in steps[: steps.index(step) + 1])
+    if changed and not interrupted and not getattr(error, "verdict", False):
+        return f"That says nothing about the node, so nothing is taken back. {_state(run)}\n{_held(run, step)}"
+    if step.holds and run.target.on_failure == "hold" and not interrupted:
+        return f"What came before it stays done. {_state(run)}\n{_held(run, step)}"
+    return _undo(run.unhurried(), begun)
+
+
+def _held(run: Run, step: Step) -> str:
+    name = run.plan.node
+    how = "held, cordoned" if step.phase is Phase.WINDOW else "held"
+    return (
+        f"The node is {how}: `migrator apply --node {name}` goes on, `migrator rollback --node {name}` takes it back."
+    )
 
 
 def _act(run: Run, step: Step) -> None:
@@ -85,22 +105,6 @@ def _taken_back(undo: Act, run: Run) -> str:
         return "somebody has deleted the Node, and this with it"
 
 
-def _holds(run: Run, step: Step, error: BaseException) -> bool:
-    """Tell whether the node is left to be looked at, instead of put back."""
-    return step.holds and run.target.on_failure == "hold" and isinstance(error, MigratorError)
-
-
-def _after(run: Run, step: Step, error: BaseException) -> str:
-    name = run.plan.node
-    held = (
-        f"\nThe node is held: `migrator rollback --node {name}` takes it back, `migrator apply --node {name}` goes on."
-    )
-    return (
-        f"{name}: step {step.id!r} failed: {error}\nWhat came before it stays done. {_state(run)}"
-        f"{'' if step.settled else held}"
-    )
-
-
 def _state(run: Run) -> str:
     """Describe the node as the API server knows it now."""
     name = run.plan.node
@@ -108,7 +112,7 @@ def _state(run: Run) -> str:
         node = run.cluster.node(name)
     except NotFoundError:
         return f"{name} is not in the cluster any more; its kubelet registers it again when it is restarted."
-    except ClusterError as error:
-        return f"{name}'s state is unknown: {error}."
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what happened before
+        return f"{name}'s state is unknown: {str(error) or repr(error)}."
     ready = "Ready" if node.ready else "NotReady"
     return f"{name} is {ready} on {node.runtime}, {'cordoned' if node.unschedulable else 'schedulable'}."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.cluster import Eviction
-from migrator.engine import settling
+from migrator.engine import patience, settling
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.objects import Pod
@@ -34,6 +34,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     deadline = run.clock.now() + run.target.drain_timeout
     asked: set[str] = set()
     refused: dict[str, str] = {}
+    forbidden: dict[str, float] = {}
     told: dict[str, float] = {}
     next_try = run.clock.now()
     while True:
@@ -45,7 +46,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
                 next_try = run.clock.now() + _RETRY_SECONDS
                 settling.remember(run, leaving)
                 for pod in _next(leaving):
-                    _evict(run, pod, asked=asked, refused=refused)
+                    _evict(run, pod, asked=asked, refused=refused, forbidden=forbidden)
             overdue = _overdue(leaving, told, run.clock.now())
         except NotFoundError as error:
             raise StepFailedError("somebody has deleted the Node") from error
@@ -62,6 +63,8 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
 def _leaving(run: Run) -> list[Pod]:
     pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.stays and not pod.finished]
     for pod in pods:
+        if not pod.leaves:
+            continue
         if pod.empty_dirs and "local-storage" not in run.allow:
             raise StepFailedError(f"{pod.full_name} came after the plan and keeps data in an emptyDir")
         if not pod.owner and "unmanaged-pods" not in run.allow:
@@ -105,15 +108,19 @@ def _detached(run: Run, deadline: float) -> str:
     return ", their volumes too" if told else ""
 
 
-def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> None:
+def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str], forbidden: dict[str, float]) -> None:
+    """Ask for a pod's end, unless that was done. A lack of rights, or a webhook's no, counts after two minutes."""
     if pod.uid in asked or pod.terminating:
         asked.add(pod.uid)
         return
     try:
         answer = run.cluster.evict(pod)
-    except RefusedError as error:  # no right to evict, or a webhook that forbids it: asking again is no use
-        raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
     except ClusterError as error:
+        now = run.clock.now()
+        if isinstance(error, RefusedError) and now - forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
+            raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
+        if pod.full_name not in refused:
+            run.progress(f"{pod.full_name} cannot be evicted yet: {error}")
         refused[pod.full_name] = str(error)
         return
     if answer is Eviction.REFUSED_NOW:
@@ -123,6 +130,7 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str]) -> N
         refused[pod.full_name] = holding
         return
     refused.pop(pod.full_name, None)
+    forbidden.pop(pod.uid, None)
     asked.add(pod.uid)
     run.progress(f"{pod.full_name} leaves")
 

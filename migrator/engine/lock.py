@@ -72,6 +72,12 @@ class Lock:
                 self._cluster.delete_lease(self._lease.version)
 
 
+def somebody(cluster: Cluster, now: Callable[[], float] = time.time) -> str:
+    """Say who changes nodes of the cluster now; "" for nobody. Raises `ClusterError`."""
+    found = cluster.lease()
+    return found.holder if found is not None and found.ends + GRACE > now() else ""
+
+
 def acquire(cluster: Cluster, holder: str, now: Callable[[], float] = time.time) -> Lock:
     """Take the lock. Raises `LockedError` when somebody else holds it, `ClusterError` when nobody can be asked."""
     found = cluster.lease()

@@ -1,51 +1,68 @@
-"""Playbooks on the node of a run, and how values reach them unharmed."""
+"""Requests to the node of a run, and what it answers, both checked."""
 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from migrator.engine.run import Run
 from migrator.errors import LineError, StepFailedError
 from migrator.hosts import Heard, unheard
+from migrator.model import requests
+from migrator.model.answers import Answer
+from migrator.model.checked import mistake
 from migrator.model.plan import FileChange
+from migrator.model.requests import Request
+
+_Request = TypeVar("_Request", bound=Request)
+_Answer = TypeVar("_Answer", bound=Answer)
 
 
-def play(
-    run: Run, playbook: str, variables: Mapping[str, Any], heard: Heard = unheard
-) -> Mapping[str, Mapping[str, Any]]:
-    """Run a playbook; give what each task returned.
+def request(kind: type[_Request], **words: object) -> _Request:
+    """Make a request. Raises `StepFailedError` for words that no node may be asked with."""
+    try:
+        return kind.model_validate(words)
+    except ValidationError as error:
+        raise StepFailedError(f"nothing was asked of the node, a value is not allowed: {mistake(error)}") from None
+
+
+def play(run: Run, asked: Request, heard: Heard = unheard) -> Mapping[str, Mapping[str, Any]]:
+    """Run a request's playbook; give what each task returned.
 
     Raises `LineError` for a host that is out of reach, `StepFailedError` for one that has another problem.
     """
-    result = run.hosts.play(playbook, [run.plan.host], variables, heard)[run.plan.host]
+    result = run.hosts.play(asked, [run.plan.host], heard)[run.plan.host]
     if result.problem:
         kind = LineError if result.unreachable else StepFailedError
         raise kind(f"{run.plan.host}: {result.problem}")
     return result.results
 
 
-def sealed(value: object) -> str:
-    """Give a value as JSON in base64: names of files and images come from the node, and Ansible templates words."""
-    return encoded(json.dumps(value))
+def answer(kind: type[_Answer], result: Mapping[str, Any]) -> _Answer:
+    """Read what a task returned. Raises `StepFailedError` for what no module of ours says."""
+    try:
+        return kind.model_validate(result)
+    except ValidationError as error:
+        raise StepFailedError(f"the node's answer is not one of ours: {mistake(error)}") from None
 
 
 def encoded(text: str) -> str:
-    """In base64, so that nothing on the way takes a file's text for a template."""
+    """In base64, so that a file's bytes stay as they are."""
     return base64.b64encode(text.encode()).decode()
 
 
-def planned_file(file: FileChange) -> dict[str, str]:
+def planned_file(file: FileChange) -> requests.PlannedFile:
     """Give a file of the plan as the node's modules take it."""
-    return {
-        "path": file.path,
-        "content": encoded(file.content),
-        "copies": file.copies.path if file.copies else "",
-        "sha256": file.sha256,
-        "mode": file.mode,
-        "owner": file.owner,
-        "group": file.group,
-        "replaces": file.before.sha256,
-    }
+    return requests.PlannedFile(
+        path=file.path,
+        content=encoded(file.content),
+        copies=file.copies.path if file.copies else "",
+        sha256=file.sha256,
+        mode=file.mode,
+        owner=file.owner,
+        group=file.group,
+        replaces=file.before.sha256,
+    )

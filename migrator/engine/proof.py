@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
-from migrator.engine import waiting
+from migrator.engine import patience, waiting
 from migrator.engine.run import Run
-from migrator.errors import StepFailedError
+from migrator.errors import ClusterError, CriError, LineError, StepFailedError, UnaskedError
 from migrator.hosts import Line
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
@@ -19,8 +18,6 @@ from migrator.proving.session import Bench
 
 BASELINE = "baseline"
 """The step whose evidence later ones are compared with. Each step's is kept by its id."""
-_AWAY_SECONDS = 300.0
-"""Patience with a node that cannot be reached when it is to be proved: long enough for most to reboot."""
 
 
 def baseline(run: Run) -> str:
@@ -31,8 +28,8 @@ def baseline(run: Run) -> str:
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.live(_bench(run, line), run.cluster, known)
     found = _kept(run, evidence)
-    if evidence.problems:
-        raise StepFailedError("; ".join(evidence.problems))
+    if found.problems:
+        raise StepFailedError("; ".join(found.problems))
     failed = ", ".join(entry.id for entry in found.failed)
     return f"{_counted(found)} on {known.runtime}" + (f"; not right before the migration: {failed}" if failed else "")
 
@@ -50,15 +47,31 @@ def rehearse(run: Run) -> str:
 
 
 def prove(run: Run) -> str:
-    """Prove the node on its new runtime with pods of its kubelet, against what was before."""
-    with ExitStack() as opened:
-        # A node that is away for a while is no reason yet to take its switch back.
-        line = waiting.in_reach(run, lambda: opened.enter_context(run.hosts.line(run.plan.host)), seconds=_AWAY_SECONDS)
-        evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
+    """Prove the node on its new runtime with pods of its kubelet, against what was before.
+
+    Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask, or whose API server
+    nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
+    """
+    evidence = waiting.asked_again(run, lambda: _session(run), _UNASKED, seconds=patience.AWAY)
     found = _kept(run, evidence, run.seen.get(BASELINE))
     if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))
     return _counted(found)
+
+
+_UNASKED = (LineError, ClusterError, UnaskedError)
+
+
+def _session(run: Run) -> Evidence:
+    try:
+        with run.hosts.line(run.plan.host) as line:
+            evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
+    except CriError as error:  # the host answered, and its runtime did not
+        raise StepFailedError(str(error)) from error
+    if evidence.unasked:
+        _kept(run, evidence)
+        raise UnaskedError("; ".join(evidence.unasked))
+    return evidence
 
 
 def _new(run: Run, found: Verdict) -> list[Checked]:

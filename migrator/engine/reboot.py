@@ -7,9 +7,12 @@ import re
 from datetime import datetime
 
 from migrator.cluster import Cluster
+from migrator.engine.plays import answer
 from migrator.errors import ClusterError, StepFailedError
 from migrator.hosts import Hosts
+from migrator.model.answers import Content
 from migrator.model.clock import Clock
+from migrator.model.requests import Reboot
 
 READY_SECONDS = 600.0
 """Patience with the kubelet after the host answers: static pods and the network start at the same time."""
@@ -22,10 +25,10 @@ def reboot(hosts: Hosts, cluster: Cluster, clock: Clock, *, host: str, node: str
 
     Raises `StepFailedError` when it does not come back, or not Ready; the message says which.
     """
-    result = hosts.play("reboot", [host], {})[host]
+    result = hosts.play(Reboot(), [host])[host]
     if result.problem:
         raise StepFailedError(f"{host} could not be rebooted, or did not come back: {result.problem}")
-    booted = _booted(str(result.results.get(_BOOTED_TASK, {}).get("content", "")))
+    booted = _booted(answer(Content, result.results.get(_BOOTED_TASK, {})).content)
     deadline = clock.now() + READY_SECONDS
     while lacking := _lacking(cluster, node, booted):
         if clock.now() >= deadline:
@@ -52,7 +55,10 @@ def _lacking(cluster: Cluster, name: str, booted: float) -> str:
 
 def _booted(encoded: str) -> float:
     """Read the moment of the boot, by the host's clock, from /proc/stat in base64."""
-    found = re.search(r"^btime (\d+)$", base64.b64decode(encoded).decode(), re.MULTILINE)
+    try:
+        found = re.search(r"^btime (\d{1,15})$", base64.b64decode(encoded).decode("ascii", "replace"), re.MULTILINE)
+    except ValueError:  # no base64
+        found = None
     if found is None:
         raise StepFailedError("the host was rebooted, and its /proc/stat does not say when it booted (btime)")
     return float(found[1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.engine.plays import encoded, planned_file, play, sealed
+from migrator.engine.plays import answer, encoded, planned_file, play, request
 from migrator.engine.run import Run
+from migrator.model import requests
+from migrator.model.answers import Carried, Carrying
 from migrator.planning.translate import containerd
 
 _LACKING_TASK = "Find the images that containerd lacks"
@@ -19,18 +21,19 @@ class _Carrying:
     """Images on their way, as the tasks tell of them."""
 
     run: Run
-    wanted: list[Mapping[str, Any]] = field(default_factory=list)
-    done: list[Mapping[str, Any]] = field(default_factory=list)
+    wanted: list[Carried] = field(default_factory=list)
+    done: list[Carried] = field(default_factory=list)
 
     def heard(self, task: str, result: Mapping[str, Any]) -> None:
         """Take what a task returned, and tell how far it is."""
         if task == _LACKING_TASK:
-            self.wanted += result["carried"]
+            self.wanted += answer(Carrying, result).carried
         elif task == _CARRY_TASK:
-            self.done += result["carried"]
-            for entry in result["carried"]:
-                if entry.get("why"):
-                    self.run.progress(f"{entry['image']} comes out of Docker's store, not pulled: {entry['why']}")
+            carried = answer(Carrying, result).carried
+            self.done += carried
+            for entry in carried:
+                if entry.why:
+                    self.run.progress(f"{entry.image} comes out of Docker's store, not pulled: {entry.why}")
             self.run.progress(
                 f"{len(self.done)} of {len(self.wanted)} images carried over, "
                 f"{_mega(self.done)} of about {_mega(self.wanted)} MB"
@@ -42,20 +45,17 @@ def stage(run: Run) -> str:
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
     registries = _registries(run, config)
     carrying = _Carrying(run)
-    play(
-        run,
-        "stage",
-        {
-            "containerd_config": encoded(config),
-            "containerd_start": run.plan.starts,
-            "images_carry": sealed(run.plan.images),
-            "images_root": run.plan.root,
-            "images_registries": sealed(registries),
-        },
-        carrying.heard,
+    asked = request(
+        requests.Stage,
+        config=encoded(config),
+        start=run.plan.starts,
+        images=run.plan.images,
+        root=run.plan.root,
+        registries=registries,
     )
+    play(run, asked, carrying.heard)
     done = carrying.done
-    pulled = sum(not entry.get("why") for entry in done) if registries else 0
+    pulled = sum(not entry.why for entry in done) if registries else 0
     from_where = f", {pulled} of them pulled" if pulled else ""
     return f"configuration accepted by containerd; {len(done)} images carried over{from_where}, {_mega(done)} MB"
 
@@ -69,5 +69,5 @@ def _registries(run: Run, config: str) -> dict[str, object] | None:
     return {"folder": folder, "files": files}
 
 
-def _mega(images: list[Mapping[str, Any]]) -> str:
-    return f"{sum(entry['bytes'] for entry in images) / 1e6:,.0f}"
+def _mega(images: Sequence[Carried]) -> str:
+    return f"{sum(entry.bytes for entry in images) / 1e6:,.0f}"

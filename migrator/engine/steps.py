@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrator.engine import actions, proof, settling, staging
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
-from migrator.planning import cleaning, going_back, needs
+from migrator.planning import cleaning, going_back, needs, rebooting
 from migrator.planning.step import Decide
 
 Act = Callable[[Run], str]
@@ -27,7 +27,9 @@ class Step:
     settled: bool = False
     """Whether the node is proven by then: when this step fails, nothing is taken back."""
     holds: bool = False
-    """Whether the node may be left as it is when this step fails, for somebody to look at it."""
+    """Whether `migrator_on_failure: hold` leaves the node as it is when this step fails, for somebody to look at it."""
+    commits: bool = False
+    """Whether the node may have another runtime once this step was begun: from then on only a verdict takes it back."""
 
 
 STEPS: tuple[Step, ...] = (
@@ -37,7 +39,7 @@ STEPS: tuple[Step, ...] = (
     Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),
     Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
-    Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, undo=actions.switch_back),
+    Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, actions.switch_back, commits=True),
     Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
@@ -48,11 +50,19 @@ STEPS: tuple[Step, ...] = (
 ROLLBACK: tuple[Step, ...] = (
     Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain_back),
-    Step("restore", "Put the old runtime back", Phase.WINDOW, going_back.restore, actions.restore, undo=actions.remain),
+    Step("restore", "Put it back", Phase.WINDOW, going_back.restore, actions.restore, actions.remain, commits=True),
     Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
     Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),
     Step("settle", "Wait for its workloads", Phase.AFTER, going_back.settle, settling.settle, settled=True),
 )
+
+REBOOT: tuple[Step, ...] = (
+    Step("cordon", "Cordon", Phase.WINDOW, rebooting.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, rebooting.drain, actions.drain),
+    Step("reboot", "Reboot", Phase.WINDOW, rebooting.reboot, actions.reboot, settled=True),
+    Step("uncordon", "Uncordon", Phase.WINDOW, rebooting.uncordon, actions.uncordon, settled=True),
+)
+"""Of `verify --reboot`, which proves the node before them, and again before the last one."""
 
 CLEANUP: tuple[Step, ...] = (
     Step("prove", "Prove the node", Phase.STAGE, cleaning.prove, actions.prove),

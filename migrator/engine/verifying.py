@@ -30,10 +30,12 @@ class Work:
     prove: Callable[[Host, Evidence | None], Proof]
     """Run a session and judge it against a baseline. Raises `ClusterError`, `CriError`, `LineError` or
     `StepFailedError` when nothing can be said of the node."""
+    take_out: Callable[[Host], None] = lambda _: None
+    """Take a node out of service before its reboot; one where that fails serves on. Raises likewise."""
     reboot: Callable[[Host], None] | None = None
     """Reboot a node and wait until it is Ready; None when that is not asked for. Raises likewise."""
-    spared: Callable[[Host], str] = lambda _: ""
-    """Say why a node must not be rebooted; "" when it may. Raises likewise."""
+    give_back: Callable[[Host], None] = lambda _: None
+    """Have a node that came through its reboot take pods again. Raises likewise."""
     keep: Callable[[Evidence], None] = lambda _: None
     """Called with what each session saw, as soon as it is over."""
     show: Callable[[NodeProof], None] = lambda _: None
@@ -84,25 +86,35 @@ def _verify(host: Host, work: Work, baseline: Evidence | None) -> NodeProof:
         return proved
     if not proved.good:
         return proved.model_copy(update={"problem": "not rebooted: it is not what a node must be as it is"})
-    try:
-        spared = work.spared(host)
-    except _PROBLEMS as error:
-        spared = str(error)
-    if spared:
-        return proved.model_copy(update={"problem": f"not rebooted: {spared}"})
     passed = sum(check.outcome is Outcome.PASSED for check in proof.verdict.checks)
-    work.tell(host, f"proved as it is, {passed} checks passed; reboots now")
+    work.tell(host, f"proved as it is, {passed} checks passed")
     return _again(host, work, work.reboot, proof.evidence)
 
 
 def _again(host: Host, work: Work, reboot: Callable[[Host], None], before: Evidence) -> NodeProof:
-    """Reboot a node, and prove it with what it was before as the baseline."""
+    """Reboot a node, and prove it with what it was before as the baseline; it serves again when it is what it was."""
+    try:
+        work.take_out(host)
+    except _PROBLEMS as error:
+        return _known(host).model_copy(update={"problem": f"not rebooted: {error}"})
     try:
         reboot(host)
         work.tell(host, "came back and is Ready")
         proof = work.prove(host, before)
     except _PROBLEMS as error:
-        return _known(host).model_copy(update={"problem": f"after its reboot: {error}", "reboot": ()})
+        problem = f"after its reboot: {error}. It stays cordoned"
+        return _known(host).model_copy(update={"problem": problem, "reboot": ()})
+    except BaseException as error:
+        error.add_note(f"{host.node} was rebooted, or is being, and stays cordoned")
+        raise
     work.keep(proof.evidence)
     changes = rebooted.changes(before.host, proof.evidence.host)
-    return _known(host).model_copy(update={"verdicts": (proof.verdict,), "reboot": changes})
+    found = _known(host).model_copy(update={"verdicts": (proof.verdict,), "reboot": changes})
+    if not found.good:
+        work.tell(host, "is not what it was before its reboot, and stays cordoned to be looked at")
+        return found
+    try:
+        work.give_back(host)
+    except _PROBLEMS as error:
+        return found.model_copy(update={"problem": f"it could not be given back: {error}"})
+    return found

@@ -5,65 +5,85 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from migrator.engine import patience
 from migrator.engine.run import Run
-from migrator.errors import ClusterError, LineError, MigratorError, NotFoundError, RefusedError, StepFailedError
+from migrator.errors import ClusterError, LineError, MigratorError, NotFoundError, StepFailedError, UnaskedError
 
 _EVERY = 1.0
-_PATIENCE = 120.0
-"""Seconds for an API server that stumbles: one that is restarted or fails over is back by then."""
 _Given = TypeVar("_Given")
 
 
 def patiently(run: Run, act: Callable[[], None]) -> None:
-    """Do what may be done twice, again and again while the API server does not answer.
+    """Do what may be done twice, again and again while the API server does not answer or does not know us.
 
-    Raises `ClusterError` after two minutes, `RefusedError` and `NotFoundError` at once.
+    Raises `ClusterError` after ten minutes, `NotFoundError` at once.
     """
-    _again(run, act, ClusterError, seconds=_PATIENCE, every=2 * _EVERY, told=lambda _: None)
+    asked_again(run, act, (ClusterError,), seconds=patience.API)
 
 
-def in_reach(run: Run, act: Callable[[], _Given], *, seconds: float, meanwhile: str = "tries again") -> _Given:
-    """Do what may be done twice, again and again while the node is out of reach; say so each time, and `meanwhile`.
+def in_reach(run: Run, act: Callable[[], _Given], *, meanwhile: str = "tries again") -> _Given:
+    """Do what may be done twice, again and again while the node is out of reach; say so, and `meanwhile`.
 
-    Raises `LineError` after `seconds`.
+    Raises `LineError` when it was away for a quarter of an hour.
     """
-    return _again(
-        run, act, LineError, seconds=seconds, every=5 * _EVERY, told=lambda why: run.progress(f"{why}; {meanwhile}")
-    )
+    return asked_again(run, act, (LineError,), seconds=patience.AWAY, meanwhile=meanwhile)
 
 
-def _again(
+def asked_again(
     run: Run,
     act: Callable[[], _Given],
-    away: type[MigratorError],
+    away: tuple[type[MigratorError], ...],
     *,
     seconds: float,
-    every: float,
-    told: Callable[[MigratorError], None],
+    meanwhile: str = "tries again",
 ) -> _Given:
-    deadline = run.clock.now() + seconds
+    """Do what may be done twice, until it ends without one of these errors; say once what each time is the same.
+
+    Raises the error when it came for so many `seconds`, counted from the first one: however long a try took before it
+    failed, somebody had been there when it began. Raises `NotFoundError` at once.
+    """
+    since: float | None = None
+    told = ""
     while True:
         try:
             return act()
-        except (RefusedError, NotFoundError):
+        except NotFoundError:
             raise
         except away as error:
-            if run.clock.now() >= deadline:
+            since = run.clock.now() if since is None else since
+            if run.clock.now() - since >= seconds:
                 raise
-            told(error)
-            run.clock.sleep(every)
+            if str(error) != told:
+                told = str(error)
+                run.progress(f"{told}; {meanwhile}")
+            run.clock.sleep(patience.EVERY)
 
 
 def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = _EVERY) -> None:
-    """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`."""
+    """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`.
+
+    Time in which the API server cannot be asked does not count: that says nothing about what is waited for. Raises
+    `UnaskedError` when that lasts for ten minutes.
+    """
     deadline = run.clock.now() + seconds
+    answered = run.clock.now()
+    told = False
     while True:
+        began = run.clock.now()
         try:
             missing = lacking()
         except ClusterError as error:
-            missing = str(error)
+            if run.clock.now() - answered >= patience.API:
+                raise UnaskedError(f"nobody could be asked for {what}: {error}") from error
+            if not told:
+                told = True
+                run.progress(f"{error}; asks again")
+            run.clock.sleep(every)
+            deadline += run.clock.now() - began
+            continue
+        answered, told = run.clock.now(), False
         if not missing:
             return
-        if run.clock.now() >= deadline:
+        if answered >= deadline:
             raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
         run.clock.sleep(every)

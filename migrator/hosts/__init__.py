@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from migrator.model.requests import Request
+
 
 @dataclass(frozen=True)
 class HostResult:
@@ -19,7 +21,7 @@ class HostResult:
     host: str
     problem: str = ""
     unreachable: bool = False
-    """Whether the problem is the connection: what was asked for may have happened, or not, or go on there."""
+    """Whether nobody there answered: what was asked for may have happened, or not, or go on there."""
     changed: bool = False
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By the task's own name, without that of its role."""
@@ -43,7 +45,8 @@ class Line(Protocol):
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
         """Ask the witness on the host; give its answer, within `deadline` seconds.
 
-        Raises `LineError` when the witness could not do what it was asked, the connection ended or time ran out.
+        Raises `HostProblemError` when the witness could not do what it was asked, `LineError` when the connection ended
+        or time ran out.
         """
         ...
 
@@ -63,10 +66,8 @@ class Line(Protocol):
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""
 
-    def play(
-        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
-    ) -> Mapping[str, HostResult]:
-        """Run the playbook of that name; give a result for every host asked for. Never raises for a host's fault.
+    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+        """Run a request's playbook; give a result for every host asked for. Never raises for a host's fault.
 
         `heard` is told what each task returned as soon as it did: its own name, and for a loop each item alone.
         """

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.errors import LineError
+from migrator.errors import HostProblemError, LineError
 from migrator.hosts.program import Program
+from migrator.hosts.said import shortened
+from migrator.model.checked import excess
 
 
 class Asking:
@@ -41,7 +43,7 @@ class Asking:
                 self.close()
                 raise
         if "problem" in answer:
-            raise LineError(f"{self._host}: {answer['problem']}")
+            raise HostProblemError(f"{self._host}: {shortened(str(answer['problem']))}")
         return answer.get("answer")
 
     def _exchange(self, question: str, words: Mapping[str, Any], until: float) -> Mapping[str, Any]:
@@ -53,11 +55,13 @@ class Asking:
         said = self._program.line(until)
         try:
             answer = json.loads(said)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or answer.get("id") != self._number:
-            start = said[:200].decode("utf-8", "replace")
+            start = shortened(said[:200].decode("utf-8", "replace"))
             raise LineError(f'{self._host}: what came back for "{question}" is not the witness\'s answer: {start}')
+        if why := excess(answer):
+            raise LineError(f'{self._host}: its answer to "{question}" is refused: {why}')
         return answer
 
     def close(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from migrator.errors import LineError
 from migrator.hosts import Heard, HostResult, Hosts, Line, unheard
+from migrator.model.requests import Request
 
 _ANSWERS = 60.0
 """Seconds in which a line that was kept must answer; its connection may be made anew meanwhile."""
@@ -21,11 +21,9 @@ class KeptLines:
         self._hosts = hosts
         self._kept: dict[str, tuple[Line, ExitStack]] = {}
 
-    def play(
-        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
-    ) -> Mapping[str, HostResult]:
+    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
         """Run a playbook."""
-        return self._hosts.play(playbook, hosts, variables, heard)
+        return self._hosts.play(request, hosts, heard)
 
     @contextmanager
     def line(self, host: str) -> Iterator[Line]:

@@ -24,7 +24,7 @@ _LONGEST = 60
 """Bytes of a temporary folder's name that leave room below the 104 to 108 that a Unix socket's path may have."""
 
 _OPENING = 180
-"""Seconds in which Ansible must have connected; its own limits are shorter, unless the host hangs."""
+"""Seconds in which Ansible must have connected, beside what a connection may take: a host may hang after it."""
 
 _CLOSING = 20
 """Seconds after which a playbook that does not end is killed."""
@@ -81,9 +81,17 @@ def witness_source(folder: Path) -> bytes:
     return b"\n".join(part.read_bytes() for part in parts)
 
 
+def opening(connect_timeout: int) -> int:
+    """Give the seconds in which a line must be open, where a connection may take so many: jump hosts wait in turn."""
+    return _OPENING + connect_timeout
+
+
 @contextlib.contextmanager
-def opened(host: str, run: Run, programs: Path) -> Iterator[OpenLine]:
-    """Open a line, and close it in all cases. Raises `LineError` when the host cannot be reached."""
+def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> Iterator[OpenLine]:
+    """Open a line within so many `seconds`, and close it in all cases.
+
+    Raises `LineError` when the host cannot be reached.
+    """
     parent = None if len(tempfile.gettempdir().encode()) <= _LONGEST else "/tmp"  # noqa: S108 - the folder is ours alone
     with (
         # Ansible removes it where we were killed, perhaps at this moment.
@@ -99,7 +107,7 @@ def opened(host: str, run: Run, programs: Path) -> Iterator[OpenLine]:
             control = None
             line = None
             try:
-                control = _connected(host, listener, playing)
+                control = _connected(host, listener, playing, seconds)
                 line = OpenLine(host, folder, programs)
                 yield line
             finally:
@@ -107,9 +115,9 @@ def opened(host: str, run: Run, programs: Path) -> Iterator[OpenLine]:
                     _close(line, control, playing, stop)
 
 
-def _connected(host: str, listener: socket.socket, playing: Future[str]) -> socket.socket:
+def _connected(host: str, listener: socket.socket, playing: Future[str], seconds: int) -> socket.socket:
     """Wait until Ansible has reached the host; give the control connection."""
-    until = time.monotonic() + _OPENING
+    until = time.monotonic() + seconds
     with contextlib.ExitStack() as undo:
         waiting = listener
         while time.monotonic() < until:
@@ -128,7 +136,7 @@ def _connected(host: str, listener: socket.socket, playing: Future[str]) -> sock
             except TimeoutError:
                 continue
         else:
-            raise LineError(f"{host}: Ansible did not reach it within {_OPENING} s: it accepts connections, and hangs")
+            raise LineError(f"{host}: Ansible did not reach it within {seconds} s: it accepts connections, and hangs")
     raise LineError(f"{host}: {_problem(playing) or 'Ansible ended before it reached the host'}")
 
 

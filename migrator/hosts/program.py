@@ -16,6 +16,8 @@ from migrator.errors import LineError
 from migrator.hosts.said import explain
 
 _CHUNK = 65536
+_LONGEST = 32 * 2**20
+"""Bytes of one line: a witness reads at most 16 MiB of any file."""
 _ENDING = 5.0
 """Seconds in which the last words of a program that has ended must be here."""
 
@@ -54,6 +56,8 @@ class Program:
             if not chunk:
                 raise LineError(self.ending())
             self._read += chunk
+            if len(self._read) > _LONGEST:
+                raise LineError(f"{self._host}: it says more than {_LONGEST} bytes at once: nothing of ours does")
         line, _, rest = bytes(self._read).partition(b"\n")
         self._read = bytearray(rest)
         return line

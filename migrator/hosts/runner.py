@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import os
+import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -11,19 +15,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ansible_runner
 
 from migrator import resources
+from migrator.errors import MigratorError
 from migrator.hosts import Heard, HostResult, Line, interrupts, unheard
-from migrator.hosts.line import opened
+from migrator.hosts.line import opened, opening
 from migrator.hosts.said import explain
+from migrator.model.checked import excess
+from migrator.model.requests import OpenLine, Request
 
 _SECONDS = 7200
 """For a playbook: images of a hundred gigabytes take their time."""
 _LIMITS = {"inspect": 900, "switch": 1200, "retire": 900, "cleanup": 1800}
 """For those that carry nothing. What is cut off goes on at the host, as after a lost connection."""
+_MEMORY = 4 * 2**30
+"""Bytes of address space of an Ansible process: what a host says is held in memory, however much it is."""
+_LAST = 65536
+"""Bytes of what Ansible prints that are read."""
 _KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
 
 
@@ -58,28 +69,25 @@ class AnsibleHosts:
         self._limits = limits
         self._programs = programs or resources.folder("roles") / "line" / "files"
 
-    def play(
-        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
-    ) -> Mapping[str, HostResult]:
-        """Run `playbooks/<playbook>.yml` on `hosts` and collect what each task returned."""
+    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+        """Run the request's playbook on `hosts` and collect what each task returned."""
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
         with tempfile.TemporaryDirectory(prefix="migrator-") as folder, interrupts.held():
-            return self._run(Path(folder), playbook, hosts, variables, lambda: False, heard)
+            return self._run(Path(folder), request, hosts, lambda: False, heard)
 
     def line(self, host: str) -> AbstractContextManager[Line]:
         """Open a line to a host."""
 
         def run(folder: Path, stopped: Callable[[], bool]) -> str:
-            return self._run(folder, "line", [host], {"line_folder": str(folder)}, stopped, unheard)[host].problem
+            return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
 
-        return opened(host, run, self._programs)
+        return opened(host, run, self._programs, seconds=opening(self._timeout))
 
     def _run(
         self,
         folder: Path,
-        playbook: str,
+        request: Request,
         hosts: Sequence[str],
-        variables: Mapping[str, Any],
         stopped: Callable[[], bool],
         heard: Heard,
     ) -> Mapping[str, HostResult]:
@@ -90,19 +98,19 @@ class AnsibleHosts:
             return False  # do not keep events on disk: they hold the nodes' files
 
         # As many turns as it takes with so many hosts at a time.
-        limit = self._limits.get(playbook, _SECONDS) * math.ceil(len(hosts) / self._forks)
+        limit = self._limits.get(request.playbook, _SECONDS) * math.ceil(len(hosts) / self._forks)
         run = ansible_runner.run(
             private_data_dir=str(folder),
             # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
             project_dir=str(Path.cwd()),
-            playbook=str(resources.folder("playbooks") / f"{playbook}.yml"),
+            playbook=str(resources.folder("playbooks") / f"{request.playbook}.yml"),
             inventory=str(self._inventory),
             limit=",".join(hosts),
-            extravars=dict(variables),
+            extravars={"migrator_request": sealed(request)},
             forks=self._forks,
-            envvars=self._environment(),
+            envvars=self._environment(_bounded(folder)),
             # Seconds between two looks at `stopped`. A line has no end of its own: whoever opened it ends it.
-            settings={"pexpect_timeout": 1, **({} if playbook == "line" else {"job_timeout": limit})},
+            settings={"pexpect_timeout": 1, **({} if request.playbook == "line" else {"job_timeout": limit})},
             event_handler=on_event,
             cancel_callback=stopped,  # without one it would set signal handlers, for good
             quiet=True,
@@ -112,14 +120,12 @@ class AnsibleHosts:
             _cut_off(collected, limit)
         said = ""
         if run.status != "successful":
-            with run.stdout as printed:
-                said = printed.read()
+            said = _end_of(run.stdout)
         return {host: _result(host, entry, said) for host, entry in collected.items()}
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, programs: Path) -> dict[str, str]:
         return {
-            # Where this interpreter's ansible-playbook is, also when its environment was not activated.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{programs}{os.pathsep}{_search_path()}",
             "ANSIBLE_ROLES_PATH": str(resources.folder("roles")),
             "ANSIBLE_TIMEOUT": str(self._timeout),
             # A task may be silent for minutes; without these a connection that died meanwhile is never noticed.
@@ -131,6 +137,34 @@ class AnsibleHosts:
         }
 
 
+def sealed(request: Request) -> str:
+    """Give a request as JSON in base64, in which nothing can be taken for a template: Ansible templates words."""
+    return base64.b64encode(json.dumps(request.model_dump(mode="json")).encode()).decode()
+
+
+def _search_path() -> str:
+    """Give the search path with this interpreter's ansible-playbook first, also when its environment is not active."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def _bounded(folder: Path) -> Path:
+    """Make a folder with an ansible-playbook that cannot take all of this machine's memory."""
+    programs = folder / "programs-of-ours"
+    programs.mkdir()
+    real = shutil.which("ansible-playbook", path=_search_path()) or "ansible-playbook"
+    program = programs / "ansible-playbook"
+    program.write_text(f'#!/bin/sh\nulimit -S -v {_MEMORY // 1024}\nexec {shlex.quote(real)} "$@"\n')
+    program.chmod(0o700)
+    return programs
+
+
+def _end_of(printed: IO[str]) -> str:
+    """Give the end of what Ansible printed."""
+    with printed:
+        printed.seek(max(0, os.fstat(printed.fileno()).st_size - _LAST))
+        return printed.read()
+
+
 def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: Heard) -> None:
     data = event.get("event_data") or {}
     entry = collected.get(str(data.get("host", "")))
@@ -140,8 +174,15 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: 
     kind = event.get("event")
     # Ansible names a role's task "role : task".
     task = str(data.get("task")).rpartition(" : ")[2]
+    if why := excess(result):
+        entry.problem = entry.problem or f"what it answered to {task!r} is refused: {why}"
+        entry.seen = True
+        return
     if kind == "runner_item_on_ok" or (kind == "runner_on_ok" and "results" not in result):
-        heard(task, result)
+        try:
+            heard(task, result)
+        except MigratorError as error:  # ansible-runner would be left in its middle
+            entry.problem = entry.problem or str(error)
     if kind == "runner_on_start":
         entry.task = str(data.get("task", ""))
     elif str(kind).startswith("runner_on_"):
@@ -154,7 +195,16 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: 
     elif kind in {"runner_on_failed", "runner_on_unreachable"} and not data.get("ignore_errors"):
         entry.seen = True
         entry.problem = explain(_text(result))
-        entry.unreachable = kind == "runner_on_unreachable"
+        entry.unreachable = kind == "runner_on_unreachable" or not _answered(result)
+
+
+def _answered(result: Mapping[str, Any]) -> bool:
+    """Tell whether a module ran on the host to its end and said itself that it failed.
+
+    Otherwise it is Ansible that tells of a connection that broke, of rights that are lacking, of a full /tmp: what the
+    module was at may have happened. A module's own words always have what it was called with (AnsibleModule.fail_json).
+    """
+    return "invocation" in result or any("invocation" in item for item in result.get("results") or [])
 
 
 def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:

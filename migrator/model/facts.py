@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from migrator.model.checked import Line, Mode, NodePath, Sha256, Socket, Told, TransactionId
 from migrator.model.value import Value
 
 SCHEMA = 2
@@ -20,11 +21,11 @@ class FileFact(Value):
     path: str
     exists: bool = False
     content: str = ""
-    mode: str = ""
+    mode: Mode = ""
     """Octal, for example "0644"."""
-    owner: str = ""
-    group: str = ""
-    sha256: str = ""
+    owner: Line = ""
+    group: Line = ""
+    sha256: Sha256 = ""
     """Of the bytes on disk, also where `content` is not (`problem`) or not all (`hidden`) of them."""
     hidden: bool = False
     """Whether secrets in `content` were replaced by their hashes."""
@@ -58,9 +59,9 @@ class UnitFacts(Value):
 class Disk(Value):
     """The filesystem under a folder that a runtime keeps data in, or would."""
 
-    path: str
+    path: NodePath
     """The folder, or where it would be."""
-    mount: str
+    mount: NodePath
     """Mount point of its filesystem; two folders with the same one share their space."""
     kind: str = ""
     """Filesystem type."""
@@ -81,8 +82,8 @@ class HostFacts(Value):
     architecture: str = ""
     systemd: bool = True
     """Whether systemd is PID 1."""
-    cgroup: str = "v2"
-    """"v1", "v2" or "hybrid"."""
+    cgroup: Literal["v1", "v2", "hybrid", ""] = "v2"
+    """"v1", "v2" or "hybrid"; "" when neither is mounted."""
     security_modules: tuple[str, ...] = ()
     """Linux security modules that are on, for example "apparmor"."""
     modules: tuple[str, ...] = ()
@@ -137,8 +138,8 @@ class DockerImage(Value):
     """An image in Docker's store."""
 
     id: str
-    tags: tuple[str, ...] = ()
-    digests: tuple[str, ...] = ()
+    tags: tuple[Line, ...] = ()
+    digests: tuple[Line, ...] = ()
     """`repository@sha256:…`; empty for an image that was never pulled or pushed: it exists only here."""
     size: int = 0
     """Bytes."""
@@ -153,7 +154,7 @@ class DockerFacts(Value):
     """Docker, asked over its API socket, and what its process was started with."""
 
     version: str
-    root: str
+    root: NodePath
     cgroup_driver: str
     """"systemd", "cgroupfs" or "none"."""
     unit: UnitFacts = UnitFacts(name="docker.service")
@@ -222,11 +223,11 @@ class CrioFacts(Value):
 class Reservation(Value):
     """An address that host-local IPAM keeps."""
 
-    network: str
-    address: str
-    container: str
+    network: Line
+    address: Line
+    container: Line
     """Id of the sandbox that it is kept for."""
-    path: str = ""
+    path: NodePath = ""
     """Of the file that says so."""
 
 
@@ -239,7 +240,7 @@ class CniFacts(Value):
     """Names of all, in order."""
     plugins: tuple[str, ...] = ()
     """Plugins that the first one names, IPAM included."""
-    folders: Mapping[str, tuple[str, ...]] = {}
+    folders: Mapping[NodePath, tuple[Line, ...]] = {}
     """Programs found in each folder that the kubelet or a runtime may look into."""
     reservations: tuple[Reservation, ...] = ()
 
@@ -263,15 +264,15 @@ class Certificate(Value):
     """Host and port, as its folder is called."""
     kind: str
     """"ca", "client" or "key"."""
-    sha256: str
-    mode: str = "0644"
+    sha256: Sha256
+    mode: Mode = "0644"
 
 
 class Package(Value):
     """An installed package that owns a part of a runtime."""
 
-    name: str
-    version: str
+    name: Line
+    version: Line
     held: bool = False
     """Whether the package manager was told to leave it as it is."""
 
@@ -281,7 +282,7 @@ class Component(Value):
 
     name: Literal["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "control-plane"]
     """The last one where only the tier is known."""
-    where: str
+    where: Told
     """Path of its static pod's manifest, or the unit of its process."""
 
 
@@ -291,9 +292,9 @@ class Transaction(Value):
     last: str = ""
     """Its last action: "done" and "undone" for one that is over, "broken" for one that a person has to look at,
     "damaged" for one whose journal cannot be read."""
-    source: str = ""
+    source: Line = ""
     """The runtime that it left, as the kubelet had reported it."""
-    annotation: str | None = None
+    annotation: Socket | None = None
     """The Node's cri-socket annotation before it."""
 
 
@@ -303,9 +304,9 @@ class NodeFacts(Value):
     schema_version: int
     root: bool
     """Whether the facts were read as root; without it most of them are missing."""
-    hostname: str = ""
-    machine_id: str = ""
-    addresses: tuple[str, ...] = ()
+    hostname: Line = ""
+    machine_id: Line = ""
+    addresses: tuple[Line, ...] = ()
     host: HostFacts = HostFacts()
     kubelet: KubeletFacts = KubeletFacts(version="")
     control_plane: tuple[Component, ...] = ()
@@ -313,7 +314,7 @@ class NodeFacts(Value):
     """None when no Docker answers."""
     docker_problem: str = ""
     """Why Docker does not answer although it is installed."""
-    docker_callers: tuple[str, ...] = ()
+    docker_callers: tuple[Told, ...] = ()
     """Files of units and scheduled jobs that call Docker now and then."""
     cri_dockerd: CriDockerdFacts | None = None
     containerd: ContainerdFacts = ContainerdFacts(version="")
@@ -326,11 +327,11 @@ class NodeFacts(Value):
     packages: tuple[Package, ...] = ()
     leftovers: tuple[str, ...] = ()
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
-    transactions: Mapping[str, Transaction] = {}
+    transactions: Mapping[TransactionId, Transaction] = {}
     """Each switch that ran here, by its id, which begins with its time."""
     problems: tuple[str, ...] = ()
     """Parts that could not be read, and why: what is missing for such a reason must not be taken for absent."""
-    files: Mapping[str, FileFact] = {}
+    files: Mapping[NodePath, FileFact] = {}
     """By path: every file that a migration may read or write."""
 
     @property

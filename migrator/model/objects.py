@@ -117,6 +117,11 @@ class Pod:
         return self.mirror or self.owner.startswith("DaemonSet/")
 
     @property
+    def leaves(self) -> bool:
+        """Whether a drain asks for its end, with the consent that this needs: one that ends already needs none."""
+        return not (self.stays or self.finished or self.terminating)
+
+    @property
     def lasting(self) -> str:
         """What a pod that stays is called for longer than its own life: a DaemonSet's next one has another name."""
         return self.full_name if self.mirror else f"{self.namespace}/{self.owner}"

@@ -226,6 +226,8 @@ class Evidence(Value):
     """Whether logs had their time to go: the kubelet collects those of deleted pods once a minute."""
     problems: tuple[str, ...] = ()
     """What kept the session from being whole: what is missing for such a reason is unknown, not passed."""
+    unasked: tuple[str, ...] = ()
+    """Likewise, for no fault of the node: its host or the API server could not be asked, or had no place for a pod."""
     seconds: float = 0.0
 
     def container(self, name: str) -> Seen | None:

@@ -280,7 +280,7 @@ CGROUPS = {"kubelet": KUBELET_CGROUPS, "containerd": CONTAINERD_CGROUPS, "crio":
 
 def cgroup_state(program: str, version: Version, cgroup: str) -> str:
     """Tell what "kubelet", "containerd" or "crio" does on cgroups "v1", "v2" or "hybrid": see `CgroupRule.state`."""
-    kind = "v1" if cgroup == "hybrid" else cgroup
+    kind = "v2" if cgroup == "v2" else "v1"
     return next(row.state for row in reversed(CGROUPS[program]) if row.cgroup == kind and row.since <= version)
 
 

@@ -24,7 +24,7 @@ def judge(evidence: Evidence, baseline: Evidence | None = None) -> Verdict:
         checks=tuple(checks.run(Scene(evidence, baseline))),
         differences=differences(baseline, evidence) if baseline else (),
         trace=evidence.trace,
-        problems=evidence.problems,
+        problems=(*evidence.unasked, *evidence.problems),
         seconds=evidence.seconds,
     )
 

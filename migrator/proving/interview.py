@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator.cri import Runtime
-from migrator.errors import CriError, LineError
+from migrator.errors import CriError, HostProblemError
 from migrator.hosts import Line
 from migrator.model.proof import Act, RawView, Seen
 from migrator.probe.pods import FORKS, MEMORY_OVER, MEMORY_UNDER, PORT, SPIN_SECONDS
@@ -222,7 +222,7 @@ class Interview:
         """Ask the witness; None when it cannot do that here."""
         try:
             return self._line.ask(question, **words)
-        except LineError:
+        except HostProblemError:
             return None
 
     def _reported(self, name: str, answer: Done) -> None:

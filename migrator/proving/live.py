@@ -14,7 +14,7 @@ from migrator.model.proof import Act, Circumstances, Evidence, Leg, RuntimeView,
 from migrator.proving import namespace, pods, session
 from migrator.proving.interview import Address, Around
 from migrator.proving.pods import Started
-from migrator.proving.session import Bench, Store
+from migrator.proving.session import Bench, Store, Troubles
 from migrator.proving.trace import trace
 
 _START_SECONDS = 300.0
@@ -32,37 +32,37 @@ def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = 
 
     A runtime that does not answer, or has no room for the probe's image, is evidence too, with a problem: no pod is
     started then. Raises `LineError` or `ClusterError` when there is nothing to see: the host cannot be reached,
-    another session is at work on the node, the API server refuses our pods. `CriError` when the runtime ends while
-    remains are removed.
+    another session is at work on the node for too long, the API server refuses our pods. `CriError` when the runtime
+    ends while remains are removed.
     """
     identity = session.new_id()
     began = bench.clock.now()
-    bench.line.ask("lock", session=identity, who="migrator")
-    problems: list[str] = []
+    session.lock(bench, identity, "migrator")
+    troubles = Troubles()
     try:
-        evidence = _session(bench, cluster, known, identity, problems, logs=logs)
+        evidence = _session(bench, cluster, known, identity, troubles, logs=logs)
     except BaseException:
-        session.told(bench, problems)
+        session.told(bench, troubles)
         raise
-    seconds = bench.clock.now() - began
-    return evidence.model_copy(update={"problems": (*evidence.problems, *problems), "seconds": seconds})
+    return troubles.added_to(evidence.model_copy(update={"seconds": bench.clock.now() - began}))
 
 
 def _session(
-    bench: Bench, cluster: Cluster, known: Circumstances, identity: str, problems: list[str], *, logs: bool
+    bench: Bench, cluster: Cluster, known: Circumstances, identity: str, troubles: Troubles, *, logs: bool
 ) -> Evidence:
     try:
         runtime = bench.connect(bench.line.socket(known.socket))
     except CriError as error:
+        session.blame(bench, error)
         return session.unstarted(bench, known, RuntimeView(problem=str(error)), str(error))
     with closing(runtime), ExitStack() as store:
-        image = session.bundled_image(bench, Store(known.runtime, known.socket), problems)
+        image = session.bundled_image(bench, Store(known.runtime, known.socket), troubles)
         try:
             reference = store.enter_context(image)
         except NoImageError as error:
             refused = Act(name="image", facts={"refused": str(error)})
             return session.unstarted(bench, known, session.described(runtime), str(error), refused)
-        return _Pods(bench, cluster, known, identity, runtime, problems).run(reference, logs=logs)
+        return _Pods(bench, cluster, known, identity, runtime, troubles).run(reference, logs=logs)
 
 
 def around(cluster: Cluster, *, cluster_dns: bool = True) -> Around:
@@ -89,14 +89,14 @@ class _Pods:
         known: Circumstances,
         identity: str,
         runtime: Runtime,
-        problems: list[str],
+        troubles: Troubles,
     ) -> None:
         self._bench = bench
         self._cluster = cluster
         self._known = known
         self._session = identity
         self._runtime = runtime
-        self._problems = problems
+        self._troubles = troubles
         """Of the removal."""
 
     def run(self, reference: str, *, logs: bool) -> Evidence:
@@ -119,14 +119,14 @@ class _Pods:
             ends = session.interfaces(self._bench, evidence.containers)
         finally:
             self._bench.tell("removes them, and looks for what is left")
-            session.guarded(self._problems, "the probe pods could not be removed", self._remove)
+            session.guarded(self._bench, self._troubles, "the probe pods could not be removed", self._remove)
         evidence = session.leftovers(self._bench, evidence, ends, [started.namespace], logs=logs)
         # Last: it goes while the node is looked at.
-        wait = 0.0 if self._problems else _NAMESPACE_SECONDS
+        wait = 0.0 if self._troubles.problems or self._troubles.unasked else _NAMESPACE_SECONDS
         if note := namespace.await_end(self._cluster, self._bench.clock, self._session, seconds=wait):
             self._bench.tell(note)
-        problems = (*started.problems, *evidence.problems)
-        return evidence.model_copy(update={"resting": resting, "trace": legs, "problems": problems})
+        beside = Troubles(problems=[*started.problems], unasked=[*started.unasked])
+        return beside.added_to(evidence.model_copy(update={"resting": resting, "trace": legs}))
 
     def _remove(self) -> None:
         """Delete the pods, and their sandboxes as soon as all in them has ended.
@@ -134,7 +134,7 @@ class _Pods:
         The kubelet would do that too, up to a minute later, and calls no pod gone before its containers are removed
         (kubelet 1.20.2, pkg/kubelet/kubelet_pods.go, PodResourcesAreReclaimed).
         """
-        self._problems += namespace.remove_pods(
+        self._troubles.problems += namespace.remove_pods(
             self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS, meanwhile=self._remove_ended
         )
         self._remove_sandboxes(busy=frozenset())

@@ -70,13 +70,20 @@ def remove_pods(
     """Delete a session's pods, wait until they are gone, and ask for its namespace's end; tell of those that stay.
 
     A pod that is still there after `seconds` accuses its node. What was never made is gone. An API server that stumbles
-    is asked again. `meanwhile` is called whenever pods that were asked to end are still there.
+    is asked again; raises `ClusterError` when it does not say in the end what became of a pod. `meanwhile` is called
+    whenever pods that were asked to end are still there.
     """
     held = dict.fromkeys(manifest.NAMES.values(), "")
+    unasked: dict[str, ClusterError] = {}
 
     def gone() -> bool:
+        unasked.clear()
         for pod in tuple(held):
-            held[pod] = _pod_held(cluster, name(session), pod)
+            try:
+                held[pod] = _pod_held(cluster, name(session), pod)
+            except ClusterError as error:
+                unasked[pod] = error
+                continue
             if not held[pod]:
                 del held[pod]
         if held:
@@ -86,6 +93,8 @@ def remove_pods(
     _until(clock, clock.now() + seconds, gone)
     with suppress(ClusterError):  # whoever awaits it asks again, and the next session of this node does
         cluster.delete_namespace(name(session))
+    if unasked:
+        raise next(iter(unasked.values()))
     return tuple(f"pod {name(session)}/{pod} is still there: {why}" for pod, why in held.items())
 
 
@@ -112,15 +121,16 @@ def _until(clock: Clock, deadline: float, done: Callable[[], bool]) -> None:
 
 
 def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
-    """Ask for a pod's end unless that was done; give why it is still there, "" when it is gone."""
+    """Ask for a pod's end unless that was done; give why it is still there, "" when it is gone.
+
+    Raises `ClusterError`.
+    """
     try:
         found = cluster.probe_pod(namespace, pod)
         if not found.terminating:
             cluster.delete_pod(namespace, pod, manifest.GRACE_SECONDS)
     except NotFoundError:
         return ""
-    except ClusterError as error:
-        return str(error)
     return f"the kubelet of {found.node} has not reported its end"
 
 

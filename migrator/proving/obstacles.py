@@ -66,6 +66,8 @@ class Obstacle:
     words: str
     node: bool
     """Whether kubelet or runtime failed at it; otherwise nothing is known of what they can do."""
+    silent: bool = False
+    """Whether the kubelet, which is well, has not even begun: that says something about the node too."""
 
 
 def of_pod(pod: ProbePod) -> Obstacle | None:
@@ -114,6 +116,7 @@ def of_time(pod: ProbePod, container: str, events: Sequence[PodEvent], seconds: 
         return Obstacle(
             f"the kubelet of {pod.node} has not taken it up in {seconds:.0f} s: see journalctl -u kubelet there",
             node=False,
+            silent=True,
         )
     status = pod.status(container)
     warnings = [_sentence(event.reason, event.message) for event in events if event.type == "Warning"]

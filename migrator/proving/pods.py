@@ -43,7 +43,9 @@ class Started:
     seen: tuple[Seen, ...]
     """The containers that run, and with their `problem` those that kubelet or runtime could not start."""
     problems: tuple[str, ...] = ()
-    """Why there is nothing to see of the others: for no fault of the runtime."""
+    """Why there is nothing to see of the others: their kubelet does nothing."""
+    unasked: tuple[str, ...] = ()
+    """Likewise, for no fault of the node."""
     notes: tuple[str, ...] = ()
     """What else was done or could not be."""
 
@@ -69,7 +71,8 @@ def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: s
         pods=watch.pods,
         requests=requests,
         seen=tuple(entry for asked in ASKED for entry in _seen(asked, watch)),
-        problems=_problems(watch, node.name),
+        problems=_problems(watch, node.name, silent=True),
+        unasked=_problems(watch, node.name, silent=False),
         notes=notes,
     )
 
@@ -182,11 +185,11 @@ def _seen(asked: Asked, watch: _Watch) -> list[Seen]:
     ]
 
 
-def _problems(watch: _Watch, node: str) -> tuple[str, ...]:
+def _problems(watch: _Watch, node: str, *, silent: bool) -> tuple[str, ...]:
     """Tell each reason once for each pod."""
     told = {
         asked.pod: watch.obstacles[asked.name].words
         for asked in ASKED
-        if asked.name in watch.obstacles and not watch.obstacles[asked.name].node
+        if (found := watch.obstacles.get(asked.name)) and not found.node and found.silent == silent
     }
     return tuple(f"{node}: pod {manifest.NAMES[letter]} did not start: {words}" for letter, words in told.items())

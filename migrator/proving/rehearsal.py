@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from pathlib import PurePosixPath
 
-from migrator.errors import LineError, StepFailedError
+from migrator.errors import HostProblemError, StepFailedError
 from migrator.model.plan import NodePlan
 from migrator.model.proof import Circumstances, Evidence, Seen, Via
 from migrator.planning.translate import containerd
@@ -17,7 +17,7 @@ from migrator.planning.translate.containerd import private
 from migrator.planning.translate.runtimes import RUNTIMES
 from migrator.proving import over_cri, session
 from migrator.proving.interview import Around
-from migrator.proving.session import Bench, Store
+from migrator.proving.session import Bench, Store, Troubles
 
 _START_SECONDS = 240.0
 _PROCESSES = 64
@@ -32,7 +32,7 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
     """
     identity = session.new_id()
     began = bench.clock.now()
-    bench.line.ask("lock", session=identity, who="a rehearsal")
+    session.lock(bench, identity, "a rehearsal")
     for older in bench.line.ask("sessions"):
         bench.tell(f"removes what the rehearsal {older['session']} left")
         for what in bench.line.ask("stop_runtime", session=older["session"])["left"]:
@@ -40,7 +40,7 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
     bench.tell("starts a private instance")
     text = _config(plan)
     own = [file for file in plan.files if not file.copies]
-    problems: list[str] = []
+    troubles = Troubles()
     try:
         started = bench.line.ask(
             "start_runtime", deadline=_START_SECONDS, session=identity, runtime="containerd", program="containerd",
@@ -52,23 +52,22 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
         if pause := private.pause_image(text):
             bench.line.ask("carry_image", reference=pause, socket=started["socket"])
         known = known.model_copy(update={"network_expected": not plan.network_needs_pods})
-        evidence = _with_instance(bench, known, identity, started["socket"], around, problems)
+        evidence = _with_instance(bench, known, identity, started["socket"], around, troubles)
     except BaseException:
-        _end(bench, identity, problems)
-        session.told(bench, problems)
+        _end(bench, identity, troubles)
+        session.told(bench, troubles)
         raise
-    _end(bench, identity, problems)
-    seconds = bench.clock.now() - began
-    return evidence.model_copy(update={"problems": (*evidence.problems, *problems), "seconds": seconds})
+    _end(bench, identity, troubles)
+    return troubles.added_to(evidence.model_copy(update={"seconds": bench.clock.now() - began}))
 
 
 def _with_instance(
-    bench: Bench, known: Circumstances, identity: str, socket: str, around: Around, problems: list[str]
+    bench: Bench, known: Circumstances, identity: str, socket: str, around: Around, troubles: Troubles
 ) -> Evidence:
     logs = f"{PurePosixPath(socket).parent}/logs"
     runtime = bench.connect(bench.line.socket(socket))
     try:
-        with session.bundled_image(bench, Store("containerd", socket), problems) as reference:
+        with session.bundled_image(bench, Store("containerd", socket), troubles) as reference:
             try:
                 resting = session.resting(bench)
                 bench.tell("starts probe containers in it")
@@ -98,9 +97,10 @@ def _with_instance(
             finally:
                 bench.tell("removes them, and looks for what is left")
                 session.guarded(
-                    problems,
+                    bench,
+                    troubles,
                     "probes could not be removed",
-                    lambda: problems.extend(over_cri.stop(runtime, identity)),
+                    lambda: troubles.problems.extend(over_cri.stop(runtime, identity)),
                 )
         # What bears the session's name is the instance's own; it goes with it, and whatever stays is told then.
         evidence = session.leftovers(bench, evidence, ends).model_copy(update={"resting": resting})
@@ -127,7 +127,7 @@ def _limit(bench: Bench, seen: tuple[Seen, ...]) -> int:
     pid = bench.line.ask("pids", ids=[one.id])[one.id]
     try:
         bench.line.ask("limit_processes", pid=pid, most=_PROCESSES)
-    except LineError:
+    except HostProblemError:
         return 0
     return _PROCESSES
 
@@ -136,14 +136,14 @@ def _log(bench: Bench, entry: Seen, logs: str) -> str:
     return str(bench.line.ask("log", path=over_cri.log_path(entry, logs), bytes=65536))
 
 
-def _end(bench: Bench, identity: str, problems: list[str]) -> None:
+def _end(bench: Bench, identity: str, troubles: Troubles) -> None:
     """Remove the instance, whatever it is in the middle of."""
 
     def stop() -> None:
         left = bench.line.ask("stop_runtime", session=identity)["left"]
-        problems.extend(f"the rehearsal left behind: {what}" for what in left)
+        troubles.problems.extend(f"the rehearsal left behind: {what}" for what in left)
 
-    session.guarded(problems, "the rehearsal could not be removed", stop)
+    session.guarded(bench, troubles, "the rehearsal could not be removed", stop)
 
 
 def _encoded(text: str) -> str:

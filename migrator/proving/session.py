@@ -8,11 +8,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.cri import Runtime, client
-from migrator.errors import CriError, LineError, MigratorError, NoImageError
+from migrator.errors import BusyError, ClusterError, CriError, HostProblemError, LineError, MigratorError, NoImageError
 from migrator.hosts import Line
 from migrator.model.clock import Clock
 from migrator.model.proof import Act, Circumstances, Evidence, HostView, Left, RuntimeView, Seen
@@ -25,6 +25,10 @@ _REMOVAL_SECONDS = 180.0
 """The kubelet collects logs and sandboxes of deleted pods once a minute (kubelet 1.20.2, ContainerGCPeriod)."""
 _EVERY = 2.0
 _IMPORT_SECONDS = 330.0
+_BUSY_SECONDS = 900.0
+"""For somebody else's session on the node: one takes six minutes on slow nodes."""
+_BUSY_EVERY = 5.0
+_HELLO_SECONDS = 60.0
 
 _LINK = re.compile(r"/sys/class/net/(?!lo/)[^/]+/iflink")
 
@@ -42,6 +46,25 @@ class Bench:
     connect: Connect = client.connect
 
 
+@dataclass
+class Troubles:
+    """What went wrong while a session was made and removed; told at its end, or at once when that never comes."""
+
+    problems: list[str] = field(default_factory=list)
+    """The node's own."""
+    unasked: list[str] = field(default_factory=list)
+    """Where nobody could be asked: they say nothing about the node."""
+
+    def added_to(self, evidence: Evidence) -> Evidence:
+        """Give the evidence with all of them."""
+        return evidence.model_copy(
+            update={
+                "problems": (*evidence.problems, *self.problems),
+                "unasked": (*evidence.unasked, *self.unasked),
+            }
+        )
+
+
 def new_id() -> str:
     """Name a session, in eight characters that every name in it can hold."""
     return secrets.token_hex(4)
@@ -56,12 +79,37 @@ class Store:
     socket: str
 
 
+def lock(bench: Bench, session: str, who: str) -> None:
+    """Have the node for this session alone, until its line rests; whoever has it is waited for.
+
+    Raises `BusyError` when that takes longer than any session does.
+    """
+    until = bench.clock.now() + _BUSY_SECONDS
+    told = ""
+    while holder := str((bench.line.ask("lock", session=session, who=who) or {}).get("holder", "")):
+        if bench.clock.now() >= until:
+            raise BusyError(f"{holder}, and was waited for {_BUSY_SECONDS:.0f} s")
+        if holder != told:
+            told = holder
+            bench.tell(f"{holder}; waits for its end")
+        bench.clock.sleep(_BUSY_EVERY)
+
+
+def blame(bench: Bench, error: CriError) -> None:
+    """Find out whether it is the node's runtime that does not answer: raise `LineError` where its host does not either.
+
+    A runtime is asked through the line, and ends with it for whoever asks.
+    """
+    if error.fatal:
+        bench.line.ask("hello", deadline=_HELLO_SECONDS)
+
+
 @contextmanager
-def bundled_image(bench: Bench, store: Store, problems: list[str]) -> Iterator[str]:
+def bundled_image(bench: Bench, store: Store, troubles: Troubles) -> Iterator[str]:
     """Have the probe's image in a store; give its name. It goes again, also one that an earlier session left.
 
     Raises `NoImageError` when the store refuses it, `LineError` when it cannot even be brought there; that it does not
-    go again is one of the `problems`.
+    go again is one of the `troubles`.
     """
     machine = str(bench.line.ask("hello")["machine"])
     archive = bundled(machine)
@@ -73,7 +121,9 @@ def bundled_image(bench: Bench, store: Store, problems: list[str]) -> Iterator[s
             raise NoImageError(f"the runtime does not take the probe's image: {refused}")
         yield archive.reference
     finally:
-        guarded(problems, "the probe's image could not be removed", lambda: bench.line.ask("remove_image", **words))
+        guarded(
+            bench, troubles, "the probe's image could not be removed", lambda: bench.line.ask("remove_image", **words)
+        )
 
 
 def gather(
@@ -87,24 +137,16 @@ def gather(
     around: Around,
     log: Callable[[Seen], str],
 ) -> Evidence:
-    """Interview probes that run. A runtime or connection that ends in the middle leaves evidence with a problem."""
+    """Interview probes that run. A runtime or connection that ends in the middle leaves evidence that says so."""
     host = HostView.model_validate(bench.line.ask("host", free=[]))
     known = known.model_copy(update={"memory": _memory(host)})
     evidence = Evidence(taken_at=time.time(), circumstances=known, host=host, runtime=described(runtime))
     interview = Interview(session, runtime, bench.line, seen, log)
-    problems: tuple[str, ...] = ()
-    try:
-        interview.run(around, image)
-    except (CriError, LineError) as error:
-        problems = (f"the session broke off: {error}",)
+    troubles = Troubles()
+    guarded(bench, troubles, "the session broke off", lambda: interview.run(around, image))
     found = interview.seen
-    return evidence.model_copy(
-        update={
-            "containers": tuple(found.get(entry.asked.name, entry) for entry in seen),
-            "acts": interview.done,
-            "problems": problems,
-        }
-    )
+    containers = tuple(found.get(entry.asked.name, entry) for entry in seen)
+    return troubles.added_to(evidence.model_copy(update={"containers": containers, "acts": interview.done}))
 
 
 def leftovers(
@@ -136,17 +178,25 @@ def interfaces(bench: Bench, seen: Sequence[Seen]) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def guarded(problems: list[str], what: str, act: Callable[[], Any]) -> None:
-    """Do something that must not hide an earlier failure: its own becomes a problem."""
+def guarded(bench: Bench, troubles: Troubles, what: str, act: Callable[[], Any]) -> None:
+    """Do something that must not hide an earlier failure: its own becomes one of the troubles."""
     try:
-        act()
+        try:
+            act()
+        except CriError as error:
+            blame(bench, error)
+            raise
+    except HostProblemError as error:
+        troubles.problems.append(f"{what}: {error}")
+    except (ClusterError, LineError) as error:
+        troubles.unasked.append(f"{what}: {error}")
     except MigratorError as error:
-        problems.append(f"{what}: {error}")
+        troubles.problems.append(f"{what}: {error}")
 
 
-def told(bench: Bench, problems: Sequence[str]) -> None:
+def told(bench: Bench, troubles: Troubles) -> None:
     """Tell at once what no evidence will: another failure goes to whoever asked."""
-    for problem in problems:
+    for problem in (*troubles.problems, *troubles.unasked):
         bench.tell(problem)
 
 

@@ -9,7 +9,10 @@ from types import FrameType
 
 
 class Interruption:
-    """Ctrl-C once: finish and stop. Twice, or a termination: put back what is in work."""
+    """Ctrl-C once, or a terminal that is gone: finish and stop. Ctrl-C then, or a termination: put back what is begun.
+
+    A lost SSH session (SIGHUP) is nobody's wish to put anything back.
+    """
 
     def __init__(self) -> None:
         self.asked = False
@@ -19,7 +22,8 @@ class Interruption:
 
     def signalled(self, number: int, _: FrameType | None = None) -> None:
         """Note a signal."""
-        self.now = self.now or self.asked or number != signal.SIGINT
+        again = self.asked and number == signal.SIGINT
+        self.now = self.now or again or number == signal.SIGTERM
         self.asked = True
 
     @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from migrator.errors import LineError
 from migrator.hosts import Heard, HostResult, unheard
+from migrator.model.requests import Request, Switch
 from tests.fakes.line import FakeLine
 
-Answer = HostResult | Callable[[Mapping[str, Any]], HostResult]
+Answer = HostResult | Callable[[Request], HostResult]
 
 
 class FakeHosts:
@@ -20,16 +20,13 @@ class FakeHosts:
         """Take the answers, and the lines by host; a host without one cannot be reached by a line."""
         self.answers = answers
         self.lines = lines or {}
-        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.calls: list[Request] = []
 
-    def play(
-        self, playbook: str, hosts: Sequence[str], variables: Mapping[str, Any], heard: Heard = unheard
-    ) -> Mapping[str, HostResult]:
+    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
         """Record the call and answer it for every host; each result is heard, those of a loop one by one."""
-        self.calls.append((playbook, variables))
-        key = f"{playbook} {variables['switch_state']}" if "switch_state" in variables else playbook
-        answer = self.answers[key]
-        given = {host: answer(variables) if callable(answer) else answer for host in hosts}
+        self.calls.append(request)
+        answer = self.answers[_name(request)]
+        given = {host: answer(request) if callable(answer) else answer for host in hosts}
         for one in given.values():
             for task, result in one.results.items():
                 for item in result.get("results", [result]):
@@ -51,7 +48,11 @@ class FakeHosts:
     @property
     def names(self) -> list[str]:
         """Name the playbooks in the order of their runs."""
-        return [f"{name} {values.get('switch_state', '')}".strip() for name, values in self.calls]
+        return [_name(request) for request in self.calls]
+
+
+def _name(request: Request) -> str:
+    return f"{request.playbook} {request.state}" if isinstance(request, Switch) else request.playbook
 
 
 def switched(outcome: str, cause: str = "", *, changed: bool = True, **traces: object) -> HostResult:

@@ -17,7 +17,7 @@ def main() -> None:
     (entry,) = plan.nodes
     hosts = AnsibleHosts(Path(plan.inventory))
     for _ in range(60):
-        result = hosts.play("switch", [entry.host], actions.transaction(entry, name, state))[entry.host]
+        result = hosts.play(actions.transaction(entry, name, state), [entry.host])[entry.host]
         if not result.unreachable:
             break
     found = result.results.get("Switch the node's container runtime", {})

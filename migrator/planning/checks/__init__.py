@@ -47,6 +47,17 @@ OF_ROLLBACK: tuple[Check, ...] = (
 )
 """What matters to a node that goes back to its old runtime."""
 
+OF_REBOOT: tuple[Check, ...] = (
+    machine.right_machine,
+    control_plane.worker,
+    machine.healthy,
+    machine.half_migrated,
+    draining.losses,
+    draining.budgets,
+    draining.capacity,
+)
+"""What matters to a node that is rebooted to prove that it comes back."""
+
 OF_CLEANUP: tuple[Check, ...] = (
     machine.right_machine,
     control_plane.worker,

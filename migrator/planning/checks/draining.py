@@ -17,8 +17,7 @@ _MIB = 1024**2
 
 
 def _leaving(now: Situation) -> list[Pod]:
-    """Give the pods that a drain has to move; one that ends already needs no consent."""
-    return [pod for pod in now.leaving if not pod.finished and not pod.terminating]
+    return [pod for pod in now.pods if pod.leaves]
 
 
 def losses(now: Situation, _: Draft) -> Iterator[Finding]:

@@ -1,0 +1,89 @@
+"""Take nodes out of service for `verify --reboot`, as carefully as a migration does, and give them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from migrator.cli.wiring import Doors
+    from migrator.engine.lock import Lock
+    from migrator.engine.run import Event, Run
+    from migrator.inventory import Host
+    from migrator.model.plan import Plan
+
+_TOLD = frozenset({"progress", "changed", "failed", "undone"})
+
+
+@dataclass(frozen=True)
+class Reboots:
+    """Reboots nodes, alone in the cluster. Its steps raise `StepFailedError` or `LockedError`."""
+
+    doors: Doors
+    plan: Plan
+    alone: Lock
+    tell: Callable[[Host, str], None]
+
+    def take_out(self, host: Host) -> None:
+        """Cordon and drain a node; one where that fails is given back."""
+        self.alone.check()
+        self._do(host, "cordon", "drain")
+
+    def reboot(self, host: Host) -> None:
+        """Reboot it, and wait until it is Ready."""
+        self._do(host, "reboot")
+
+    def give_back(self, host: Host) -> None:
+        """Let pods come again."""
+        self._do(host, "uncordon")
+
+    def _do(self, host: Host, *names: str) -> None:
+        from migrator.cli.standing import Standing
+        from migrator.engine.apply import apply
+        from migrator.engine.steps import REBOOT
+
+        standing = Standing(self.doors.cluster, host.node)
+
+        def tell(event: Event) -> None:
+            standing.event(event)
+            if event.kind in _TOLD:
+                self.tell(host, f"{event.step}: {event.message}")
+
+        apply(self._run(host, tell), [step for step in REBOOT if step.id in names])
+        standing.over()
+
+    def _run(self, host: Host, tell: Callable[[Event], None]) -> Run:
+        from migrator.engine.run import Run
+        from migrator.engine.wall_clock import WallClock
+
+        return Run(
+            id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{host.node}",
+            plan=next(entry for entry in self.plan.nodes if entry.host == host.name),
+            target=host.target,
+            hosts=self.doors.hosts,
+            cluster=self.doors.cluster,
+            clock=WallClock(),
+            allow=self.doors.allow | frozenset(host.target.allow),
+            tell=tell,
+        )
+
+
+@contextmanager
+def alone(doors: Doors, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
+    """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
+    from migrator.cli.work import holder
+    from migrator.engine import lock
+
+    with lock.held(doors.cluster, holder()) as held:
+        yield Reboots(doors, plan, held, tell)
+
+
+def question(plan: Plan) -> str:
+    """Say what leaves each node and what stops with it."""
+    from migrator.report.escape import visible
+
+    drains = {entry.node: next(step.reason for step in entry.steps if step.id == "drain") for entry in plan.nodes}
+    return "\n".join(f"{visible(node)} will be drained and rebooted: {visible(said)}." for node, said in drains.items())

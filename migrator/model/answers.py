@@ -1,0 +1,76 @@
+"""What a node's modules answer, as far as the engine reads it. A hostile node may answer anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from migrator.model import checked
+from migrator.model.checked import Line
+
+
+class Answer(BaseModel):
+    """A frozen record. A module returns more than is read here: Ansible's own words, and what people look at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Action(Answer):
+    """Something that a switch did, and how long it took."""
+
+    action: checked.Told
+    seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
+
+
+class Switched(Answer):
+    """What came of a switch (roles/switch, module node_switch)."""
+
+    outcome: str = ""
+    cause: checked.Told = ""
+    actions: tuple[Action, ...] = ()
+    problems: tuple[checked.Told, ...] = ()
+    removed: tuple[Line, ...] = ()
+    """Ids of the containers that it removed; a status that still shows one is an old status."""
+    kubelet_started: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """When the kubelet was started last, in seconds since the epoch by the node's clock."""
+
+
+class Carried(Answer):
+    """An image that has to be carried, or was."""
+
+    image: checked.Told
+    bytes: int = Field(ge=0)
+    why: checked.Told = ""
+    """Why it was not pulled although that was wanted."""
+
+
+class Carrying(Answer):
+    """What one task of carrying images answered."""
+
+    carried: tuple[Carried, ...]
+
+
+class Installed(Answer):
+    """What an installation brought, by package."""
+
+    installed: Mapping[checked.Told, checked.Told] = {}
+
+
+class Retired(Answer):
+    """Whether Docker was stopped (roles/docker, module docker_stop)."""
+
+    kept: tuple[checked.Told, ...] = Field(default=(), max_length=20)
+    """Why it was left as it is; empty when it was stopped."""
+
+
+class Told(Answer):
+    """What should be known of something that went well all the same."""
+
+    problems: tuple[checked.Told, ...] = ()
+
+
+class Content(Answer):
+    """A file's bytes, in base64."""
+
+    content: str = ""

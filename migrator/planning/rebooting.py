@@ -1,0 +1,55 @@
+"""Make the plan of a node that is taken out of service for a reboot, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.model.plan import NodePlan
+from migrator.planning import checks, drafting
+from migrator.planning.plan import decided
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.step import Decision, Planned
+
+
+def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+    """Say what leaves the node before it is rebooted, and what speaks against that."""
+    return decided(
+        NodePlan(
+            host=situation.host,
+            node=situation.node.name,
+            machine_id=situation.facts.machine_id,
+            source=situation.node.runtime,
+            target=situation.node.runtime,
+            endpoint="",
+            staying=situation.staying,
+            cordoned_before=situation.node.cordoned_by_others,
+            findings=checks.judged(checks.OF_REBOOT, situation, Draft(destination=drafting.destination(situation))),
+        ),
+        situation,
+        steps,
+    )
+
+
+def cordon(now: Situation, _: NodePlan) -> Decision:
+    """Keep new pods away."""
+    if now.node.cordoned_by_others:
+        return False, "somebody has cordoned the node already; it will stay so"
+    return True, "no new pods may come"
+
+
+def drain(now: Situation, _: NodePlan) -> Decision:
+    """Move what can run elsewhere."""
+    leaving = sum(not pod.finished for pod in now.leaving)
+    return True, f"{leaving} pods leave by eviction; {len(now.pods) - leaving} stay and stop for that time"
+
+
+def reboot(now: Situation, _: NodePlan) -> Decision:
+    """Boot the machine."""
+    return True, f"{now.node.name} must come back as it was"
+
+
+def uncordon(_: Situation, plan: NodePlan) -> Decision:
+    """Give the node back, unless somebody else had taken it away."""
+    if plan.cordoned_before:
+        return False, "somebody else had cordoned the node"
+    return True, "the node takes pods again when it is proved"
