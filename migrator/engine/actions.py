@@ -238,5 +238,6 @@ def transaction(plan: NodePlan, name: str, state: str) -> dict[str, Any]:
         "switch_plugins": sealed(plan.cni_plugins),
         "switch_files": sealed([planned_file(file) for file in plan.files]),
         "switch_stale_addresses": sealed(stale),
+        "switch_arguments": sealed(plan.kubelet_arguments),
         "switch_about": sealed({"source": plan.source, "annotation": plan.socket_annotation}),
     }

@@ -47,6 +47,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_docker_data import data_root, mounts_below, option, size
 from ansible.module_utils.migrator_docker_network import bridges, rules
+from ansible.module_utils.migrator_files import free_space
 from ansible.module_utils.migrator_node import POD_UID, NodeError, docker_containers, run, unit_active, write_file
 
 UNITS = ("docker.socket", "docker.service")
@@ -71,6 +72,7 @@ PACKAGES = (
 """Of Debian, Ubuntu, Docker's own repository, Microsoft's; containerd and runc are none of these, and stay."""
 STAYING = ("containerd", "containerd.io", "moby-containerd", "runc", "moby-runc", "crun", "iptables")
 """What Docker's packages may have brought as their dependencies, and the node's runtime needs."""
+TRANSACTIONS = "/var/lib/migrator/transactions"
 RECORD = "/var/lib/migrator/cleanup.json"
 """What was agreed to, until all of it is gone: a removal that is cut short has no unit any more to ask for the root."""
 IN_ROOT = frozenset(
@@ -342,6 +344,7 @@ def main():
     left = [name for name in ("packages", "data", "interfaces", "rules", "files") if after[name]]
     if left:
         module.fail_json(msg="not all is gone: {}: {}".format(", ".join(left), "; ".join(problems)), removal=after)
+    free_space(TRANSACTIONS)
     os.unlink(RECORD)
     module.exit_json(changed=after != now, removal=after, problems=problems)
 

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import urllib.parse
 
+from ansible.module_utils.migrator_inode import set_attributes
+
 DOCKER_SOCKET = "/var/run/docker.sock"
 POD_UID = "io.kubernetes.pod.uid"
 """Label of every container that dockershim or cri-dockerd made (dockershim/naming.go, 1.20.2)."""
@@ -97,6 +99,10 @@ def run(argv, timeout=120, check=True, data=None, settings=None):
         if check:
             raise NodeError("{} is not installed".format(argv[0]))
         return 127, "", "not installed"
+    except OSError as error:
+        if check:
+            raise NodeError("{} cannot be run: {}".format(argv[0], error.strerror))
+        return 126, "", error.strerror
     except subprocess.TimeoutExpired:
         done.kill()
         done.communicate()
@@ -127,8 +133,11 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest() if data is not None else ""
 
 
-def write_file(path, data, mode, uid=0, gid=0):
-    """Replace a file in one step, so that a power cut leaves the old or the new one, whole."""
+def write_file(path, data, mode, uid=0, gid=0, attributes=None):
+    """Replace a file in one step, so that a power cut leaves the old or the new one, whole.
+
+    `attributes` are the extended ones that it shall have, in base64 by name; without any it has its folder's.
+    """
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     forget_unfinished(path)
@@ -141,6 +150,8 @@ def write_file(path, data, mode, uid=0, gid=0):
             os.fsync(file.fileno())
         os.chown(temporary, uid, gid)
         os.chmod(temporary, mode)
+        if attributes is not None:
+            set_attributes(temporary, attributes)  # last: an access list decides the group's part of the mode
         os.rename(temporary, path)
     except BaseException:
         forget_unfinished(path)
@@ -155,8 +166,17 @@ def unfinished(path):
 
 def forget_unfinished(path):
     """Remove what a power cut or a signal has left of writing a file."""
-    if os.path.lexists(unfinished(path)):
-        os.unlink(unfinished(path))
+    remove_file(unfinished(path))
+
+
+def remove_file(path):
+    """Remove a file durably; tell whether it was there. Somebody else may have removed it meanwhile."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    sync_folder(os.path.dirname(path))
+    return True
 
 
 def sync_folder(folder):
