@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_node_modules import digest, entry, node_switch, preparation, removal, request, service, switching, units
+from tests.test_node_modules import digest, entry, node_switch, preparation, request, service, switching, units
 
 
 class Machine:

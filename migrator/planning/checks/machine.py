@@ -174,7 +174,8 @@ def writable(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Whatever the switch writes must be put back in the same place."""
     known = now.facts.unwritable
     paths = (*_OURS, *(file.path for file in draft.files))
-    obstacles = {why for path in paths if (why := _obstacle(known, now.facts.files, path))}
+    looked_at = {*now.facts.files, *_OURS}
+    obstacles = {why for path in paths if (why := _obstacle(known, looked_at, path))}
     if obstacles:
         yield found("unwritable", listed(obstacles), "make it an ordinary file or folder that root can write to")
 

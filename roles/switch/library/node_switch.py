@@ -199,8 +199,7 @@ def forth(module, journal):
     if not over and module.check_mode:
         return dict(nothing, changed=True, outcome="")
     if not over:
-        migrator_service.install(journal.folder)  # a run that was killed may not have come so far
-        carry_out(journal)
+        carry_out(journal)  # its unit is there since before the journal's first line
     return dict(came_to(journal, asked="done"), changed=not over, **traces(journal))
 
 
