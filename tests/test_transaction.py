@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import importlib
 import json
 import os
 import shutil
@@ -21,12 +22,26 @@ from hypothesis import strategies as st
 
 from migrator.hosts.runner import _LIMITS
 from migrator.planning.checks import draining
-from tests.test_node_modules import digest, entry, inode, node_switch, preparation, removal, service, switching
+from tests.test_node_modules import (
+    Tree,
+    digest,
+    entry,
+    inode,
+    migrator_node,
+    node_switch,
+    preparation,
+    put,
+    removal,
+    service,
+    switching,
+)
 from tests.test_switch import NEW, OLD, Machine, Module, asked, carried, machine
 
 __all__ = ["carried", "machine"]
 
 IMMUTABLE, APPEND_ONLY = 0x10, 0x20
+history = importlib.import_module("ansible.module_utils.migrator_inspect_history")
+inspect_files = importlib.import_module("ansible.module_utils.migrator_inspect_files")
 journals = sys.modules[switching.Journal.__module__]
 
 
@@ -339,6 +354,48 @@ def test_switches_are_counted_by_the_node(machine: Machine) -> None:
     assert preparation.following(str(machine.folder / "journals" / "b")) == 4
 
 
+def inspected(root: Path) -> Any:
+    """Give what the inspection says of a node's switches."""
+    return history.transactions(Tree(str(root)))
+
+
+def test_open_switches_are_never_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many others there are, and whatever they are called."""
+    monkeypatch.setattr(history, "MOST_FILES", 3)
+    for number in range(9):
+        line = {"action": "write files" if number == 0 else "done", "number": number, "at": number}
+        put(tmp_path, {f"{history.TRANSACTIONS}/t{8 - number}/journal.jsonl": json.dumps(line) + "\n"})
+    put(
+        tmp_path,
+        {f"{history.TRANSACTIONS}/huge/journal.jsonl": "x" * (2**20 + 1), f"{history.TRANSACTIONS}/none/x": ""},
+    )
+
+    found = inspected(tmp_path)
+
+    assert sorted(found) == ["huge", "t0", "t1", "t2", "t8"]
+    assert (found["huge"]["last"], found["t8"]["last"], found["t0"]["number"]) == ("damaged", "write files", 8)
+
+
+def test_the_inspection_says_what_cannot_be_written(tmp_path: Path, flagged: Callable[[Path, int], None]) -> None:
+    """It tries nothing: what it sees is known before the drain."""
+    put(tmp_path, {"/etc/one": "", "/etc/good": "", "/etc/locked": "", "/etc/dir/x": "", "/etc/systemd/system/x": ""})
+    os.link(tmp_path / "etc/one", tmp_path / "etc/two")
+    flagged(tmp_path / "etc/locked", IMMUTABLE)
+    flagged(tmp_path / "etc/dir", APPEND_ONLY)
+    flagged(tmp_path / "etc/systemd/system", IMMUTABLE)
+
+    found = inspect_files.unwritable(
+        Tree(str(tmp_path)), ["/etc/one", "/etc/good", "/etc/locked", "/etc/dir/new", "/etc/new"]
+    )
+
+    assert found == {
+        "/etc/one": "/etc/one has 2 names (hard links): the others would keep the old file",
+        "/etc/locked": "/etc/locked is immutable (chattr +i)",
+        "/etc/dir/new": "/etc/dir is append-only (chattr +a)",
+        "/etc/systemd/system": "/etc/systemd/system is immutable (chattr +i)",
+    }
+
+
 # What a file is besides its bytes.
 
 KINDS = st.dictionaries(
@@ -376,7 +433,7 @@ def test_attributes_survive_forth_and_back(tmp_path: Path, attributes: dict[str,
 def seen(path: Path) -> tuple[Any, ...]:
     """Give all that matters of a file."""
     status = path.stat()
-    return path.read_bytes(), status.st_mode, status.st_uid, status.st_gid, inode.attributes(str(path))
+    return path.read_bytes(), status.st_mode, status.st_uid, status.st_gid, migrator_node.attributes_of(str(path))
 
 
 def test_an_access_list_survives(tmp_path: Path) -> None:
@@ -387,7 +444,9 @@ def test_an_access_list_survives(tmp_path: Path) -> None:
     # acl(5) as linux/posix_acl_xattr.h has it: version 2, then tag, permissions and id of each entry.
     entries = [(1, 6, -1), (2, 4, 4711), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
     try:
-        os.setxattr(path, inode.ACCESS, struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *one) for one in entries))
+        os.setxattr(
+            path, migrator_node.ACCESS, struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *one) for one in entries)
+        )
     except OSError as error:
         pytest.skip(f"no access lists here: {error}")
     before = seen(path)
@@ -471,6 +530,35 @@ def test_links_and_reservations_may_vanish(tmp_path: Path, monkeypatch: pytest.M
     removal.migrator_cni.release(str(kept), "", ())
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["changed", "gone"])
+def test_a_file_that_others_change_after_the_beginning_is_no_reason_to_break(machine: Machine, *, gone: bool) -> None:
+    """Going back makes it what it was when it was replaced."""
+    machine.ask()
+    machine.config.unlink() if gone else machine.config.write_text("theirs")
+    work = switching.Files(switching.Journal(str(machine.journal)), switching.asked(str(machine.journal))["files"])
+
+    work.write()
+    assert machine.config.read_text() == "new"
+    work.restore()
+
+    assert (machine.config.exists(), gone or machine.config.read_text()) == (not gone, gone or "theirs")
+
+
+def test_a_user_that_goes_after_the_beginning_keeps_nothing_from_going_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request has numbers since then."""
+    machine.ask()
+
+    def gone(_: str) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(journals.pwd, "getpwnam", gone)
+    monkeypatch.setattr(journals.grp, "getgrnam", gone)
+
+    assert machine.proceed() == "done"
 
 
 class Docker:

@@ -10,9 +10,10 @@ import os
 import pwd
 import time
 
-from ansible.module_utils.migrator_inode import OF_CONTENT, attributes, existing, mount_points, obstacle
+from ansible.module_utils.migrator_inode import existing, mount_points, obstacle
 from ansible.module_utils.migrator_node import (
     NodeError,
+    attributes_of,
     forget_unfinished,
     read_bytes,
     remove_file,
@@ -187,9 +188,9 @@ class Files:
         for number, entry in enumerate(self.wanted):
             path = os.path.realpath(entry["path"])
             self._make_folder(os.path.dirname(path))
-            kept = self._save(number, path)
-            self._replace(path, entry["data"], int(entry["mode"], 8), entry["uid"], entry["gid"], kept)
-            if kept is None:
+            new = not self._save(number, path)
+            self._replace(path, entry["data"], int(entry["mode"], 8), entry["uid"], entry["gid"])
+            if new:
                 self._label(path)
 
     def restore(self):
@@ -197,7 +198,8 @@ class Files:
 
         Raise NodeError when a file is not what it was before all the same.
         """
-        for entry in reversed([entry for entry in self.journal.entries() if entry["action"] == "saved"]):
+        saved = [entry for entry in self.journal.entries() if entry["action"] == "saved"]
+        for entry in reversed(saved):
             self._keep_later(entry)
             if entry["exists"]:
                 self._put_back(entry)
@@ -210,10 +212,12 @@ class Files:
                 os.rmdir(entry["path"])
             except OSError:
                 continue  # somebody else has put something there, or has removed it
+        was = {entry["path"]: sha256(read_bytes(entry["copy"])) if entry["exists"] else "" for entry in saved}
         other = [
             entry["path"]
             for entry in self.wanted
-            if sha256(read_bytes(entry["path"])) != entry.get("found", entry["replaces"])
+            if sha256(read_bytes(entry["path"]))
+            != was.get(os.path.realpath(entry["path"]), entry.get("found", entry["replaces"]))
         ]
         if other:
             raise NodeError("not what they were before: {}".format(", ".join(other)))
@@ -224,19 +228,15 @@ class Files:
         wanted = (saved["mode"], saved["uid"], saved["gid"])
         if data is None:
             raise NodeError("the saved file {} is gone".format(saved["copy"]))
-        if read_bytes(path) == data and ownership(path) == wanted and kept in (None, attributes(path)):
+        if read_bytes(path) == data and ownership(path) == wanted and kept in (None, attributes_of(path)):
             return
         self._replace(path, data, saved["mode"], saved["uid"], saved["gid"], kept)
 
-    def _replace(self, path, data, mode, uid, gid, kept):
-        """Write a file with these extended attributes; what it cannot have of them is told."""
-        try:
-            write_file(path, data, mode, uid, gid, kept)
-        except OSError as error:
-            if not kept:
-                raise
-            write_file(path, data, mode, uid, gid)
-            self.problems.append("{} has not all of its attributes any more: {}".format(path, error))
+    def _replace(self, path, data, mode, uid, gid, kept=None):
+        """Write a file with its present extended attributes, or those; what it cannot have of them is told."""
+        lost = write_file(path, data, mode, uid, gid, kept)
+        if lost:
+            self.problems.append("{} cannot have {} any more".format(path, ", ".join(lost)))
 
     def _label(self, path):
         """Give what is new the label that SELinux has for its place."""
@@ -270,12 +270,11 @@ class Files:
         self._label(folder)
 
     def _save(self, number, path):
-        """Keep a file, or that there was none, before it is replaced; give what its successor takes over of it."""
-        data = read_bytes(path)
-        if data is None:
+        """Keep a file, or that there was none, before it is replaced; tell whether there was one."""
+        data, owned, kept = read_bytes(path), ownership(path), attributes_of(path)
+        if data is None or owned is None:  # it may go between one look and the next
             self.journal.write("saved", path=path, exists=False)
-            return None
-        status, kept = os.stat(path), attributes(path)  # a file that goes right now is somebody at work: it fails
+            return False
         self.journal.create()
         copy = os.path.join(self.journal.folder, "file-{}".format(number))
         write_file(copy, data, 0o600)
@@ -284,12 +283,12 @@ class Files:
             path=path,
             exists=True,
             copy=copy,
-            mode=status.st_mode & 0o7777,
-            uid=status.st_uid,
-            gid=status.st_gid,
+            mode=owned[0],
+            uid=owned[1],
+            gid=owned[2],
             attributes=kept,
         )
-        return {name: value for name, value in kept.items() if name not in OF_CONTENT}
+        return True
 
 
 def ownership(path):

@@ -1,9 +1,8 @@
-"""What a file is besides its bytes: extended attributes, flags, names; and what keeps it from being replaced.
+"""What keeps a file from being replaced and put back: flags, mounts, other names.
 
 Runs on the node: Python 3.6 or later, standard library only.
 """
 
-import base64
 import fcntl
 import os
 import re
@@ -14,39 +13,7 @@ _GETFLAGS = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
 """FS_IOC_GETFLAGS (Linux, include/uapi/linux/fs.h)."""
 _LOCKS = {0x10: "immutable (chattr +i)", 0x20: "append-only (chattr +a)"}
 """FS_IMMUTABLE_FL and FS_APPEND_FL."""
-OF_CONTENT = frozenset(("security.ima", "security.evm"))
-"""Attributes that sign the bytes of one file: they would be wrong on others."""
-ACCESS = "system.posix_acl_access"
 MOUNTS = "/proc/self/mountinfo"
-
-
-def attributes(path):
-    """Give a file's extended attributes in base64, by name: the SELinux label and access lists are among them."""
-    found = {}
-    try:
-        names = os.listxattr(path)
-    except OSError:  # no such file, or a file system without them
-        return found
-    for name in names:
-        try:
-            found[name] = base64.b64encode(os.getxattr(path, name)).decode("ascii")
-        except OSError:  # it went meanwhile, or is one that only the kernel reads
-            continue
-    return found
-
-
-def set_attributes(path, wanted):
-    """Give a new file these attributes. Raise OSError, with its name, for one that it cannot have."""
-    has = attributes(path)
-    for name, value in sorted(wanted.items()):
-        if has.get(name) == value:
-            continue
-        try:
-            os.setxattr(path, name, base64.b64decode(value))
-        except OSError as error:
-            raise OSError(error.errno, "{}: {}".format(name, error.strerror), path)
-    if ACCESS in has and ACCESS not in wanted:  # its folder's default
-        os.removexattr(path, ACCESS)
 
 
 def lock_of(path):

@@ -26,10 +26,20 @@ def ask(folder, request, about):
         refuse(files.obstacles() + migrator_service.obstacles())
         journal.create()
         made.append(folder)
-        # What is there now may be what the plan wants already: somebody else has written the same.
-        found = [dict(entry, found=sha256(read_bytes(entry["path"]))) for entry in request["files"]]
+        # What is there now may be what the plan wants already: somebody else has written the same. Owners are known by
+        # their numbers from now on: a name may go before the way back.
+        known = [
+            dict(
+                entry,
+                found=sha256(read_bytes(entry["path"])),
+                owner=str(entry["uid"]),
+                group=str(entry["gid"]),
+                data="",
+            )
+            for entry in files.wanted
+        ]
         write_file(
-            os.path.join(folder, migrator_switch.REQUEST), json.dumps(dict(request, files=found)).encode(), 0o600
+            os.path.join(folder, migrator_switch.REQUEST), json.dumps(dict(request, files=known)).encode(), 0o600
         )
         reserves = set_space_aside(journal, files)
         made += reserves
