@@ -579,6 +579,8 @@ class Docker:
     def containers(self, **_: Any) -> list[dict[str, Any]]:
         """List them."""
         self.looks -= 1
+        if self.looks == 2:
+            raise switching.NodeError("no such container")  # it went while the list was made
         return [] if self.looks < 0 else [{"Id": "a" * 64, "Labels": {}}]
 
 
@@ -721,15 +723,95 @@ def test_no_end_leaves_a_kubelet_that_cannot_start(machine: Machine, monkeypatch
     assert drop_in.exists() == (machine.units / service.NAME).exists() == (end == "broken")
 
 
-def test_at_boot_it_is_held_before_the_program_runs(machine: Machine) -> None:
-    """Killed before it has said that it is ready, the unit lets the kubelet's start go on; the mark is there then."""
+def test_at_boot_it_is_held_before_the_program_runs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before it has said that it is ready, the unit lets the kubelet's start go on; the mark is there by then.
+
+    Only in the middle of a switch: a unit that cannot run its program must not keep a kubelet down that serves.
+    """
     machine.ask()
     unit = (machine.units / service.NAME).read_text().splitlines()
-
+    (command,) = [line.partition("=-")[2].split() for line in unit if line.startswith("ExecStartPre=-")]
     mark = machine.journal / "kubelet-held"
-    assert f"ExecStartPre=-/bin/touch {mark}" in unit
     hold = (machine.units / "kubelet.service.d" / "zz-migrator-switch.conf").read_text().splitlines()
     assert f"ConditionPathExists=!{mark}" in hold
+
+    def made() -> bool:
+        subprocess.run(command, check=False, capture_output=True)
+        return mark.exists()
+
+    assert not made()
+    at = {}
+    real = switching.Switch.timed
+
+    def looked(self: Any, name: str, action: Any) -> None:
+        real(self, name, action)
+        mark.unlink(missing_ok=True)
+        at[name] = made()
+
+    monkeypatch.setattr(switching.Switch, "timed", looked)
+    monkeypatch.setattr(switching.sys, "argv", ["program", str(machine.journal)])
+    switching.main()
+
+    assert machine.actions[-1] == "done"
+    assert at == dict.fromkeys(at, True)
+    assert len(at) == 5
+    assert not made()
+
+
+ONCE = ("start", "stop", "restart", "enable", "disable", "daemon-reload")
+
+
+@pytest.mark.parametrize("which", ["forth", "back"])
+@pytest.mark.parametrize("number", range(12))
+def test_whatever_systemctl_fails_once_it_ends_wholly_old_or_new(machine: Machine, number: int, which: str) -> None:
+    """The n-th change that systemd is asked for fails: forth it goes back, back it tries again."""
+    machine.ask()
+    if which == "back":
+        machine.proceed()
+        switching.Journal(str(machine.journal)).write("undo")
+    count = [0]
+
+    def fails(what: str) -> bool:
+        count[0] += what.startswith(ONCE)
+        return what.startswith(ONCE) and count[0] == number + 1
+
+    machine.fails = fails
+
+    end = machine.proceed()
+
+    assert end == ("undone" if which == "back" or count[0] > number else "done")
+    expected = NEW if end == "done" else OLD
+    told = dict.fromkeys(["containerd at boot"])  # changes nothing that runs
+    assert {**machine.state, **told} == {**expected, **told}
+
+
+@pytest.mark.parametrize("call", ["open", "rename", "unlink", "listxattr", "fsync", "chmod"])
+@pytest.mark.parametrize("number", range(16))
+def test_whatever_file_operation_fails_once_the_way_back_ends(
+    machine: Machine, carried: list[str], monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    """The n-th of each kind fails: the node is put back, or it was not touched yet and goes on serving."""
+    assert asked(machine, "forth") == ("switched", "")
+    real, count = getattr(os, call), [0]
+
+    def fails(*given: Any, **more: Any) -> Any:
+        count[0] += 1
+        if count[0] == number + 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails)
+        try:
+            said = asked(machine, "back")[0]
+        except (switching.NodeError, OSError):
+            said = "refused"
+
+    if said == "restored":
+        assert machine.state == OLD
+    else:
+        assert (said, machine.state, carried) == ("refused", NEW, ["begin"])
+        assert asked(machine, "back") == ("restored", "")
 
 
 def test_a_kubelet_with_other_words_than_planned_is_no_switch(

@@ -120,8 +120,11 @@ def alone(folder):
 
     The lock goes with the process. Raise NodeError when the other one takes too long.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    lock = open(os.path.join(folder, "lock"), "w")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        lock = open(os.path.join(folder, "lock"), "w")
+    except OSError as error:
+        raise NodeError("nothing was changed: {}: {}".format(folder, error.strerror))
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -217,7 +220,7 @@ def back(module, journal):
         # Nothing of it was done, and nothing may be needed for saying so: no unit, no Docker, no room.
         journal.use_space()
         journal.write("undone", cause="", problems=[], actions=[])
-        migrator_service.release(journal.folder)
+        migrator_service.end_hold(journal.folder)
         migrator_service.remove(journal.folder)
         return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
     if state == "done":

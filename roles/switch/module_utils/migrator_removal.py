@@ -4,6 +4,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 """
 
 import glob
+import http.client
 import json
 import os
 import signal
@@ -31,6 +32,8 @@ ANSWER_SECONDS = 60
 REMOVE_SECONDS = 60
 """For containers to be gone: Docker may be removing one already, or fail at first since something uses its files."""
 AGAIN_SECONDS = 1
+UNCLEAR = (NodeError, OSError, ValueError, http.client.HTTPException)
+"""What comes of asking Docker for something that it is busy with."""
 RELEASE_SECONDS = 60
 """For the network's plugins, all together: one that hangs does so for each sandbox."""
 
@@ -66,9 +69,13 @@ def remove_all(ids):
             refused += [why] if why else []
             if time.monotonic() > deadline:
                 break
-        ids = [entry["Id"] for entry in docker_containers(kubernetes_only=True)]
-        if not ids:
-            return
+        try:
+            ids = [entry["Id"] for entry in docker_containers(kubernetes_only=True)]
+        except UNCLEAR as error:  # a list fails too where a container goes while it is made
+            refused.append(str(error))
+        else:
+            if not ids:
+                return
         if time.monotonic() > deadline:
             names = ", ".join(name[:12] for name in ids)
             raise NodeError("Docker still has containers of Kubernetes: {}".format("; ".join([names] + refused)))
@@ -79,7 +86,7 @@ def refusal(name):
     """Have Docker remove a container; say why it does not, "" when it does or somebody else is at it."""
     try:
         docker("DELETE", "/containers/{}?force=true&v=true".format(name), REMOVE_SECONDS, accept=(404, 409))
-    except (NodeError, OSError) as error:
+    except UNCLEAR as error:
         return str(error)
     return ""
 

@@ -39,7 +39,7 @@ Before=kubelet.service
 [Service]
 Type=notify
 StartLimitInterval=0
-ExecStartPre=-/bin/touch {mark}
+ExecStartPre=-/bin/cp {again} {mark}
 ExecStart={python} -B {program} {folder}
 Restart=on-failure
 RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
@@ -98,8 +98,8 @@ def install_program(folder):
 
 def install_unit(folder, units):
     """Write the unit, and what holds the kubelet while there is a mark."""
-    mark, program = mark_of(folder), os.path.join(folder, "program")
-    unit = UNIT.format(python=sys.executable, program=program, folder=folder, mark=mark)
+    mark, again, program = mark_of(folder), again_of(folder), os.path.join(folder, "program")
+    unit = UNIT.format(python=sys.executable, program=program, folder=folder, mark=mark, again=again)
     write_file(os.path.join(units, NAME), unit.encode(), 0o644)
     write_file(os.path.join(units, HOLD), HOLDS.format(mark=mark).encode(), 0o644)
 
@@ -135,11 +135,17 @@ def mark_of(folder):
     return os.path.join(folder, "kubelet-held")
 
 
+def again_of(folder):
+    """Give the path of what the mark is made of again when the program is run once more in the middle of a switch."""
+    return os.path.join(folder, "kubelet-to-hold")
+
+
 def hold(folder):
     """Keep everybody from starting the kubelet until `release`, after a reboot too. Raise NodeError when nothing does.
 
     It goes on where it runs.
     """
+    write_file(again_of(folder), b"", 0o600)
     write_file(mark_of(folder), b"", 0o600)
     if not held():
         run(["systemctl", "daemon-reload"])
@@ -154,8 +160,14 @@ def held():
 
 
 def release(folder):
-    """Let the kubelet be started again."""
+    """Let the kubelet be started now."""
     remove_file(mark_of(folder))
+
+
+def end_hold(folder):
+    """Let the kubelet be started from now on."""
+    remove_file(again_of(folder))
+    release(folder)
 
 
 def ready():
@@ -211,5 +223,5 @@ def await_end(last, ends, seconds=WAIT_SECONDS):
                 if time.monotonic() - stuck > STUCK_SECONDS:
                     raise NodeError("{0} ends before it has done anything (journalctl -u {0})".format(NAME))
         if time.monotonic() > deadline:
-            raise NodeError("{0} has not ended for {1} s (journalctl -u {0})".format(NAME, seconds))
+            raise NodeError("{0} has not ended for {1:.0f} s (journalctl -u {0})".format(NAME, seconds))
         time.sleep(0.3)

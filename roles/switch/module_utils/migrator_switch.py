@@ -346,7 +346,7 @@ def main():
     broken = not unbegun and not carried_through(journal)
     # Where it is broken too: a person has to be able to start the kubelet, and knows nothing of our mark. The next boot
     # holds it again until going back was tried once more.
-    migrator_service.release(folder)
+    migrator_service.end_hold(folder)
     migrator_service.ready()
     if broken:
         return
