@@ -351,7 +351,17 @@ def test_switches_are_counted_by_the_node(machine: Machine) -> None:
 
     assert numbers == [1, 2, 3]
     shutil.rmtree(machine.folder / "journals" / "20261201-000000-w")
-    assert preparation.following(str(machine.folder / "journals" / "b")) == 4
+    assert preparation.following(str(machine.folder / "journals")) == 4
+
+
+@pytest.mark.parametrize("text", ['{"action": "write files"}\n', '{"action": "broken"}\n', "damaged\n"])
+def test_nothing_is_begun_beside_a_switch_that_is_not_over(machine: Machine, carried: list[str], text: str) -> None:
+    """The plan says so too; on the node it is looked at right before."""
+    put(machine.folder, {"journals/other/journal.jsonl": text, "journals/nothing/x": ""})
+
+    with pytest.raises(switching.NodeError, match="nothing was changed: the switch other is not over"):
+        asked(machine, "forth")
+    assert (carried, machine.state) == ([], OLD)
 
 
 def inspected(root: Path) -> Any:

@@ -19,11 +19,11 @@ def ask(folder, request, about):
 
     Raise NodeError, with nothing left behind, when something of that cannot be.
     """
-    journal = Journal(folder)
+    journal, journals = Journal(folder), os.path.dirname(folder)
     made, installed = [], False
     try:
         files = Files(journal, request["files"])
-        refuse(files.obstacles() + migrator_service.obstacles())
+        refuse(opened(journals) + files.obstacles() + migrator_service.obstacles())
         journal.create()
         made.append(folder)
         # What is there now may be what the plan wants already: somebody else has written the same. Owners are known by
@@ -49,7 +49,7 @@ def ask(folder, request, about):
         journal.write(
             "begin",
             boot=migrator_switch.boot(),
-            number=following(folder),
+            number=following(journals),
             enabled=[unit for unit in migrator_switch.DOCKER if enabled(unit)],
             healthy=migrator_switch.healthy(),
             arguments=arguments(main_process(migrator_service.KUBELET)) or [],
@@ -92,16 +92,27 @@ def room(folder):
     return status.f_bfree * status.f_frsize
 
 
-def following(folder):
+def opened(journals):
+    """Say which other switches of this node are not over: what they saved would be mixed with what this one saves."""
+    found = []
+    for name, entries in read(journals):
+        if entries is None or (entries and entries[-1]["action"] not in migrator_switch.ENDS[:2]):
+            found.append("the switch {} is not over".format(name))
+    return found
+
+
+def following(journals):
     """Give the number of a new switch: the order of switches is the node's own, whatever clocks say."""
-    journals = os.path.dirname(folder)
-    numbers = [0]
-    for name in os.listdir(journals):
+    return max([0] + [entries[0].get("number", 0) for _, entries in read(journals) if entries]) + 1
+
+
+def read(journals):
+    """Give the name and the lines of each journal in a folder; None for one that is damaged."""
+    for name in sorted(os.listdir(journals)) if os.path.isdir(journals) else []:
         try:
-            numbers += [int(entry.get("number", 0)) for entry in Journal(os.path.join(journals, name)).entries()[:1]]
-        except (NodeError, OSError, TypeError, ValueError):
-            continue  # a damaged one is refused by the plan
-    return max(numbers) + 1
+            yield name, Journal(os.path.join(journals, name)).entries()
+        except (NodeError, OSError):
+            yield name, None
 
 
 def prepare_back(journal):
