@@ -20,7 +20,6 @@ from ansible.module_utils.migrator_node import (
     run,
     sha256,
     sync_folder,
-    unfinished,
     write_file,
 )
 
@@ -28,6 +27,7 @@ RESERVE = 4 * 2**20
 """Bytes; configuration files are smaller, and a journal is some kilobytes."""
 BESIDE = ".migrator-switch.reserve"
 """What is set aside on another file system than the journal's."""
+TRIAL = ".migrator-switch.trial"
 SPARE = 256 * 2**10
 """Bytes besides the files' own, on each file system: blocks of folders, and those of small files."""
 SELINUX = "/sys/fs/selinux/enforce"
@@ -152,24 +152,17 @@ class Files:
         return any(entry.get("found") == entry["sha256"] for entry in self.wanted)
 
     def obstacles(self):
-        """Say what keeps files from being written and put back: each is tried beside its place, nothing is kept."""
-        mounts = mount_points()
-        return [why for why in (self._obstacle(entry, mounts) for entry in self.wanted) if why]
-
-    def _obstacle(self, entry, mounts):
-        path = os.path.realpath(entry["path"])
-        why = obstacle(path, mounts)
-        if why:
-            return why
-        folder = existing(os.path.dirname(path))
-        trial = os.path.join(folder, os.path.basename(unfinished(path)))
-        try:
-            write_file(trial, entry["data"] or b"", 0o600)
-        except OSError as error:
-            return "{}: {}".format(folder, error.strerror)
-        finally:
-            remove_file(trial)
-        return ""
+        """Say what keeps files from being written and put back. Each folder is tried; nothing of that is kept."""
+        mounts, found, sizes = mount_points(), [], {}
+        for entry in self.wanted:
+            path = os.path.realpath(entry["path"])
+            why = obstacle(path, mounts)
+            if why:
+                found.append(why)
+                continue
+            folder = existing(os.path.dirname(path))
+            sizes[folder] = sizes.get(folder, 0) + len(entry["data"] or b"")
+        return found + [why for why in (tried(folder, size) for folder, size in sorted(sizes.items())) if why]
 
     def needs(self):
         """Give the bytes that going forth and back takes on each file system, by a folder on it."""
@@ -289,6 +282,19 @@ class Files:
             attributes=kept,
         )
         return True
+
+
+def tried(folder, size):
+    """Write so many bytes to a folder, and remove them again; say what is against it, "" for nothing."""
+    path = os.path.join(folder, TRIAL)
+    try:
+        try:
+            write_file(path, b"\0" * size, 0o600)
+        finally:
+            remove_file(path)
+    except OSError as error:
+        return "{}: {}".format(folder, error.strerror)
+    return ""
 
 
 def ownership(path):
