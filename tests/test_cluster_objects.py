@@ -101,6 +101,8 @@ CASES = {
     "runtime class": (spec(runtimeClassName="gvisor"), {"runtime_class": "gvisor"}),
     "host network": (spec(hostNetwork=True), {"host_network": True}),
     "host paths": (spec(volumes=[{"name": "d", "hostPath": {"path": "/run"}}, {"name": "e", "emptyDir": {}}]), {"host_paths": ("/run",), "empty_dirs": ("e",)}),
+    "a grace period": (spec(terminationGracePeriodSeconds=0), {"ends_within": 0}),
+    "the usual grace period": (spec(), {"ends_within": 30}),
     "priority": (spec(priority=100), {"priority": 100}),
 }  # fmt: skip
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from migrator.engine.apply import apply
 from migrator.engine.run import Event, Run
@@ -94,6 +96,16 @@ BLOCKED = {
     "unreadable": (
         migrated(transactions={"t1": Transaction(last="damaged")}),
         "the journal of the switch t1 is damaged",
+    ),
+    "two that are not over": (
+        migrated(transactions={"t1": Transaction(last="undo", number=1), "t2": Transaction(last="broken", number=2)}),
+        "several switches are not over: t1, t2",
+    ),
+    "number and time disagree": (
+        migrated(
+            transactions={"a": Transaction(last="done", number=2, at=1), "b": Transaction(last="done", number=1, at=2)}
+        ),
+        "the node counts a as its last switch, and its clock says b",
     ),
     "changed since": (replace(migrated(), node=node(runtime=OLD)), "somebody has changed the runtime since"),
     "dockershim is gone": (migrated(kubelet=values.kubelet(version="1.24.0")), "has no dockershim any more"),
@@ -186,3 +198,35 @@ def test_a_node_that_still_serves_takes_pods_again() -> None:
         apply(world.run, ROLLBACK)
 
     assert not world.node.unschedulable
+
+
+ORDERS = {
+    "by number": ({"z": DONE, "a": DONE.model_copy(update={"number": 1, "at": 5.0})}, "a"),
+    "the open one, whatever its name": ({"z": DONE, "a": Transaction(last="undo", source=OLD)}, "a"),
+    "by time where nothing was counted": (
+        {"20261201": DONE.model_copy(update={"at": 1.0}), "20261130": DONE.model_copy(update={"at": 2.0})},
+        "20261130",
+    ),
+    "by name where no time is known": ({"20261130": DONE, "20261201": DONE}, "20261201"),
+}
+
+
+@pytest.mark.parametrize(("transactions", "name"), ORDERS.values(), ids=ORDERS)
+def test_the_switch_that_is_undone_is_the_nodes_last(transactions: dict[str, Transaction], name: str) -> None:
+    """By the node's own order: names have the times of control hosts, whose clocks may be anywhere."""
+    assert plan_of(migrated(transactions=transactions)).transaction == name
+
+
+@given(st.permutations(range(1, 7)), st.sampled_from(["done", "undone"]))
+def test_names_never_decide(order: list[int], last: str) -> None:
+    """Whatever names the same switches have, the newest is the one with the highest number; an open one comes first."""
+    switches = {
+        f"2026{name:04}": Transaction(last=last, number=number, at=float(number)) for name, number in enumerate(order)
+    }
+    known = values.facts(transactions=switches)
+
+    assert known.newest_switch[1].number == len(order)
+    assert known.disputed_switches == ()
+    (first, *_) = switches
+    opened = values.facts(transactions={**switches, first: Transaction(last="write files", number=1)})
+    assert opened.newest_switch[0] == first

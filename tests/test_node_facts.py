@@ -784,7 +784,8 @@ def machine() -> Iterator[Path]:
                 "var/lib/kubelet/config.json": '{"auths": {"r:5000": {"auth": "x"}}}',
                 "var/lib/docker/containers/c1/hostconfig.json": '{"Runtime": "nvidia"}',
                 "var/lib/migrator/transactions/t1/journal.jsonl": (
-                    '{"action": "begin", "about": {"source": "docker://1", "annotation": null}}\n{"action": "done"}\n{"act'
+                    '{"action": "begin", "number": 3, "at": 1, "about": {"source": "docker://1", "annotation": null}}\n'
+                    '{"action": "done", "at": 2.5}\n{"act'
                 ),
                 "etc/cni/net.d/10-lab.conflist": '{"plugins": [{"type": "bridge"}]}',
                 "etc/cron.d/backup": "5 4 * * * root docker run --env PASSWORD=secret x\n",
@@ -872,7 +873,7 @@ def test_a_docker_node_is_read(machine: Path) -> None:
     assert facts.low_level == {"/usr/sbin/runc": "1.1.5", "/opt/nvidia/nvidia-container-runtime": "1.13.5"}
     assert facts.host.disks[0].model_dump(include={"path", "mount"}) == {"path": "/big/containerd", "mount": "/"}
     assert [(entry.name, entry.held) for entry in facts.packages] == [("docker.io", True)]
-    assert facts.transactions == {"t1": Transaction(last="done", source="docker://1")}
+    assert facts.transactions == {"t1": Transaction(last="done", source="docker://1", number=3, at=2.5)}
     assert (facts.credentials[0].registries, facts.crio) == (("r:5000",), None)
     assert facts.docker_callers == ("/etc/cron.d/backup",)
     assert facts.control_plane == (Component(name="etcd", where="/etc/kubernetes/manifests/store.yaml"),)

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.test_node_modules import digest, entry, node_switch, request, service, switching
+from tests.test_node_modules import digest, entry, node_switch, preparation, request, service, switching, units
 
 
 class Machine:
-    """A node in memory: systemd's units, Docker's containers, and files on disk. Its `boot` changes at a reboot."""
+    """A node in memory: systemd's units, Docker's containers, and files on disk. Its `boot` changes at a reboot.
+
+    As systemd does, it starts nothing that runs, nor what a condition in a drop-in that it has read forbids.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have it run on Docker."""
@@ -31,12 +34,22 @@ class Machine:
         self.fails: Callable[[str], bool] = lambda _: False
         self.done: list[str] = []
         self.healthy = True
-        self.kubelets = 0
-        monkeypatch.setattr(switching, "run", self.run)
+        self.processes = {"kubelet.service": (1, "old")}
+        self.count = 1
+        self.dies: Callable[[], bool] = lambda: False
+        self.units, self.until_boot = folder / "units", folder / "until-boot"
+        self.read: list[Path] = []
+        monkeypatch.setattr(service, "UNITS", str(self.units))
+        monkeypatch.setattr(service, "UNITS_UNTIL_BOOT", str(self.until_boot))
+        for module in (switching, service, units, node_switch):
+            monkeypatch.setattr(module, "run", self.run)
+        monkeypatch.setattr(units, "arguments", self.arguments)
+        monkeypatch.setattr(preparation, "arguments", self.arguments)
+        monkeypatch.setattr(units, "COMMAND_SECONDS", 0.3)
         monkeypatch.setattr(switching, "boot", lambda: self.boot)
         monkeypatch.setattr(switching, "cri_plugin", lambda: "ok" if "containerd.service" in self.active else "silent")
         monkeypatch.setattr(switching, "docker_containers", lambda **_: [{"Id": name} for name in self.containers])
-        monkeypatch.setattr(switching, "remove_docker_containers", lambda *_: self.containers.clear())
+        monkeypatch.setattr(switching, "remove_docker_containers", lambda *_: self.containers.clear() or [])
         monkeypatch.setattr(switching, "remove_cri_containers", lambda *_: self.cri.clear())
         monkeypatch.setattr(switching, "healthy", lambda: self.healthy)
         monkeypatch.setattr(switching, "AGAIN_SECONDS", 0)
@@ -51,13 +64,47 @@ class Machine:
         if verb == "is-enabled":
             return int(unit not in self.enabled), "", ""
         if verb == "show":
-            self.kubelets += 1
-            return 0, f"MainPID={self.kubelets}", ""
-        change = {"enable": self.enabled.add, "disable": self.enabled.discard, "stop": self.active.discard}
-        change.get(verb, self.active.add)(unit)
-        if (verb, unit) == ("start", "kubelet.service"):
-            (self.containers if self.config.read_text() == "old" else self.cri).append("anew")
+            if self.dies():
+                self.stop(unit)
+                self.start(unit)
+            drop_ins = " ".join(map(str, self.read))
+            return 0, f"DropInPaths={drop_ins}" if "DropInPaths" in argv[2] else f"MainPID={self.process(unit)[0]}", ""
+        if verb == "daemon-reload":
+            self.read = [
+                folder / service.HOLD for folder in (self.units, self.until_boot) if (folder / service.HOLD).exists()
+            ]
+        elif verb in {"enable", "disable"}:
+            (self.enabled.add if verb == "enable" else self.enabled.discard)(unit)
+        if verb in {"stop", "restart"}:
+            self.stop(unit)
+        if verb in {"start", "restart"}:
+            self.start(unit)
         return 0, "", ""
+
+    def stop(self, unit: str) -> None:
+        """Stop a unit."""
+        self.active.discard(unit)
+        self.processes.pop(unit, None)
+
+    def start(self, unit: str) -> None:
+        """Start one that does not run and may."""
+        marks = [line for path in self.read for line in path.read_text().splitlines() if line.startswith("Condition")]
+        held = any(Path(line.partition("=!")[2]).exists() for line in marks)
+        if unit in self.active or (unit == "kubelet.service" and held):
+            return
+        self.active.add(unit)
+        self.count += 1
+        self.processes[unit] = (self.count, self.config.read_text())
+        if unit == "kubelet.service":
+            (self.containers if self.config.read_text() == "old" else self.cri).append("anew")
+
+    def process(self, unit: str) -> tuple[int, str]:
+        """Give a unit's process and what it was started with."""
+        return self.processes.get(unit, (0, ""))
+
+    def arguments(self, process: str) -> list[str] | None:
+        """Give the command line of a process: what its file said when it was started."""
+        return next(([f"--as={words}"] for number, words in self.processes.values() if str(number) == process), None)
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -72,7 +119,7 @@ class Machine:
 
     def ask(self) -> None:
         """Ask for a switch."""
-        switching.ask(str(self.journal), self.request, {"source": "docker://20.10.24"})
+        preparation.ask(str(self.journal), self.request, {"source": "docker://20.10.24"})
 
     @property
     def journal(self) -> Path:
@@ -85,7 +132,7 @@ class Machine:
         socket = self.folder / "socket"
         socket.touch()
         files = (entry(self.config, "new", digest("old")), entry(self.flags, "flag"))
-        return {**request(*files), "socket": str(socket)}
+        return {**request(*files), "socket": str(socket), "arguments": ["--as=new"]}
 
     def proceed(self) -> str:
         """Run the program once; give what the journal says last."""
@@ -234,7 +281,7 @@ def test_what_the_new_runtime_leaves_does_not_keep_the_old_one_from_serving(mach
 def test_a_kubelet_that_ends_at_once_is_no_switch(machine: Machine) -> None:
     """For systemd a process is started before it has read its command line."""
     machine.ask()
-    machine.healthy = False
+    machine.healthy, machine.dies = False, lambda: machine.process("kubelet.service")[1] == "new"
 
     assert machine.proceed() == "undone"
     assert machine.last()["cause"] == "the kubelet does not stay up (journalctl -u kubelet.service)"
@@ -252,7 +299,7 @@ def test_a_file_that_somebody_else_has_written_as_planned_is_no_reason_to_break(
     """What was there before the switch is what was there, whatever the plan had seen."""
     machine.config.write_text("new")
     machine.ask()
-    machine.healthy = False
+    machine.healthy, machine.dies = False, lambda: machine.process("kubelet.service")[1] == "new"
 
     assert machine.proceed() == "undone"
     assert machine.config.read_text() == "new"
@@ -375,6 +422,7 @@ def test_space_for_going_back_is_set_aside(machine: Machine) -> None:
 def test_the_program_runs_without_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written to the node's disk is whole: the standard library is enough."""
     monkeypatch.setattr(service, "UNITS", str(tmp_path / "units"))
+    monkeypatch.setattr(service, "UNITS_UNTIL_BOOT", str(tmp_path / "until-boot"))
     monkeypatch.setattr(service, "run", lambda *_, **__: (0, "", ""))
     folder = tmp_path / "t"
     service.install(str(folder))
@@ -390,7 +438,7 @@ def test_the_program_runs_without_ansible(tmp_path: Path, monkeypatch: pytest.Mo
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = (folder / "journal.jsonl").read_text().splitlines()
     assert json.loads(line)["cause"] == f"request.json is not in {folder}"
-    service.remove()
+    service.remove(str(folder))
     assert not (tmp_path / "units" / service.NAME).exists()
 
 
@@ -414,8 +462,6 @@ def carried(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         machine.proceed()
 
     monkeypatch.setattr(node_switch, "carry_out", carry_out)
-    monkeypatch.setattr(node_switch, "run", machine.run)
-    monkeypatch.setattr(service, "install", lambda _: None)
     return found
 
 

@@ -95,6 +95,7 @@ def pod(item: Item) -> Pod:
         mirror=_MIRROR in (meta.get("annotations") or {}),
         terminating="deletionTimestamp" in meta,
         grace=int(meta.get("deletionGracePeriodSeconds") or 0),
+        ends_within=_seconds(spec.get("terminationGracePeriodSeconds")),
         ready=_conditions(status).get("Ready", {}).get("status") == "True",
         labels=meta.get("labels") or {},
         empty_dirs=tuple(volume["name"] for volume in volumes if "emptyDir" in volume),
@@ -177,6 +178,11 @@ def _requested(running: Iterable[Item], starting: Iterable[Item], what: str, rea
         return int(read(((entry.get("resources") or {}).get("requests") or {}).get(what)))
 
     return max(sum(map(of, running)), max(map(of, starting), default=0))
+
+
+def _seconds(told: int | None) -> int:
+    """Read a grace period; an API server fills in its default, 30 (k8s.io/api/core/v1/types.go)."""
+    return 30 if told is None else int(told)
 
 
 def _millis(quantity: object) -> int:

@@ -247,5 +247,6 @@ def transaction(plan: NodePlan, name: str, state: str) -> requests.Switch:
         plugins=plan.cni_plugins,
         files=tuple(planned_file(file) for file in plan.files),
         stale_addresses=[{"path": entry.path, "container": entry.container} for entry in plan.stale_addresses],
+        arguments=plan.kubelet_arguments,
         about={"source": plan.source, "annotation": plan.socket_annotation},
     )

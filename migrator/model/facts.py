@@ -296,6 +296,15 @@ class Transaction(Value):
     """The runtime that it left, as the kubelet had reported it."""
     annotation: Socket | None = None
     """The Node's cri-socket annotation before it."""
+    number: int = 0
+    """Its place in the order of this node's switches, as the node counts them; 0 for one that was not counted yet."""
+    at: float = 0.0
+    """When its last action was written down, by the node's clock; 0 when that is not known."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not over: under way, or it needs a person."""
+        return self.last not in {"done", "undone"}
 
 
 class NodeFacts(Value):
@@ -328,17 +337,43 @@ class NodeFacts(Value):
     leftovers: tuple[str, ...] = ()
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
     transactions: Mapping[TransactionId, Transaction] = {}
-    """Each switch that ran here, by its id, which begins with its time."""
+    """Each switch that ran here, by its id."""
+    unwritable: Mapping[Line, Told] = {}
+    """What keeps a file that a migration may write from being replaced and put back, by its path, or by the folder that
+    it would be in."""
     problems: tuple[str, ...] = ()
     """Parts that could not be read, and why: what is missing for such a reason must not be taken for absent."""
     files: Mapping[NodePath, FileFact] = {}
     """By path: every file that a migration may read or write."""
 
     @property
+    def open_switches(self) -> tuple[str, ...]:
+        """Name the switches that are not over, the newest last."""
+        return tuple(name for name in self._by_number if self.transactions[name].open)
+
+    @property
     def newest_switch(self) -> tuple[str, Transaction]:
-        """Give the last switch that ran here, with its id; ("", an empty one) when none did."""
-        name = max(self.transactions, default="")
+        """Give the last switch that ran here, with its id; ("", an empty one) when none did.
+
+        One that is not over counts first. The others are in the node's own order: ids have the times of control hosts.
+        """
+        name = next(reversed(self.open_switches or self._by_number), "")
         return name, self.transactions.get(name, Transaction())
+
+    @property
+    def disputed_switches(self) -> tuple[str, ...]:
+        """Name the two that may be the newest, by number and by time, where it makes a difference which one is."""
+        counted = [name for name in self._by_number if self.transactions[name].at]
+        if self.open_switches or not counted:
+            return ()
+        by_number, by_time = counted[-1], max(counted, key=lambda name: self.transactions[name].at)
+        undone = {self.transactions[name].last for name in (by_number, by_time)} == {"undone"}
+        return () if by_number == by_time or undone else (by_number, by_time)
+
+    @property
+    def _by_number(self) -> tuple[str, ...]:
+        switches = self.transactions
+        return tuple(sorted(switches, key=lambda name: (switches[name].number, switches[name].at, name)))
 
     def file(self, path: str) -> FileFact:
         """Give the file at `path`, which may not exist."""

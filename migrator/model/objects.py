@@ -80,6 +80,8 @@ class Pod:
     terminating: bool = False
     grace: int = 0
     """Seconds that it has to end since it was told to (metadata.deletionGracePeriodSeconds)."""
+    ends_within: int = 30
+    """Seconds that its containers have to end by themselves (spec.terminationGracePeriodSeconds)."""
     ready: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     empty_dirs: tuple[str, ...] = ()

@@ -111,6 +111,8 @@ class NodePlan(Value):
     """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
     socket_annotation: str | None = None
     """The present value of the Node's cri-socket annotation."""
+    kubelet_arguments: tuple[str, ...] = ()
+    """The kubelet's command line after the switch, without its program; () where it cannot be known before."""
     transaction: str = ""
     """The switch on the node that a rollback undoes; "" for a migration, whose switch is yet to get its name."""
     circumstances: Circumstances | None = None

@@ -93,6 +93,8 @@ class Switch(Request):
     plugins: tuple[NodePath, ...] = ()
     files: tuple[PlannedFile, ...] = ()
     stale_addresses: tuple[StaleAddress, ...] = ()
+    arguments: tuple[str, ...] = ()
+    """The kubelet's command line afterwards, without the program; not looked at when empty."""
     about: Mapping[str, JsonValue] = {}
     """What to keep of the node as it was, for whoever puts it back later."""
 

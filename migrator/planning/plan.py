@@ -10,6 +10,7 @@ from migrator.planning import checks, circumstances, drafting, network
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
 from migrator.planning.translate import containerd
+from migrator.planning.translate.kubelet import expected as kubelet_expected
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -39,6 +40,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         findings=checks.findings(situation, draft),
         fates=draft.fates,
         files=draft.files if installed else (),
+        kubelet_arguments=_kubelet_arguments(situation, draft) if installed else (),
         images=draft.images if installed else (),
         config=_unchanged(situation, draft),
         root=draft.settings.root if draft.settings else "",
@@ -49,6 +51,13 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
 def decided(plan: NodePlan, situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     """Complete a plan by what each step decides on it."""
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
+
+
+def _kubelet_arguments(situation: Situation, draft: Draft) -> tuple[str, ...]:
+    if draft.settings is None or draft.problems:
+        return ()
+    texts = {file.path: file.content for file in draft.files if file.copies is None}
+    return kubelet_expected.arguments(situation.facts, texts)
 
 
 def _unchanged(situation: Situation, draft: Draft) -> str:

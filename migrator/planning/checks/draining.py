@@ -13,6 +13,9 @@ from migrator.planning.situation import Draft, Situation
 _OF_SEVERAL = ("ReplicaSet/", "ReplicationController/", "StatefulSet/")
 """Owners whose pods are meant to stand in for each other; a Job's are not."""
 
+STOP_MOST_SECONDS = 300
+"""The longest that the switch waits for a container to end (roles/switch, migrator_removal)."""
+
 _MIB = 1024**2
 
 
@@ -38,6 +41,17 @@ def losses(now: Situation, _: Draft) -> Iterator[Finding]:
             "single-replica",
             f"the only pods of their workloads: {named(single)}",
             "scale them up first if they must not be away",
+        )
+
+
+def long_ends(now: Situation, _: Draft) -> Iterator[Finding]:
+    """What a drain leaves is stopped in the switch, and nothing else waits for it as long as an eviction does."""
+    long = [pod for pod in now.alive if pod.stays and pod.ends_within > STOP_MOST_SECONDS]
+    if long:
+        yield found(
+            "long-grace-period",
+            f"pods that stay on the node and may take longer than {STOP_MOST_SECONDS} s to end: {named(long)}",
+            "see that they may be killed by then, or take them off the node first",
         )
 
 

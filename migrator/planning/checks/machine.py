@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import PurePosixPath
 
+from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.addresses import parsed
@@ -28,8 +30,9 @@ _MANAGED: Mapping[str, str] = {
 }
 """Installations that leave the files alone until they run again."""
 
-_ENDED = frozenset({"done", "undone"})
-"""Last actions of a switch that is over (roles/switch)."""
+
+_OURS = ("/etc/systemd/system", "/var/lib/migrator/transactions")
+"""Where the node's own unit, and the journal with the saved files, are written (roles/switch)."""
 
 
 def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -105,13 +108,17 @@ def clock(now: Situation, _: Draft) -> Iterator[Finding]:
 def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
     """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
     switch, told = now.facts.newest_switch
-    if told.last == "damaged":
+    if puzzle := undecided(now.facts):
+        yield found(
+            "half-migrated", puzzle, "look at the node, then move away the journals that are not true (docs/runbook.md)"
+        )
+    elif told.last == "damaged":
         yield found(
             "half-migrated",
             f"the journal of the switch {switch} is damaged: where the node stands is not known",
             "look at the node, then move the journal away (docs/runbook.md)",
         )
-    elif switch and told.last not in _ENDED:
+    elif switch and told.open:
         how = "could not be put back" if told.last == "broken" else f"is at {told.last!r}"
         yield found(
             "half-migrated",
@@ -132,6 +139,36 @@ def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
             f"Docker has {len(pods)} containers of Kubernetes, containerd has {now.facts.containerd.containers}",
             "remove those of the runtime that the kubelet does not use",
         )
+
+
+def undecided(facts: NodeFacts) -> str:
+    """Say why nobody can tell which switch was the last one on the node; "" when it is known."""
+    if len(facts.open_switches) > 1:
+        return f"several switches are not over: {listed(facts.open_switches)}"
+    if facts.disputed_switches:
+        by_number, by_time = facts.disputed_switches
+        return (
+            f"the node counts {by_number} as its last switch, and its clock says {by_time}: somebody has set the clock "
+            f"or moved journals"
+        )
+    return ""
+
+
+def writable(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Whatever the switch writes must be put back in the same place."""
+    known = now.facts.unwritable
+    paths = (*_OURS, *(file.path for file in draft.files))
+    looked_at = {*now.facts.files, *_OURS}
+    obstacles = {why for path in paths if (why := _obstacle(known, looked_at, path))}
+    if obstacles:
+        yield found("unwritable", listed(obstacles), "make it an ordinary file or folder that root can write to")
+
+
+def _obstacle(known: Mapping[str, str], looked_at: Collection[str], path: str) -> str:
+    """Give what is known of a path; of one that nobody has looked at, what is known of the folder it would be in."""
+    if path in known or path in looked_at:
+        return known.get(path, "")
+    return next((known[folder] for parent in PurePosixPath(path).parents if (folder := str(parent)) in known), "")
 
 
 def _elsewhere(now: Situation) -> bool:

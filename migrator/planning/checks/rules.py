@@ -60,6 +60,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("facts-incomplete", (B,), "A part of the node could not be read, so nobody knows what it holds.",
              waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
+        Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
+             "system, chattr, a mount or several names of one file."),
     ),
     "The source": (
         Rule("source-runtime", (B,), "Only Docker can be migrated from in this version."),
@@ -188,6 +190,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "kubectl pkg/drain/filters.go", waivable=True),
         Rule("unmanaged-pods", (B,), "Pods that nobody would create again.", "kubectl pkg/drain/filters.go",
              waivable=True),
+        Rule("long-grace-period", (W,), "What stays on the node is killed in the switch when it has not ended after "
+             "five minutes."),
         Rule("single-replica", (W,), "Workloads of one pod are away while it moves."),
         Rule("several-budgets", (B,), "The API server evicts no pod that more than one PodDisruptionBudget covers.",
              "kubernetes 1.20.2 pkg/registry/core/pod/storage/eviction.go"),

@@ -9,6 +9,7 @@ from migrator.model.objects import Node
 from migrator.model.plan import Finding
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.machine import undecided
 from migrator.planning.image_names import familiar
 from migrator.planning.situation import Draft, Situation
 
@@ -34,6 +35,10 @@ def possible(now: Situation, _: Draft) -> Iterator[Finding]:
             "no-way-back",
             f"no switch is recorded on {now.host} that is not undone, so there is nothing to go back to",
             "only a node that migrator has migrated can be rolled back",
+        )
+    elif puzzle := undecided(now.facts):
+        yield found(
+            "no-way-back", puzzle, "go back by hand, or move away the journals that are not true (docs/runbook.md)"
         )
     elif switch[1].last == "damaged":
         yield found(

@@ -63,6 +63,7 @@ from ansible.module_utils.migrator_docker_files import MOST, delete, measured
 from ansible.module_utils.migrator_docker_network import bridges, rules
 from ansible.module_utils.migrator_docker_packages import OURS, interrupted, protected, turn
 from ansible.module_utils.migrator_docker_users import command_lines, dependents, option, running, units
+from ansible.module_utils.migrator_files import free_space
 from ansible.module_utils.migrator_node import POD_UID, NodeError, run, unit_active, write_file
 
 PACKAGES = (
@@ -86,6 +87,7 @@ PACKAGES = (
 """Of Debian, Ubuntu, Docker's own repository, Microsoft's; containerd and runc are none of these, and stay."""
 STAYING = ("containerd", "containerd.io", "moby-containerd", "runc", "moby-runc", "crun", "iptables")
 """What Docker's packages may have brought as their dependencies, and the node's runtime needs."""
+TRANSACTIONS = "/var/lib/migrator/transactions"
 RECORD = "/var/lib/migrator/cleanup.json"
 """What was agreed to, until all of it is gone: a removal that is cut short has no unit any more to ask for the root."""
 IN_ROOT = frozenset(
@@ -361,6 +363,7 @@ def absent(expected):
     if lasting:
         text = "not all is gone: {}: {}; a cleanup of the same node goes on"
         raise NodeError(text.format(", ".join(lasting[:5]), "; ".join(problems[:10])))
+    free_space(TRANSACTIONS)
     try:
         os.unlink(RECORD)
     except OSError as error:

@@ -118,6 +118,9 @@ class Reading:
         found["cni"] = self.part("CNI", lambda: network.cni_fact(tree, self.kubelet_words, texts), {})
         found["credentials"] = self.part("credentials", lambda: self._credentials(texts), [])
         found["files"] = self.part("files", lambda: files.files(tree, self._paths(cni_folder, texts)), {})
+        found["unwritable"] = self.part(
+            "what cannot be written", lambda: files.unwritable(tree, self._written(found["files"])), {}
+        )
         found["low_level"] = self._fact("low-level runtimes", self.low_level, {})
         found["packages"] = self._fact("packages", self.packages, [])
         found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
@@ -162,6 +165,11 @@ class Reading:
         texts = texts + [tree.text(path) for path in own]
         found += own + network.config_files(tree, cni_folder)
         return found + files.hosts_files(tree, texts) + files.specifications(texts)
+
+    @staticmethod
+    def _written(looked_at):
+        """Name the files that a migration may write: all but those of packages, and of Docker's."""
+        return [path for path in looked_at if not path.startswith(("/lib/", "/usr/", "/run/"))]
 
     def _host(self, answered, texts):
         found = host.host_fact(self.tree)

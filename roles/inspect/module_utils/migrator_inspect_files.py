@@ -5,6 +5,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 
 import glob
 
+from ansible.module_utils.migrator_inode import folder_obstacle, mount_points, obstacle
 from ansible.module_utils.migrator_inspect_toml import strings
 from ansible.module_utils.migrator_inspect_tree import file_fact
 
@@ -41,6 +42,8 @@ PATTERNS = (
     "/etc/containers/registries.conf.d/*",
 )
 CERTS = "/etc/containerd/certs.d"
+FOLDERS = (CERTS, "/etc/containerd/conf.d", "/etc/systemd/system", "/var/lib/migrator/transactions")
+"""Where a migration writes files whose names are not known before, its own among them."""
 
 
 def hosts_files(tree, configurations):
@@ -66,3 +69,11 @@ def files(tree, more):
     for pattern in PATTERNS:
         paths += tree.glob(pattern)
     return {path: file_fact(tree, path) for path in sorted(set(paths) | set(more)) if path.startswith("/")}
+
+
+def unwritable(tree, paths):
+    """Say what keeps these files, and those in the folders, from being replaced and put back; nothing is tried."""
+    mounts = mount_points()
+    found = {path: obstacle(tree.at(path), mounts) for path in paths}
+    found.update({path: folder_obstacle(tree.at(path)) for path in FOLDERS})
+    return {path: why.replace(tree.root + "/", "/") if tree.root else why for path, why in found.items() if why}

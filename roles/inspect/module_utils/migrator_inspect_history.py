@@ -6,9 +6,11 @@ Runs on the node: Python 3.6 or later, standard library only.
 import fnmatch
 import json
 
-from ansible.module_utils.migrator_inspect_tree import LARGEST_HASHED, MOST_FILES
+from ansible.module_utils.migrator_inspect_tree import LARGEST_HASHED, MOST_FILES, UnreadableError
 
 TRANSACTIONS = "/var/lib/migrator/transactions"
+ENDED = ("done", "undone")
+"""What the journal of a switch that is over ends with."""
 DOCKERSHIM = "/run/dockershim.sock"
 CRI_DOCKERD = "/run/cri-dockerd.sock"
 SOCKETS = (DOCKERSHIM, CRI_DOCKERD, "/run/crio/crio.sock", "/run/containerd/containerd.sock", "/run/docker.sock")
@@ -50,12 +52,27 @@ def listening(text):
 
 
 def transactions(tree):
-    """Say how each switch that ran here ended and what it left, by its journal; the newest ones."""
-    names = [name for name in tree.names(TRANSACTIONS) if tree.is_folder(TRANSACTIONS + "/" + name)]
-    found = {
-        name: transaction(tree.text("{}/{}/journal.jsonl".format(TRANSACTIONS, name))) for name in names[-MOST_FILES:]
-    }
+    """Say how each switch that ran here ended and what it left, by its journal: all that are open, the newest others.
+
+    Their names tell nothing: control hosts make them, by their own clocks.
+    """
+    found = {}
+    for name in tree.names(TRANSACTIONS):
+        if tree.is_folder(TRANSACTIONS + "/" + name):
+            found[name] = transaction(journal(tree, name))
+    ended = [name for name, told in found.items() if told.get("last") in ENDED]
+    ended.sort(key=lambda name: (found[name]["number"], found[name]["at"], name))
+    for name in ended[:-MOST_FILES]:
+        del found[name]
     return {name: told for name, told in found.items() if told}
+
+
+def journal(tree, name):
+    """Read a switch's journal; one that is there and cannot be read is as good as damaged."""
+    try:
+        return (tree.read("{}/{}/journal.jsonl".format(TRANSACTIONS, name)) or b"").decode("utf-8", "replace")
+    except UnreadableError:
+        return "unreadable\n"
 
 
 def transaction(text):
@@ -67,8 +84,11 @@ def transaction(text):
     for line in text.split("\n")[:-1]:
         try:
             entry = json.loads(line)
+            about = entry.get("about", {})
+            found.update({key: about[key] for key in ("source", "annotation") if key in about})
+            found["number"] = int(entry.get("number", found.get("number", 0)))
+            found["at"] = float(entry.get("at", 0))
             found["last"] = str(entry["action"])
-            found.update(entry.get("about", {}))
         except (ValueError, KeyError, TypeError, AttributeError):
             found["last"] = "damaged"
             break

@@ -41,8 +41,10 @@ def release(path, netns, folders=PLUGINS, at=""):
             _delete(kept, network, plugin, netns, folders)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # an older libcni's, or not one at all: there is nothing to ask a plugin with
-    if os.path.lexists(at + path):
+    try:
         os.unlink(at + path)
+    except FileNotFoundError:
+        pass  # its plugin, or somebody else, was faster
 
 
 def _delete(kept, network, plugin, netns, folders):
@@ -66,7 +68,10 @@ def _delete(kept, network, plugin, netns, folders):
         CNI_PATH=":".join(folders),
     )
     pipe = subprocess.PIPE
-    process = subprocess.Popen([program], stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    try:
+        process = subprocess.Popen([program], stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    except OSError:  # it went, or is none for this machine
+        return
     try:
         process.communicate(json.dumps(given).encode(), timeout=PLUGIN_SECONDS)
     except subprocess.TimeoutExpired:

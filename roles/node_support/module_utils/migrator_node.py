@@ -3,6 +3,7 @@
 Runs on the node: Python 3.6 or later, standard library only.
 """
 
+import base64
 import hashlib
 import http.client
 import json
@@ -26,6 +27,11 @@ FOLDERS = (
     "/snap/bin",
 )
 """Where programs are looked for: sudo's own PATH often lacks the local ones."""
+
+
+OF_CONTENT = frozenset(("security.ima", "security.evm"))
+"""Extended attributes that sign the bytes of one file: they would be wrong on others."""
+ACCESS = "system.posix_acl_access"
 
 
 class NodeError(Exception):
@@ -97,6 +103,10 @@ def run(argv, timeout=120, check=True, data=None, settings=None):
         if check:
             raise NodeError("{} is not installed".format(argv[0]))
         return 127, "", "not installed"
+    except OSError as error:
+        if check:
+            raise NodeError("{} cannot be run: {}".format(argv[0], error.strerror))
+        return 126, "", error.strerror
     except subprocess.TimeoutExpired:
         done.kill()
         done.communicate()
@@ -127,8 +137,15 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest() if data is not None else ""
 
 
-def write_file(path, data, mode, uid=0, gid=0):
-    """Replace a file in one step, so that a power cut leaves the old or the new one, whole."""
+def write_file(path, data, mode, uid=0, gid=0, attributes=None):
+    """Replace a file in one step, so that a power cut leaves the old or the new one, whole.
+
+    It keeps the extended attributes of the file that it replaces, SELinux label and access lists among them, or gets
+    these `attributes`, in base64 by name. Give the names of those that it cannot have.
+    """
+    if attributes is None and os.path.exists(path):
+        attributes = {name: value for name, value in attributes_of(path).items() if name not in OF_CONTENT}
+    lost = []
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     forget_unfinished(path)
@@ -141,11 +158,43 @@ def write_file(path, data, mode, uid=0, gid=0):
             os.fsync(file.fileno())
         os.chown(temporary, uid, gid)
         os.chmod(temporary, mode)
+        if attributes is not None:
+            lost = set_attributes(temporary, attributes)  # last: an access list decides the group's part of the mode
         os.rename(temporary, path)
     except BaseException:
         forget_unfinished(path)
         raise
     sync_folder(folder)
+    return lost
+
+
+def attributes_of(path):
+    """Give a file's extended attributes in base64, by name."""
+    found = {}
+    try:
+        names = os.listxattr(path)
+    except OSError:  # no such file, or a file system without them
+        return found
+    for name in names:
+        try:
+            found[name] = base64.b64encode(os.getxattr(path, name)).decode("ascii")
+        except OSError:  # it went meanwhile, or is one that only the kernel reads
+            continue
+    return found
+
+
+def set_attributes(path, wanted):
+    """Give a new file these attributes; give the names of those that it cannot have."""
+    has, lost = attributes_of(path), []
+    for name, value in sorted(wanted.items()):
+        try:
+            if has.get(name) != value:
+                os.setxattr(path, name, base64.b64decode(value))
+        except OSError:
+            lost.append(name)
+    if ACCESS in has and ACCESS not in wanted:  # its folder's default
+        os.removexattr(path, ACCESS)
+    return lost
 
 
 def unfinished(path):
@@ -155,8 +204,17 @@ def unfinished(path):
 
 def forget_unfinished(path):
     """Remove what a power cut or a signal has left of writing a file."""
-    if os.path.lexists(unfinished(path)):
-        os.unlink(unfinished(path))
+    remove_file(unfinished(path))
+
+
+def remove_file(path):
+    """Remove a file durably; tell whether it was there. Somebody else may have removed it meanwhile."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    sync_folder(os.path.dirname(path))
+    return True
 
 
 def sync_folder(folder):

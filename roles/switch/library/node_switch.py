@@ -48,6 +48,12 @@ options:
     type: list
     elements: dict
     default: []
+  arguments:
+    description:
+      - The command line that the kubelet must have afterwards, without its program; not looked at when empty.
+    type: list
+    elements: str
+    default: []
   about:
     description: What to keep of the node as it was, for whoever puts it back later; it goes into the journal.
     type: dict
@@ -100,10 +106,13 @@ from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
 from ansible.module_utils.migrator_node import NodeError, run
-from ansible.module_utils.migrator_switch import DOCKER, ENDS, START_SECONDS, Switch, ask
+from ansible.module_utils.migrator_preparation import ask, prepare_back, with_space
+from ansible.module_utils.migrator_switch import DOCKER, ENDS, FORTH_SECONDS, START_SECONDS, Switch
 
-LOCK_SECONDS = 900
-GIVEN = ("files", "socket", "plugins", "stale_addresses")
+LOCK_SECONDS = FORTH_SECONDS + 60
+"""For another switch to end: longer than one goes forth, and shorter than `migrator_service.WAIT_SECONDS`."""
+STARTED = time.monotonic()
+GIVEN = ("files", "socket", "plugins", "stale_addresses", "arguments")
 
 
 def alone(folder):
@@ -111,8 +120,11 @@ def alone(folder):
 
     The lock goes with the process. Raise NodeError when the other one takes too long.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    lock = open(os.path.join(folder, "lock"), "w")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        lock = open(os.path.join(folder, "lock"), "w")
+    except OSError as error:
+        raise NodeError("nothing was changed: {}: {}".format(folder, error.strerror))
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -135,9 +147,10 @@ def last(journal):
 
 
 def carry_out(journal):
-    """Have systemd do what was asked for, and wait for its end."""
+    """Have systemd do what was asked for, and wait for its end, all in all no longer than the control host waits."""
     migrator_service.start()
-    migrator_service.await_end(lambda: last(journal), ENDS)
+    waited = time.monotonic() - STARTED
+    migrator_service.await_end(lambda: last(journal), ENDS, max(0, migrator_service.WAIT_SECONDS - waited))
 
 
 def came_to(journal, *, asked):
@@ -184,16 +197,12 @@ def forth(module, journal):
             return dict(nothing, outcome="unchanged")
         if module.check_mode:
             return dict(nothing, changed=True, outcome="")
-        try:
-            ask(journal.folder, request, module.params["about"])
-        except OSError as error:
-            raise NodeError("nothing was changed: {}: {}".format(journal.folder, error))
+        ask(journal.folder, request, module.params["about"])
     over = last(journal)["action"] in ENDS
     if not over and module.check_mode:
         return dict(nothing, changed=True, outcome="")
     if not over:
-        migrator_service.install(journal.folder)
-        carry_out(journal)
+        carry_out(journal)  # its unit is there since before the journal's first line
     return dict(came_to(journal, asked="done"), changed=not over, **traces(journal))
 
 
@@ -207,14 +216,21 @@ def back(module, journal):
         return dict(nothing, outcome="restored", cause="it was put back already", **traces(journal))
     if module.check_mode:
         return dict(nothing, changed=True, outcome="", cause="")
+    if state == "begin":
+        # Nothing of it was done, and nothing may be needed for saying so: no unit, no Docker, no room.
+        journal.use_space()
+        journal.write("undone", cause="", problems=[], actions=[])
+        migrator_service.end_hold(journal.folder)
+        migrator_service.remove(journal.folder)
+        return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
     if state == "done":
         # Before anything is stopped: a Docker that does not start is no way back.
         run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
-    journal.set_space_aside()
-    migrator_service.install(journal.folder)
-    journal.write("undo")
+    problems = prepare_back(journal)
+    with_space(journal, lambda: journal.write("undo"))
     carry_out(journal)
-    return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
+    result = dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
+    return dict(result, problems=problems + result["problems"])
 
 
 def main():
@@ -227,6 +243,7 @@ def main():
             "socket": {"type": "str", "default": "/run/containerd/containerd.sock"},
             "plugins": {"type": "list", "elements": "str", "default": []},
             "stale_addresses": {"type": "list", "elements": "dict", "default": []},
+            "arguments": {"type": "list", "elements": "str", "default": []},
             "about": {"type": "dict", "default": {}},
             "journals": {"type": "str", "default": "/var/lib/migrator/transactions"},
         },

@@ -4,6 +4,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 """
 
 import glob
+import http.client
 import json
 import os
 import signal
@@ -11,49 +12,107 @@ import threading
 import time
 
 from ansible.module_utils import migrator_cni
-from ansible.module_utils.migrator_node import NodeError, ctr, docker, docker_containers, read_bytes, run
+from ansible.module_utils.migrator_node import (
+    NodeError,
+    ctr,
+    docker,
+    docker_containers,
+    read_bytes,
+    remove_file,
+    run,
+)
 
 POD_LOGS = "/var/log/pods"
 GRACE = "annotation.io.kubernetes.pod.terminationGracePeriod"
 END_SECONDS = 30
+STOP_MOST_SECONDS = 300
+"""The longest that a container gets to end by itself, whatever its pod says: the node is out of service meanwhile."""
+ANSWER_SECONDS = 60
+"""For Docker to answer after it has killed a container."""
+REMOVE_SECONDS = 60
+"""For containers to be gone: Docker may be removing one already, or fail at first since something uses its files."""
+AGAIN_SECONDS = 1
+UNCLEAR = (NodeError, OSError, ValueError, http.client.HTTPException)
+"""What comes of asking Docker for something that it is busy with."""
+RELEASE_SECONDS = 60
+"""For the network's plugins, all together: one that hangs does so for each sandbox."""
 
 
 def remove_docker_containers(containers, plugins):
-    """Stop and remove these containers in Docker, and release what they held. Raise NodeError when one stays."""
+    """Stop and remove these containers in Docker, and release what they held; give what had to be cut short.
+
+    Raise NodeError when one stays.
+    """
     sandboxes = [
         entry["Id"] for entry in containers if entry["Labels"].get("io.kubernetes.docker.type") == "podsandbox"
     ]
     running = [entry for entry in containers if entry.get("State") == "running"]
     # Applications first; their sandboxes last.
-    stop_containers([entry for entry in running if entry["Id"] not in sandboxes])
-    stop_containers([entry for entry in running if entry["Id"] in sandboxes])
-    for entry in containers:
-        docker("DELETE", "/containers/{}?force=true&v=true".format(entry["Id"]), accept=(404, 409))
-    left = docker_containers(kubernetes_only=True)
-    if left:
-        raise NodeError(
-            "Docker still has containers of Kubernetes: {}".format(", ".join(entry["Id"][:12] for entry in left))
-        )
+    told = stop_containers([entry for entry in running if entry["Id"] not in sandboxes])
+    told += stop_containers([entry for entry in running if entry["Id"] in sandboxes])
+    remove_all([entry["Id"] for entry in containers])
     release_network(sandboxes, plugins)
     remove_log_links(docker("GET", "/info")["DockerRootDir"])
+    return told
+
+
+def remove_all(ids):
+    """Remove these containers, and whatever else Docker has of Kubernetes. Raise NodeError when one stays.
+
+    One that is being removed already (409), or whose removal fails, is asked for again until it is gone.
+    """
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while True:
+        refused = []
+        for name in ids:
+            why = refusal(name)
+            refused += [why] if why else []
+            if time.monotonic() > deadline:
+                break
+        try:
+            ids = [entry["Id"] for entry in docker_containers(kubernetes_only=True)]
+        except UNCLEAR as error:  # a list fails too where a container goes while it is made
+            refused.append(str(error))
+        else:
+            if not ids:
+                return
+        if time.monotonic() > deadline:
+            names = ", ".join(name[:12] for name in ids)
+            raise NodeError("Docker still has containers of Kubernetes: {}".format("; ".join([names] + refused)))
+        time.sleep(AGAIN_SECONDS)
+
+
+def refusal(name):
+    """Have Docker remove a container; say why it does not, "" when it does or somebody else is at it."""
+    try:
+        docker("DELETE", "/containers/{}?force=true&v=true".format(name), REMOVE_SECONDS, accept=(404, 409))
+    except UNCLEAR as error:
+        return str(error)
+    return ""
 
 
 def stop_containers(containers):
-    """Stop all at once, each by its own signal; one that does not end within its pod's grace period is killed."""
-    failures = []
+    """Stop all at once, each by its own signal; one that does not end within its pod's grace period is killed.
+
+    Give those that were killed before that was over. Raise NodeError when Docker does not do it.
+    """
+    failures, told = [], []
 
     def stop(entry):
-        grace = entry["Labels"].get(GRACE, "30")
-        grace = int(grace) if grace.isdigit() else 30
+        wanted = entry["Labels"].get(GRACE, "30")
+        wanted = int(wanted) if wanted.isdigit() else 30
+        grace, began = min(wanted, STOP_MOST_SECONDS), time.monotonic()
         try:
             docker(
                 "POST",
                 "/containers/{}/stop?t={}".format(entry["Id"], grace),
-                timeout=grace + 60,
-                accept=(304, 404),
+                timeout=grace + ANSWER_SECONDS,
+                accept=(304, 404, 409),  # 409: it is being removed
             )
-        except (NodeError, OSError) as error:
-            failures.append("{}: {}".format(entry["Id"][:12], error))
+        except Exception as error:  # of a thread nobody else would hear
+            failures.append("{}: {}".format(entry["Id"][:12], str(error) or repr(error)))
+        if grace < wanted and time.monotonic() - began >= grace:
+            told.append("{} was killed after {} s; its pod has {} s to end".format(name_of(entry), grace, wanted))
 
     threads = [threading.Thread(target=stop, args=(entry,)) for entry in containers]
     for thread in threads:
@@ -62,6 +121,14 @@ def stop_containers(containers):
         thread.join()
     if failures:
         raise NodeError("Docker does not stop {}".format("; ".join(failures)))
+    return sorted(told)
+
+
+def name_of(entry):
+    """Name a container as people know it: its namespace, pod and name."""
+    keys = ("io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.container.name")
+    known = [entry["Labels"][key] for key in keys if key in entry["Labels"]]
+    return "/".join(known) or entry["Id"][:12]
 
 
 def release_network(sandboxes, plugins):
@@ -70,8 +137,9 @@ def release_network(sandboxes, plugins):
     Their plugins are asked first, as the runtime would have done: host ports are rules that would go on sending
     packets to an address which somebody else gets. What host-local still keeps then is released too.
     """
+    deadline = time.monotonic() + RELEASE_SECONDS
     for path in migrator_cni.attachments(set(sandboxes)):
-        migrator_cni.release(path, "", plugins)
+        migrator_cni.release(path, "", plugins if time.monotonic() < deadline else ())
     release_addresses([(path, owner) for path, owner in migrator_cni.reservations() if owner in sandboxes])
 
 
@@ -79,7 +147,7 @@ def release_addresses(reservations):
     """Remove these reservations where they still are for these sandboxes."""
     for path, sandbox in reservations:
         if sandbox and migrator_cni.reserved_for(path) == sandbox:
-            os.unlink(path)
+            remove_file(path)
 
 
 def remove_log_links(docker_root):
@@ -90,8 +158,16 @@ def remove_log_links(docker_root):
     for folder, _, names in os.walk(POD_LOGS):
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.islink(path) and os.readlink(path).startswith(docker_root.rstrip("/") + "/"):
-                os.unlink(path)
+            if target_of(path).startswith(docker_root.rstrip("/") + "/"):
+                remove_file(path)
+
+
+def target_of(path):
+    """Give where a link points to; "" where there is none, or none any more."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def remove_cri_containers(plugins, alone):
@@ -102,7 +178,7 @@ def remove_cri_containers(plugins, alone):
     """
     code, out, _ = ctr(["containers", "list", "--quiet"], check=False)
     containers = out.split() if code == 0 else []
-    namespaces = network_namespaces(containers)
+    namespaces, stays = network_namespaces(containers), []
     if code == 0 or alone:
         end_pod_processes(containers if code == 0 else None)
     for container in containers:
@@ -111,11 +187,14 @@ def remove_cri_containers(plugins, alone):
     release_network(containers, plugins)
     for path in namespaces:
         run(["umount", path], check=False)
-        if os.path.exists(path):
-            os.unlink(path)
+        try:
+            remove_file(path)
+        except OSError as error:
+            stays.append("{}: {}".format(path, error.strerror))
     code, out, _ = ctr(["containers", "list", "--quiet"], check=False)
-    if code == 0 and out.split():
-        raise NodeError("containerd still has {}".format(", ".join(name[:12] for name in out.split())))
+    stays += [name[:12] for name in out.split()] if code == 0 else []
+    if stays:
+        raise NodeError("containerd still has {}".format(", ".join(stays)))
 
 
 def network_namespaces(containers):
@@ -123,12 +202,20 @@ def network_namespaces(containers):
     found = set()
     for container in containers:
         code, out, _ = ctr(["containers", "info", container], check=False)
-        spec = json.loads(out).get("Spec") or {} if code == 0 else {}
-        for entry in (spec.get("linux") or {}).get("namespaces") or []:
+        for entry in namespaces_in(out) if code == 0 else []:
             path = entry.get("path", "")
             if entry.get("type") == "network" and os.path.basename(path).startswith("cni-"):
                 found.add(path)
     return sorted(found)
+
+
+def namespaces_in(text):
+    """Read the namespaces in what containerd's client prints of a container; none where that is something else."""
+    try:
+        found = json.loads(text)["Spec"]["linux"]["namespaces"] or []
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def end_pod_processes(containers):
@@ -158,7 +245,7 @@ def process_cgroup(folder):
         if status is None or status.rpartition(b")")[2].split()[:1] == [b"Z"]:
             return None
         return read_bytes(folder + "/cgroup")
-    except ProcessLookupError:
+    except OSError:  # ESRCH for one that ends while it is read
         return None
 
 

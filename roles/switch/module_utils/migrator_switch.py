@@ -10,19 +10,28 @@ import http.client
 import json
 import os
 import re
-import shutil
 import sys
 import time
 
-from ansible.module_utils import migrator_cni, migrator_service
+from ansible.module_utils import migrator_cni, migrator_service, migrator_units
 from ansible.module_utils.migrator_files import Files, Journal
-from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run, sha256, write_file
-from ansible.module_utils.migrator_removal import release_addresses, remove_cri_containers, remove_docker_containers
+from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run
+from ansible.module_utils.migrator_removal import (
+    STOP_MOST_SECONDS,
+    release_addresses,
+    remove_cri_containers,
+    remove_docker_containers,
+)
+from ansible.module_utils.migrator_service import KUBELET
+from ansible.module_utils.migrator_units import enabled, main_process
 
-KUBELET = "kubelet.service"
 CONTAINERD = "containerd.service"
 DOCKER = ("docker.socket", "docker.service")
 START_SECONDS = 180
+FORTH_SECONDS = STOP_MOST_SECONDS + 540
+"""For the whole way forth: nothing more is begun after that, and what waits gives up."""
+FAILED_SECONDS = 20
+"""For a CRI plugin that says it has failed, before it is believed."""
 TRIES = 3
 AGAIN_SECONDS = 5
 ENDS = ("done", "undone", "broken")
@@ -34,7 +43,7 @@ class Switch:
     """One switch of this node, forth and back."""
 
     def __init__(self, folder, request):
-        """Take its folder, and what was asked for: files, socket, plugins and stale_addresses, as the module has them.
+        """Take its folder, and what was asked for, as the module has it: files, socket, plugins and so on.
 
         Raise NodeError for a file's owner whom the node does not know.
         """
@@ -43,13 +52,16 @@ class Switch:
         self.socket = request["socket"]
         self.plugins = tuple(request["plugins"]) + migrator_cni.PLUGINS
         self.stale_addresses = request["stale_addresses"]
+        self.arguments = request.get("arguments", [])
         self.timings = []
         self.problems = []
+        self.deadline = None
 
     # What is to be done, in its order.
 
     def forward(self):
-        """Do the switch. Raise NodeError when an action fails."""
+        """Do the switch. Raise NodeError when an action fails, or all together take too long."""
+        self.deadline = time.monotonic() + FORTH_SECONDS
         self.timed("stop the kubelet", self.stop_kubelet)
         self.timed("remove Kubernetes' Docker containers", self.remove_docker_containers)
         self.timed("write files", self.write_files)
@@ -61,11 +73,12 @@ class Switch:
 
         What the new runtime leaves must not keep the old one from serving: it is told, and the rest is done.
         """
+        self.deadline = None
         self.journal.use_space()
         begun = {entry["action"]: entry for entry in self.journal.entries()}
         if "begin" not in begun:
             raise NodeError("the journal {} has lost its beginning".format(self.journal.path))
-        self.timed("stop the kubelet", self.stop_kubelet)
+        self.timed("stop the kubelet", self.stop_kubelet_again)
         if "write files" in begun:
             alone = "start the kubelet on Docker" not in begun
             self.tried("remove Kubernetes' containerd containers", lambda: remove_cri_containers(self.plugins, alone))
@@ -73,19 +86,21 @@ class Switch:
         if "enable containerd at boot" in begun:
             self.tried("keep containerd from starting at boot", lambda: run(["systemctl", "disable", CONTAINERD]))
         if "start containerd" in begun:
-            self.tried("restart containerd", lambda: run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS))
+            self.tried("restart containerd", lambda: migrator_units.restart(CONTAINERD, START_SECONDS))
         self.timed("start Docker", lambda: self.start_docker(begun["begin"].get("enabled", [])))
-        self.timed("start the kubelet on Docker", self.start_kubelet_again)
+        before = begun["begin"].get("arguments", [])
+        self.timed("start the kubelet on Docker", lambda: self.start_kubelet_as_before(before))
 
     def tried(self, name, action):
-        """Do an action whose failure is only told."""
+        """Do an action whose failure is only told, whatever it is."""
         try:
             self.timed(name, action)
-        except NodeError as error:
-            self.problems.append(str(error))
+        except Exception as error:
+            self.problems.append(str(error) or repr(error))
 
     def timed(self, name, action):
         """Journal an action, do it, and note how long it took."""
+        self.left(START_SECONDS)
         self.journal.write(name)
         started = time.time()
         try:
@@ -94,6 +109,15 @@ class Switch:
             raise NodeError("{}: {}".format(name, error))
         finally:
             self.timings.append({"action": name, "seconds": round(time.time() - started, 1)})
+
+    def left(self, seconds):
+        """Give how long something may take that usually may take so long. Raise NodeError when no time is left."""
+        if self.deadline is None:
+            return seconds
+        rest = self.deadline - time.monotonic()
+        if rest <= 0:
+            raise NodeError("the switch has taken more than {} s".format(FORTH_SECONDS))
+        return min(seconds, rest)
 
     # Where it stands.
 
@@ -122,7 +146,7 @@ class Switch:
         """Go back; give what failed, "" when nothing did: somebody must hear that a node is neither old nor new."""
         try:
             self.back()
-            self.journal.write("undone", cause=cause, problems=self.problems, actions=self.timings)
+            self.journal.write("undone", cause=cause, problems=self.told(), actions=self.timings)
         except Exception as error:  # whatever it is
             return str(error) or repr(error)
         return ""
@@ -131,10 +155,14 @@ class Switch:
         """Do the switch; give what failed, "" when nothing did."""
         try:
             self.forward()
-            self.journal.write("done", actions=self.timings)
+            self.journal.write("done", problems=self.told(), actions=self.timings)
         except Exception as error:  # a bug of ours must not leave a node half switched either
             return str(error) or repr(error)
         return ""
+
+    def told(self):
+        """Give what went otherwise and has kept nothing from going on, each once: some things are tried again."""
+        return list(dict.fromkeys(self.problems + self.files.problems))
 
     def finished(self):
         """Tell whether there is nothing to do."""
@@ -147,14 +175,29 @@ class Switch:
     # The single actions.
 
     def stop_kubelet(self):
-        """Stop it first: it would start again what is removed next."""
-        run(["systemctl", "stop", KUBELET], timeout=START_SECONDS)
+        """Stop it first: it would start again what is removed next. Nobody starts it until that is undone."""
+        migrator_service.hold(self.journal.folder)
+        self.stop()
+
+    def stop_kubelet_again(self):
+        """Likewise, but what others might do is no reason to leave a node half switched."""
+        try:
+            migrator_service.hold(self.journal.folder)
+        except (NodeError, OSError) as error:
+            self.problems.append(str(error))
+        self.stop()
+
+    def stop(self):
+        """Stop the kubelet. Raise NodeError when it runs all the same."""
+        run(["systemctl", "stop", KUBELET], timeout=self.left(START_SECONDS))
+        if main_process(KUBELET) != "0":
+            raise NodeError("the kubelet runs although it was stopped")
 
     def remove_docker_containers(self):
         """Stop and remove every container that Kubernetes has in Docker, and release what they held."""
         containers = docker_containers(kubernetes_only=True)
         self.journal.write("removed", containers=[entry["Id"] for entry in containers])
-        remove_docker_containers(containers, self.plugins)
+        self.problems += remove_docker_containers(containers, self.plugins)
         release_addresses([(entry["path"], entry["container"]) for entry in self.stale_addresses])
 
     def write_files(self):
@@ -177,13 +220,13 @@ class Switch:
         if not enabled(CONTAINERD):
             self.journal.write("enable containerd at boot")
             run(["systemctl", "enable", CONTAINERD])
-        run(["systemctl", "restart", CONTAINERD], timeout=START_SECONDS)
-        deadline = time.monotonic() + START_SECONDS
+        migrator_units.restart(CONTAINERD, self.left(START_SECONDS))
+        began, limit = time.monotonic(), self.left(START_SECONDS)
         while True:
-            state = cri_plugin()
+            state, waited = cri_plugin(), time.monotonic() - began
             if state == "ok":
                 break
-            if time.monotonic() > deadline or (state == "error" and time.monotonic() > deadline - START_SECONDS + 20):
+            if waited > limit or (state == "error" and waited > FAILED_SECONDS):
                 raise NodeError("containerd runs, but its CRI plugin is {} after the restart".format(state))
             time.sleep(1)
         if not os.path.exists(self.socket):
@@ -193,7 +236,9 @@ class Switch:
         """Start it, at boot too where it did that before."""
         for unit in wanted:
             if not enabled(unit):
-                run(["systemctl", "enable", unit])
+                code, _, err = run(["systemctl", "enable", unit], check=False)
+                if code != 0:
+                    self.problems.append("{} does not start at boot any more: {}".format(unit, err.strip()[-200:]))
         # containerd's restarts may have taken Docker with them, more often than systemd allows.
         run(["systemctl", "reset-failed"] + list(DOCKER), check=False)
         run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
@@ -202,34 +247,53 @@ class Switch:
         """Start the kubelet, only when no Kubernetes container of Docker is left that it would not see."""
         if docker_containers(kubernetes_only=True):
             raise NodeError("Docker has containers of Kubernetes again")
-        self.start_kubelet_again()
+        self.restart_kubelet()
+        found = migrator_units.await_arguments(KUBELET, self.arguments) if self.arguments else []
+        if found != self.arguments:
+            other = migrator_units.difference(found, self.arguments)
+            raise NodeError("the kubelet was not started as the plan says: {}".format(other))
         if any(entry.get("healthy") for entry in self.journal.entries()):
-            settled()
+            settled(self.left(START_SECONDS))
 
-    def start_kubelet_again(self):
+    def start_kubelet_as_before(self, before):
+        """Start it with the command line that it had `before` the switch; () is for an unknown one.
+
+        Raise NodeError when it has that of the new runtime, though no file did that before. Any other comes of files
+        that are as they were, which somebody had changed without a restart: that is told.
+        """
+        self.restart_kubelet()
+        if not before:
+            return
+        found = migrator_units.await_arguments(KUBELET, before)
+        if found != before:
+            self.restart_kubelet()
+            found = migrator_units.await_arguments(KUBELET, before)
+        if found == self.arguments and not self.files.were_planned():
+            raise NodeError("the kubelet still runs as the new runtime wants it")
+        if found != before:
+            other = migrator_units.difference(found, before)
+            self.problems.append("the kubelet does not run as before the switch: {}".format(other))
+
+    def restart_kubelet(self):
         """Start it: systemd lets it wait for the switch's own unit until that says it is ready."""
         migrator_service.ready()
-        run(["systemctl", "start", KUBELET], timeout=START_SECONDS)
+        migrator_service.release(self.journal.folder)
+        migrator_units.restart(KUBELET, self.left(START_SECONDS))
 
 
-def settled():
+def settled(seconds):
     """Return when the kubelet is well. Raise NodeError when it ends, or does not get so: it may dislike its flags.
 
     For systemd a process is started before it has read its command line.
     """
-    deadline = time.monotonic() + START_SECONDS
-    first = kubelet_process()
+    deadline = time.monotonic() + seconds
+    first = main_process(KUBELET)
     while not healthy():
         time.sleep(0.5)
-        if kubelet_process() != first:
+        if main_process(KUBELET) != first:
             raise NodeError("the kubelet does not stay up (journalctl -u {})".format(KUBELET))
         if time.monotonic() > deadline:
-            raise NodeError("the kubelet is not well after {} s (journalctl -u {})".format(START_SECONDS, KUBELET))
-
-
-def kubelet_process():
-    """Give the process id of the kubelet, "0" when there is none."""
-    return run(["systemctl", "show", "--property=MainPID", KUBELET], check=False)[1].strip().partition("=")[2]
+            raise NodeError("the kubelet is not well after {:.0f} s (journalctl -u {})".format(seconds, KUBELET))
 
 
 def healthy():
@@ -259,36 +323,11 @@ def boot():
     return (read_bytes("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
 
 
-def enabled(unit):
-    """Tell whether systemd starts a unit at boot."""
-    return run(["systemctl", "is-enabled", "--quiet", unit], check=False)[0] == 0
-
-
 def cri_plugin():
     """Give the state of containerd's CRI plugin: ok, error, skip, or silent while containerd does not answer."""
     code, out, _ = ctr(["plugins", "list"], timeout=30, check=False)
     match = re.search(r"^io\.containerd\.grpc\.v1\s+cri\s+\S+\s+(\w+)", out, re.MULTILINE)
     return match.group(1) if code == 0 and match else "silent"
-
-
-def ask(folder, request, about):
-    """Write down what shall be done, and the state of what will be changed: the first line of its journal.
-
-    Raise OSError when there is no room for that.
-    """
-    journal = Journal(folder)
-    journal.create()
-    # What is there now may be what the plan wants already: somebody else has written the same.
-    files = [dict(entry, found=sha256(read_bytes(entry["path"]))) for entry in request["files"]]
-    try:
-        write_file(os.path.join(folder, REQUEST), json.dumps(dict(request, files=files)).encode(), 0o600)
-        journal.set_space_aside()
-    except OSError:
-        shutil.rmtree(folder)  # nothing of a switch has begun
-        raise
-    at_boot = [unit for unit in DOCKER if enabled(unit)]
-    # One that is not well before, or answers elsewhere, is not waited for afterwards.
-    journal.write("begin", boot=boot(), enabled=at_boot, healthy=healthy(), about=about)
 
 
 def asked(folder):
@@ -303,13 +342,24 @@ def main():
     """Do, or go on with, the switch whose folder is given."""
     folder = sys.argv[1]
     journal = Journal(folder)
+    unbegun = os.path.exists(os.path.join(folder, REQUEST)) and not os.path.exists(journal.path)
+    broken = not unbegun and not carried_through(journal)
+    # Where it is broken too: a person has to be able to start the kubelet, and knows nothing of our mark. The next boot
+    # holds it again until going back was tried once more.
+    migrator_service.end_hold(folder)
+    migrator_service.ready()
+    if broken:
+        return
+    if not unbegun and journal.entries()[-1]["action"] == "undone":
+        journal.use_space()
+    migrator_service.remove(folder)
+
+
+def carried_through(journal):
+    """Do what the journal says is to be done; tell whether the node is wholly old or wholly new."""
     try:
-        Switch(folder, asked(folder)).proceed()
-        broken = journal.entries()[-1]["action"] == "broken"
+        Switch(journal.folder, asked(journal.folder)).proceed()
+        return journal.entries()[-1]["action"] != "broken"
     except Exception as error:  # nothing can be done here before a person has looked
         journal.write("broken", cause=str(error) or repr(error), actions=[])
-        broken = True
-    migrator_service.ready()
-    if not broken:
-        journal.use_space()
-        migrator_service.remove()
+        return False
