@@ -38,6 +38,10 @@ class NodeError(Exception):
     """Something on the node did not work; the message says what and why."""
 
 
+class BusyError(NodeError):
+    """Something is under way on the node for longer than was waited; that says nothing of how it will end."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         http.client.HTTPConnection.__init__(self, "docker", timeout=timeout)

@@ -73,7 +73,7 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 outcome:
-  description: One of switched, unchanged, stale, rolled-back, restored, broken.
+  description: One of switched, unchanged, stale, rolled-back, restored, broken, busy (ask again).
   type: str
   returned: always
 cause:
@@ -105,7 +105,7 @@ import time
 from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
-from ansible.module_utils.migrator_node import NodeError, run
+from ansible.module_utils.migrator_node import BusyError, NodeError, run
 from ansible.module_utils.migrator_preparation import ask, prepare_back, with_space
 from ansible.module_utils.migrator_switch import DOCKER, ENDS, FORTH_SECONDS, START_SECONDS, Switch
 
@@ -118,7 +118,7 @@ GIVEN = ("files", "socket", "plugins", "stale_addresses", "arguments")
 def alone(folder):
     """Wait until nobody else has a switch of this node started, and keep others out from now on.
 
-    The lock goes with the process. Raise NodeError when the other one takes too long.
+    The lock goes with the process. Raise BusyError when the other one takes too long.
     """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -136,7 +136,7 @@ def alone(folder):
             pass
         if time.monotonic() > deadline:
             lock.close()
-            raise NodeError("another switch is at work on this node, for more than {} s".format(LOCK_SECONDS))
+            raise BusyError("another switch is at work on this node, for more than {} s".format(LOCK_SECONDS))
         time.sleep(1)
 
 
@@ -253,6 +253,8 @@ def main():
     try:
         with alone(module.params["journals"]):
             result = work(module, Journal(os.path.join(module.params["journals"], module.params["transaction"])))
+    except BusyError as error:  # no failure: whoever asks asks again
+        result = {"outcome": "busy", "cause": str(error), "actions": [], "changed": False}
     except (NodeError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -13,7 +13,15 @@ import sys
 import time
 
 from ansible.module_utils.migrator_inode import folder_obstacle
-from ansible.module_utils.migrator_node import NodeError, read_bytes, remove_file, run, sync_folder, write_file
+from ansible.module_utils.migrator_node import (
+    BusyError,
+    NodeError,
+    read_bytes,
+    remove_file,
+    run,
+    sync_folder,
+    write_file,
+)
 
 NAME = "migrator-switch.service"
 UNITS = "/etc/systemd/system"
@@ -202,7 +210,8 @@ def fails_to_run():
 def await_end(last, ends, seconds=WAIT_SECONDS):
     """Return when the last line of its journal is one of `ends` and the unit at rest.
 
-    Raise NodeError when that takes too long, somebody stopped it, or it ends again and again without getting on.
+    Raise BusyError when that takes longer, NodeError when somebody stopped it, or it ends again and again without
+    getting on.
     """
     deadline = time.monotonic() + seconds
     gone = stuck = None
@@ -223,5 +232,5 @@ def await_end(last, ends, seconds=WAIT_SECONDS):
                 if time.monotonic() - stuck > STUCK_SECONDS:
                     raise NodeError("{0} ends before it has done anything (journalctl -u {0})".format(NAME))
         if time.monotonic() > deadline:
-            raise NodeError("{0} has not ended for {1:.0f} s (journalctl -u {0})".format(NAME, seconds))
+            raise BusyError("{0} is under way, for more than {1:.0f} s (journalctl -u {0})".format(NAME, seconds))
         time.sleep(0.3)
