@@ -83,7 +83,7 @@ def test_what_is_written_is_for_its_owner_alone(tmp_path: Path, writes: Callable
     writes(tmp_path / "new" / "deeper")
 
     assert modes(tmp_path / "new") == {}
-    assert not [path for path in tmp_path.rglob(".new-*")]
+    assert not list(tmp_path.rglob(".new-*"))
 
 
 @pytest.mark.parametrize("name", ["inspect --save", "plan --out", "verify --save"])
