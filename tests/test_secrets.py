@@ -51,6 +51,8 @@ EXAMPLES = [
     (UNIT, "ExecStartPre=/usr/bin/curl -u «me:pw» -H «X-Tok:abc» https://h/x?sig=«s»&a=«b»\nSetCredential=x:«secret»\nX-Note=«any»\n"),
     (UNIT, "ExecStartPre=/usr/bin/curl -u«me:pw» -H«X-Tok:abc» --proxy-user «a:b» --oauth2-bearer «c»\nExecStartPre=/usr/bin/docker login -u me -p «pw» r.example\n"),
     (ENVIRONMENT, "SOMETHING=«--db hunter2»\nKUBELET_X=--v=2\nCOUNT=3\r\nMYSTERY=«abc»\r\n"),
+    (UNIT, "Environment=PATH=/bin\n«stray words»\nenvironment=FOO=«bar»\n"),
+    (DOCKER, '{"debug": true, // «mine»\n "x": "«cut off»'),
     (UNIT, "#Environment=FOO=«bar»\n# ExecStart=/usr/bin/x --token «abc»\n"),
     (DOCKER, '{"log-opts": {"splunk-token": "«a»", "splunk-url": "«https://x»", "max-size": "10m", "gelf-address": "«udp://h»"}}'),
     (DOCKER, '{"labels": ["a=«b»"], "exec-opts": ["native.cgroupdriver=systemd"], "cluster-store-opts": {"kv.keyfile": "«/x»"}}'),

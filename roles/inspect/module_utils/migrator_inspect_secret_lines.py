@@ -55,7 +55,7 @@ def redact_unit(text, flags=None):
         start = comment.end() if comment else end
         parts.append(text[position:start])
         line = _LOGICAL.match(text, start).group(0)
-        parts.append(_setting(line, flags))
+        parts.append(_setting(line, bool(comment), flags))
         position = start + len(line)
         if not line and position < len(text) and text[position] != "\n":
             parts.append(text[position])
@@ -63,18 +63,18 @@ def redact_unit(text, flags=None):
     return "".join(parts)
 
 
-def _setting(line, flags):
+def _setting(line, commented, flags):
     match = _SETTING.match(line)
     if not match:
-        return redact(line)
+        return redact(line) if commented or line.startswith("[") else hide(line)  # nobody knows what it is
     name, value = match.group(1), line[match.end() :]
     return match.group(0) + _of_setting(name, value, flags)
 
 
 def _of_setting(name, value, flags):
-    if name == "Environment":
+    if name.lower() == "environment":
         return assignments(value, flags)
-    if name.startswith("Exec"):
+    if name.lower().startswith("exec"):
         return command(value)
     if name.startswith("SetCredential"):
         identity, colon, secret = value.partition(":")

@@ -120,14 +120,14 @@ def _yaml_or_json(text):
     return json_parts(text) if text.lstrip().startswith("{") else yaml_parts(text)
 
 
-def _aside(function):
-    """Make a policy that treats keys and comments as all do."""
+def _aside(function, comments=redact):
+    """Make a policy that treats keys as all do, and comments by a function of their own."""
 
     def policy(part):
         if part.kind is KEY:
             return hide_in_urls(part.text)
         if part.kind is COMMENT:
-            return redact(part.text)
+            return comments(part.text)
         return function(part)
 
     return policy
@@ -217,9 +217,9 @@ _DOCKER_RULES = {
     "storage-opts": _paired(STORAGE_OPTIONS),
 }
 _READERS = {
-    CNI: (json_parts, _aside(_of_cni)),
-    DOCKER: (json_parts, _aside(_of_docker)),
-    HOSTS: (toml_parts, lambda part: hide_in_urls(part.text) if part.kind is KEY else _of_hosts(part)),
+    CNI: (json_parts, _aside(_of_cni, hide)),
+    DOCKER: (json_parts, _aside(_of_docker, hide)),
+    HOSTS: (toml_parts, _aside(_of_hosts, hide)),
     JSON: (json_parts, _aside(_by_names)),
     KUBELET: (_yaml_or_json, _aside(_of_kubelet)),
     SPECIFICATION: (json_parts, _aside(_by_names)),
