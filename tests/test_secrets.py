@@ -10,6 +10,8 @@ import time
 import pytest
 import yaml
 
+from migrator.model.target import Target
+from migrator.planning import drafting
 from migrator.planning.translate.docker.keys import KEYS
 from tests.fakes import values
 
@@ -298,3 +300,18 @@ def test_odd_files_of_any_kind_take_no_time(piece: str) -> None:
         started = time.process_time()
         secrets.redact_file(text, [kind])
         assert time.process_time() - started < 5, kind
+
+
+@pytest.mark.parametrize("runtime", ["containerd", "crio"])
+def test_what_a_plan_writes_is_read_again_byte_for_byte(runtime: str) -> None:
+    """Else a migrated node could not be planned again: a file with hidden parts is not rewritten."""
+    daemon = json.dumps({key: value for key, value in json.loads(DAEMON).items() if key != "hosts"})
+    specification = HONEST["a specification"][1]
+    node = values.facts(files=values.files(daemon=daemon), containerd=values.containerd(oci_spec=specification))
+    made = drafting.draft(values.situation(target=Target(runtime=runtime), facts=node))
+
+    assert made.problems == ()
+    assert len(made.files) > 5
+    for change in made.files:
+        kind = secrets.kind_of(change.path)
+        assert secrets.redact_file(change.content, [kind] if kind else []) == change.content, change.path
