@@ -1,7 +1,8 @@
 """The door to recorded facts: a folder that a plan can be made from without the cluster, and that can be sent.
 
 `cluster.json` holds what the API server said, `hosts/<name>.json` one host each. Neither holds a secret: the node
-already replaced credentials by hashes, and paths of the machine that recorded are left out.
+already replaced credentials by hashes, and paths of the machine that recorded are left out. All the same they are
+for their owner alone, who decides whom to send them to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
+from migrator import private_files
 from migrator.errors import InventoryError
 from migrator.model.facts import SCHEMA
 from migrator.model.objects import ClusterFacts
@@ -48,8 +50,9 @@ def save_hosts(folder: Path, observations: Iterable[Observation]) -> None:
 def _write(folder: Path, name: str, text: str) -> None:
     path = folder / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
+        private_files.close_folder(folder, (_CLUSTER, _HOSTS))
+        private_files.close_folder(path.parent, (_CLUSTER, _HOSTS), endings=(".json",))
+        private_files.write(path, text + "\n")
     except OSError as error:
         raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
 

@@ -245,6 +245,7 @@ CASES = {
     "a proxy with a password in daemon.json": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", on(files=values.files() | {DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://me:sha256-abc@proxy:3128"}}')})),
     "a proxy with a password and no scheme": case("proxy-credentials", BLOCK, "Go takes such a proxy for HTTP", docker(environment={"HTTP_PROXY": "me:sha256-abc@proxy:3128"})),
     "a proxy with a password": case("proxy-credentials", BLOCK, "plans carry no secrets", docker(environment={"HTTP_PROXY": "http://me:sha256-abc@proxy:3128"}), says="http://proxy:3128"),
+    "a proxy with a token": case("proxy-credentials", BLOCK, "GitHub's and others' tokens are users without a password", docker(environment={"HTTP_PROXY": "sha256:0123456789abcdef@proxy:3128"}), says="http://proxy:3128"),
     "the same, translated": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", settings=settings(proxy=Proxy(https="http://me:x@proxy:3128"))),
     "a credential helper": case("credential-helpers", WARN, "kubelet reads auths only", on(credentials=(Credential(path="/var/lib/kubelet/config.json", sha256="x", helpers=("ecr-login",)),)), says="ecr-login"),
     "root's login": case("docker-login", INFORM, "containerd reads no docker login", on(credentials=(Credential(path="/root/.docker/config.json", sha256="x", registries=("reg",)),))),

@@ -133,6 +133,8 @@ PROBLEMS = {
     "a broken daemon.json": ({DAEMON: values.file(DAEMON, '{\n "debug": tru\n}')}, f"{DAEMON}, line 2"),
     "one that is too large": ({DAEMON: FileFact(path=DAEMON, exists=True, problem="has more than 1 MiB")}, f"{DAEMON}: has more than 1 MiB"),
     "credentials in containerd's": ({"/etc/containerd/config.toml": FileFact(path="/etc/containerd/config.toml", exists=True, hidden=True, content="version = 2\n")}, "config.toml holds credentials"),
+    "what was hidden in an option that is carried": ({DAEMON: values.file(DAEMON, '{"runtimes": {"k": {"runtimeType": "io.containerd.kata.v2", "options": {"ConfigPath": "sha256:0123456789abcdef"}}}}')}, "config.toml would be written with a value that was hidden"),
+    "what was hidden in a proxy's address": ({DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://p:1/?a=sha256:0123456789abcdef"}}')}, "50-migrator.conf would be written with a value that was hidden"),
     "broken TOML": ({"/etc/containerd/config.toml": values.file("/etc/containerd/config.toml", "version = 2\nx = [\n")}, "config.toml"),
     "a broken kubelet configuration": ({"/var/lib/kubelet/config.yaml": values.file("/var/lib/kubelet/config.yaml", "a: [\n")}, "/var/lib/kubelet/config.yaml"),
 }  # fmt: skip

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from migrator import private_files
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _belongs(node: str, path: Path, nodes: Sequence[str]) -> None:
 def prepare(folder: Path) -> None:
     """Make the folder for evidence, readable by its owner only. Raises `UsageError` when nothing can be written."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.close_folder(folder, endings=(".json",))
     except OSError as error:
         raise UsageError(f"--save {folder}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -70,9 +70,7 @@ def write(folder: Path, evidence: Evidence) -> None:
     # Nothing in a node's name may lead out of the folder.
     path = folder / f"{quote(evidence.circumstances.node, safe='')}.json"
     try:
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".evidence-", delete=False, encoding="utf-8") as file:
-            # Not pydantic's own JSON, which refuses half a sign: a node may have one in any name.
-            json.dump(evidence.model_dump(mode="json"), file, indent=1)
-        Path(file.name).replace(path)
+        # Not pydantic's own JSON, which refuses half a sign: a node may have one in any name.
+        private_files.write(path, json.dumps(evidence.model_dump(mode="json"), indent=1))
     except OSError as error:
         raise UsageError(f"--save {path}: {error.strerror}") from error

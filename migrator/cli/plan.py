@@ -72,9 +72,11 @@ def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) ->
 
 
 def write(path: Path, plan: Plan) -> None:
-    """Write a plan for `apply`. Raises `UsageError` when the file cannot be written."""
+    """Write a plan for `apply`, for its owner alone. Raises `UsageError` when the file cannot be written."""
+    from migrator import private_files
+
     try:
-        path.write_text(plan.model_dump_json(indent=1) + "\n")
+        private_files.write(path, plan.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"--out {path}: {error.strerror}") from error
 

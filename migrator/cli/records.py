@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from migrator import recorded
+from migrator import private_files, recorded
 from migrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Records:
         """Held while an event is added: several nodes tell theirs at once."""
         self._steps: dict[tuple[str, str], tuple[str, float]] = {}
         try:
-            self.folder.mkdir(mode=0o700, parents=True)
+            private_files.make_folder(runs)
+            self.folder.mkdir(mode=0o700)
+            self.folder.chmod(0o700)  # whatever the umask
             self._write("plan.json", plan.model_dump_json(indent=1) + "\n")
         except OSError as error:
             raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
@@ -67,8 +69,7 @@ class Records:
         """Add an event, with the time by this machine's clock; the metrics follow."""
         line = json.dumps({"at": datetime.now(tz=UTC).isoformat(timespec="milliseconds"), **asdict(event)})
         with self._alone, suppress(OSError):
-            with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            private_files.append(self.folder / "events.jsonl", line + "\n")
             if event.kind in _ENDS:
                 self._steps[event.node, event.step] = (_ENDS[event.kind], event.seconds)
                 self._write("metrics.prom", metrics(self._steps))
@@ -82,9 +83,7 @@ class Records:
 
     def _write(self, name: str, text: str) -> None:
         """Write a file in one step, so that whoever collects metrics never sees half of it."""
-        path = self.folder / name
-        path.with_suffix(".new").write_text(text, encoding="utf-8")
-        path.with_suffix(".new").replace(path)
+        private_files.write(self.folder / name, text)
 
 
 def metrics(steps: Mapping[tuple[str, str], tuple[str, float]]) -> str:

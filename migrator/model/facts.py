@@ -28,7 +28,7 @@ class FileFact(Value):
     sha256: Sha256 = ""
     """Of the bytes on disk, also where `content` is not (`problem`) or not all (`hidden`) of them."""
     hidden: bool = False
-    """Whether secrets in `content` were replaced by their hashes."""
+    """Whether secrets in `content`, or what might be some, were replaced by their hashes."""
     problem: str = ""
     """Why there is no content: too large, not UTF-8, a directory, unreadable."""
 
@@ -48,7 +48,7 @@ class UnitFacts(Value):
     program: str = ""
     """The running process's executable; empty when it does not run."""
     environment: Mapping[str, str] = {}
-    """The running process's proxy variables, passwords replaced by a hash."""
+    """The running process's proxy variables, users and passwords replaced by a hash."""
     requires: tuple[str, ...] = ()
     """Units it cannot run without (`Requires=`, `BindsTo=`)."""
     wants: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -11,6 +12,9 @@ from migrator.planning.translate import host_files, kubelet
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.runtimes import RUNTIMES
 from migrator.planning.translate.settings import RuntimeSettings, Written
+
+_HIDDEN = re.compile(r"(?<![0-9a-z])sha256:[0-9a-f]{16}(?![0-9a-f])")
+"""What the inspection puts in the place of a secret; an image's digest has 64 digits."""
 
 
 def wanted(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[Written, ...]:
@@ -47,6 +51,10 @@ def _made(before: FileFact, entry: Written, source: FileFact | None) -> FileChan
         raise ValueError(f"{entry.path}: {before.problem}")
     if before.hidden:
         raise ValueError(f"{entry.path} holds credentials, which a plan must not carry; move them elsewhere first")
+    if _HIDDEN.search(entry.content):
+        raise ValueError(
+            f"{entry.path} would be written with a value that was hidden as a secret; say it elsewhere first"
+        )
     change = FileChange(path=entry.path, content=entry.content, copies=source, mode=entry.mode, before=before)
     if not before.exists:
         return change

@@ -11,6 +11,7 @@ from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import docker_config
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.containerd import CONFIG, certs_folder
+from migrator.planning.translate.settings import has_user
 
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")
 
@@ -123,7 +124,7 @@ def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
         proxies += [draft.settings.proxy.http, draft.settings.proxy.https]
     told = docker_config(now.facts).get("proxies")
     proxies += [str(value) for value in told.values()] if isinstance(told, dict) else []
-    secret = [proxy for proxy in proxies if _has_password(proxy)]
+    secret = [proxy for proxy in proxies if has_user(proxy)]
     if secret:
         yield found(
             "proxy-credentials",
@@ -147,13 +148,9 @@ def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
             )
 
 
-def _has_password(proxy: str) -> bool:
-    return ":" in proxy.rpartition("://")[2].rpartition("@")[0]
-
-
 def _without_password(proxy: str) -> str:
     try:
-        parts = urlsplit(proxy)
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
     except ValueError:
         return "(not a URL)"

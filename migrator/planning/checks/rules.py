@@ -134,7 +134,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd core/remotes/docker/config/hosts.go"),
         Rule("registries-kept", (I, B), "A registry's hosts.toml is there already and is left as it is.",
              waivable=True),
-        Rule("proxy-credentials", (B,), "A proxy's password would have to be written, and no plan carries secrets."),
+        Rule("proxy-credentials", (B,), "A proxy's password or token would be written; no plan carries secrets."),
         Rule("credential-helpers", (W,), "Docker gets passwords from helpers, which the kubelet does not know.",
              "kubernetes 1.20.2 pkg/credentialprovider/config.go; kubermatic/operating-system-manager#570"),
         Rule("docker-login", (I,), "Root is logged in to registries with Docker; the new runtime does not read that."),

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from migrator.model.value import Value
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def has_user(url: str) -> bool:
+    """Tell whether an address names whom it is used by: a password, or a token that stands alone.
+
+    It may lack a scheme, and a password may hold anything, so that the last @ counts.
+    """
+    return bool(_SCHEME.sub("", url).rpartition("@")[0].strip(":"))
 
 
 class Endpoint(Value):

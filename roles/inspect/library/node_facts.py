@@ -40,11 +40,12 @@ from ansible.module_utils import migrator_inspect_host as host
 from ansible.module_utils import migrator_inspect_kubelet as kubelet
 from ansible.module_utils import migrator_inspect_network as network
 from ansible.module_utils import migrator_inspect_packages as packages
+from ansible.module_utils import migrator_inspect_secrets as secrets
 from ansible.module_utils import migrator_inspect_toml as toml
 from ansible.module_utils import migrator_inspect_units as units
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_inspect_programs import Answer, Program, Together, find
-from ansible.module_utils.migrator_inspect_tree import Tree, plain
+from ansible.module_utils.migrator_inspect_tree import Tree, plain, reason
 
 SCHEMA = 2
 
@@ -93,7 +94,7 @@ class Reading:
         try:
             return function()
         except Exception as error:  # the other parts are worth having
-            self.problems.append("{} could not be read: {}: {}".format(what, type(error).__name__, error))
+            self.problems.append("{} could not be read: {}".format(what, reason(error)))
             return otherwise
 
     def document(self):
@@ -117,7 +118,7 @@ class Reading:
         texts = [found["containerd"].get("effective", ""), (found["crio"] or {}).get("effective", "")]
         found["cni"] = self.part("CNI", lambda: network.cni_fact(tree, self.kubelet_words, texts), {})
         found["credentials"] = self.part("credentials", lambda: self._credentials(texts), [])
-        found["files"] = self.part("files", lambda: files.files(tree, self._paths(cni_folder, texts)), {})
+        found["files"] = self.part("files", lambda: self._files(cni_folder, texts), {})
         found["unwritable"] = self.part(
             "what cannot be written", lambda: files.unwritable(tree, self._written(found["files"])), {}
         )
@@ -153,18 +154,32 @@ class Reading:
         root = units.option(self.kubelet_words, "root-dir")
         return credentials.credentials(self.tree, credentials.places(root, told))
 
+    def _files(self, cni_folder, texts):
+        """Describe the files, each by what it is read as."""
+        kinds = {}
+        for kind, paths in self._paths(cni_folder, texts):
+            for path in paths:
+                kinds.setdefault(path, set()).add(kind)
+        fragments = [path for unit in self.services.values() for path in unit.get("fragments", [])]
+        flags = secrets.referred(self.tree.text(path) for path in fragments)
+        return files.files(self.tree, {path: sorted(found) for path, found in kinds.items()}, flags)
+
     def _paths(self, cni_folder, texts):
-        """Name the files that only this host tells of."""
+        """Give the files that only this host tells of, by what they are."""
         tree = self.tree
         drop_ins = units.option(self.kubelet_words, "config-dir")
-        found = [kubelet.config_of(self.kubelet_words), docker.config_of(self.services[units.DOCKER])]
-        found += tree.glob(glob.escape(drop_ins) + "/*.conf") if drop_ins else []
+        yield secrets.KUBELET, [kubelet.config_of(self.kubelet_words)]
+        yield secrets.KUBELET, tree.glob(glob.escape(drop_ins) + "/*.conf") if drop_ins else []
+        yield secrets.DOCKER, [docker.config_of(self.services[units.DOCKER])]
         for unit in self.services.values():
-            found += unit.get("fragments", []) + unit.get("environment_files", [])
+            yield secrets.UNIT, unit.get("fragments", [])
+            yield secrets.ENVIRONMENT, unit.get("environment_files", [])
         own = containerd.config_files(tree, containerd.config_of(self.containerd_words))
         texts = texts + [tree.text(path) for path in own]
-        found += own + network.config_files(tree, cni_folder)
-        return found + files.hosts_files(tree, texts) + files.specifications(texts)
+        yield secrets.TOML, own
+        yield secrets.CNI, network.config_files(tree, cni_folder)
+        yield secrets.HOSTS, files.hosts_files(tree, texts)
+        yield secrets.SPECIFICATION, files.specifications(texts)
 
     @staticmethod
     def _written(looked_at):
@@ -197,7 +212,7 @@ def main():
     try:
         document = facts(Tree())
     except Exception as error:  # a message says more than a trace
-        module.fail_json(msg="{}: {}".format(type(error).__name__, error))
+        module.fail_json(msg=reason(error))
     module.exit_json(changed=False, node=document)
 
 

@@ -6,7 +6,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 import os
 
 from ansible.module_utils.migrator_inspect_programs import Program, find
-from ansible.module_utils.migrator_inspect_secrets import redact
+from ansible.module_utils.migrator_inspect_secrets import SPECIFICATION, TOML, redact_file
 from ansible.module_utils.migrator_inspect_toml import strings
 from ansible.module_utils.migrator_inspect_tree import LARGEST_FILE, MOST_ROWS
 from ansible.module_utils.migrator_inspect_units import CONTAINERD, option, start_words
@@ -81,9 +81,9 @@ class Questions:
         return {
             "version": version,
             "unit": self._unit,
-            "effective": redact(self._said("dump")),
+            "effective": redact_file(self._said("dump"), [TOML]),
             "cri": cri_state(self._said("plugins")),
-            "oci_spec": self._said("spec"),
+            "oci_spec": redact_file(self._said("spec"), [SPECIFICATION]),
             "images": self._said("images").split()[:MOST_ROWS],
             "containers": len(self._tree.names(BUNDLES)),
         }

@@ -4,7 +4,7 @@ Runs on the node: Python 3.6 or later, standard library only.
 """
 
 from ansible.module_utils.migrator_inspect_programs import FOLDERS, Program, find, find_all
-from ansible.module_utils.migrator_inspect_secrets import redact
+from ansible.module_utils.migrator_inspect_secrets import TOML, redact_file
 from ansible.module_utils.migrator_inspect_tree import LARGEST_FILE
 
 CRIO_FOLDERS = ("/usr/libexec/crio", "/usr/lib/cri-o-runc/sbin")
@@ -29,7 +29,7 @@ class Crio:
         return {
             "version": self._version.answer().version,
             "unit": self._unit,
-            "effective": redact(config.out[:LARGEST_FILE]) if config.code == 0 else "",
+            "effective": redact_file(config.out[:LARGEST_FILE], [TOML]) if config.code == 0 else "",
         }
 
 

@@ -9,7 +9,7 @@ import re
 
 from ansible.module_utils.migrator_inspect_programs import Together, find
 from ansible.module_utils.migrator_inspect_registries import probe
-from ansible.module_utils.migrator_inspect_tree import MOST_ROWS
+from ansible.module_utils.migrator_inspect_tree import MOST_ROWS, reason
 from ansible.module_utils.migrator_inspect_units import limits, option
 from ansible.module_utils.migrator_node import DOCKER_SOCKET, POD_UID, NodeError, docker
 
@@ -49,8 +49,7 @@ def inspect(tree, unit):
     try:
         return Docker(_answers(tree, unit))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, NodeError, http.client.HTTPException) as error:
-        said = "{}: {}".format(type(error).__name__, error)
-        return Docker(problem="no answer on {}: {}".format(DOCKER_SOCKET, said)[:500])
+        return Docker(problem="no answer on {}: {}".format(DOCKER_SOCKET, reason(error))[:500])
 
 
 def limits_containers(tree, unit):

@@ -63,12 +63,16 @@ def specifications(configurations):
     return [path for text in configurations for path in strings(text, "base_runtime_spec") if path.startswith("/")]
 
 
-def files(tree, more):
-    """Describe every file, each once, by path: those of every host, and those that were found on this one."""
+def files(tree, more, flags=None):
+    """Describe every file, each once, by path: those of every host, and those that were found on this one.
+
+    `more` are the kinds that each of the latter is read as, by path; `flags` are those of `secrets.referred`.
+    """
     paths = list(ALWAYS)
     for pattern in PATTERNS:
         paths += tree.glob(pattern)
-    return {path: file_fact(tree, path) for path in sorted(set(paths) | set(more)) if path.startswith("/")}
+    paths = sorted(path for path in set(paths) | set(more) if path.startswith("/"))
+    return {path: file_fact(tree, path, more.get(path, ()), flags) for path in paths}
 
 
 def unwritable(tree, paths):

@@ -1,258 +1,227 @@
 """Secrets in configuration files are replaced by their hashes before anything leaves the node.
 
-Works on text, whatever its format: TOML, JSON, YAML, environment files, units and command lines all write a secret as
-a name, a separator and a value. It is better to hide too much: a plan refuses to rewrite a file with hidden parts,
-whereas a secret that left the node cannot be called back.
+Of files that may hold any, only what a plan reads is kept as it is; of those that a plan may rewrite, only what is
+known to be a secret is hidden, since a plan refuses to rewrite a file with hidden parts. It is better to hide too
+much: a secret that left the node cannot be called back.
 Runs on the node: Python 3.6 or later, standard library only.
 """
 
-import hashlib
 import re
 
-EXACT = frozenset(["auth", "clientkeydata", "credential", "credentials"])
-ENDINGS = (
-    "accesskey",
-    "apikey",
-    "authorization",
-    "identitytoken",
-    "passphrase",
-    "passwd",
-    "password",
-    "registrytoken",
-    "secret",
-    "secretkey",
-    "token",
-    "username",
+from ansible.module_utils.migrator_inspect_secret_commands import (
+    EXEC_OPTIONS,
+    LOG_OPTIONS,
+    NETWORK_OPTIONS,
+    NOTHING,
+    STORAGE_OPTIONS,
+    assignment,
+    pair,
+    redact_words,
+    referred,
+    variable,
 )
-"""How names of secrets end, in lower case and without punctuation; `EXACT` are those that only the whole name tells."""
-_HARMLESS = frozenset(["", "~", "none", "null", "true", "false"])
-
-_KEY = re.compile(r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]+)(\\?["'])?[ \t]*([:=])""")
-_FLAG = re.compile(
-    r"""(?<![A-Za-z0-9_.\-])(--?[A-Za-z][A-Za-z0-9\-]*)(?:[ \t]+|["'][ \t]*,\s*["'])([^\s"',\-][^\s"',]*)"""
+from ansible.module_utils.migrator_inspect_secret_lines import redact_environment, redact_unit
+from ansible.module_utils.migrator_inspect_secret_names import (
+    digest,
+    hide,
+    is_secret_table,
+    keeps,
 )
-_URL = re.compile(r"""([A-Za-z][A-Za-z0-9+.\-]{0,20}://[^\s/:@"']*:)([^\s/"']+)(?=@)""")
-_PROXY = re.compile(
-    r"""((?:https?|all|ftp)[_\-]?proxy\\?["']?[ \t]*[:=][ \t]*\\?["']?[^\s/:@"',={}]*:)([^\s/"']+)(?=@)""",
-    re.IGNORECASE,
+from ansible.module_utils.migrator_inspect_secret_parts import (
+    COMMENT,
+    KEY,
+    json_parts,
+    rewritten,
+    toml_parts,
 )
-_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(?:(?!-----).)*-----END \1-----", re.DOTALL)
-_HASH = re.compile(r"sha256:[0-9a-f]{16}")
+from ansible.module_utils.migrator_inspect_secret_text import redact
+from ansible.module_utils.migrator_inspect_secret_urls import hide_in_proxy, hide_in_urls
+from ansible.module_utils.migrator_inspect_secret_yaml import yaml_parts
 
-_QUOTED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r'"""([\s\S]*?)"""',
-        r"'''([\s\S]*?)'''",
-        r'"([^"\\]*(?:\\[\s\S][^"\\]*)*)"',
-        r"'([^']*(?:''[^']*)*)'",
-        r'\\"((?:(?!\\").)*)\\"',
-        r"\\'((?:(?!\\').)*)\\'",
-    )
+__all__ = ["digest", "kind_of", "redact", "redact_file", "redact_words", "referred", "variable"]
+
+CNI, DOCKER, ENVIRONMENT, HOSTS, JSON, KUBELET, SPECIFICATION, TOML, UNIT = (
+    "cni",
+    "docker",
+    "environment",
+    "hosts",
+    "json",
+    "kubelet",
+    "specification",
+    "toml",
+    "unit",
 )
-_BLANKS = re.compile(r"[ \t]*")
-_SPACE = re.compile(r"\s*")
-_TAGS = re.compile(r"""(?:[&!][^\s,\[\]{}"']*[ \t]+)+(?=[\[{"'])""")
-_LITERAL = re.compile(r"""(?:true|false|null|-?\d[\d.eE+\-]*)(?=\s*(?:[}\]]|,?\s*(?:[\r\n]|$)|,\s*["']))""")
-_LINES = re.compile(r"(?:[^\r\n]*\\\r?\n)*[^\r\n]*")
-_ATTACHED = re.compile(r"""[^\s,;}\])#"'\\:]\S*""")
-_LINE = re.compile(r"[^\r\n]*")
-_FLOW = re.compile(r"[^,}\]\r\n]*(?:\r?\n[ \t]+[^,}\]:=#\r\n]*(?=[,}\]]))*")
-_COMMENTS = re.compile(r"[^\n]*(?:\n[ \t]*[#;][^\n]*)*")
-_STRINGS = re.compile(r""""(?:[^"\\]|\\[\s\S])*"|'[^']*'""")
-_REST_OF_STRING = {"'": re.compile(r"(?:\\.|[^\\'\r\n])*"), '"': re.compile(r'(?:\\.|[^\\"\r\n])*')}
-_LONGEST_LEAD = 4096
-_LONGEST_LIST = 65536
-_WORD = re.compile(r"""[^\s"']*""")
-_ITEM = re.compile(r"""[^\s,\[\]"'][^,\]\r\n]*""")
-_STARTS_LINE = re.compile(r"""[ \t#;]*(?:-[ \t]+)*(?:export[ \t]+)?["']?$""")
-_MAPPING = re.compile(r"""(?:- +)*(?:"[^"\n]*"|'[^'\n]*'|[^\s"'#:][^:\n]*):(?:[ \t]|$)""")
+_KINDS = (
+    (r".*/hosts\.toml", HOSTS),
+    (r".*\.env|/etc/(?:default|sysconfig)/.*", ENVIRONMENT),
+    (r".*\.(?:service|socket|slice|mount|target)|/(?:etc|run|lib|usr/lib)/systemd/.*\.conf", UNIT),
+    (r".*/daemon\.json", DOCKER),
+    (r"/etc/containerd/.*\.json", SPECIFICATION),
+    (r".*/net\.d/.*|.*\.conflist", CNI),
+    (r".*\.toml|/etc/(?:crio|containers)/.*\.conf|/etc/crio/crio\.conf\.d/.*|/etc/containers/registries.*", TOML),
+    (r".*\.ya?ml", KUBELET),
+    (r".*\.json", JSON),
+)
+"""Kinds of files by their paths, for those that nobody names for what they are."""
+
+_DOCKER_KEYS = frozenset(
+    "allow-direct-routing allow-nondistributable-artifacts api-cors-header authorization-plugins bip bip6 bridge "
+    "bridge-accept-fwmark cdi-spec-dirs cgroup-parent cluster-advertise cluster-store containerd containerd-namespace "
+    "containerd-plugin-namespace cpu-rt-period cpu-rt-runtime cri-containerd data-root debug default-address-pools "
+    "default-cgroupns-mode default-gateway default-gateway-v6 default-init default-ipc-mode default-runtime "
+    "default-shm-size default-stop-timeout default-ulimits deprecated-key-path dns dns-opts dns-search exec-root "
+    "experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph group host-gateway-ip host-gateway-ips "
+    "hosts icc init init-path insecure-registries ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 "
+    "live-restore log-driver log-format log-level max-concurrent-downloads max-concurrent-uploads "
+    "max-download-attempts metrics-addr min-api-version mtu network-control-plane-mtu network-diagnostic-port "
+    "no-new-privileges nri-opts oom-score-adjust pidfile raw-logs registry-mirrors resolv-conf "
+    "restart rootless seccomp-profile selinux-enabled shutdown-timeout storage-driver swarm-default-advertise-addr "
+    "swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey tlsverify userland-proxy "
+    "userland-proxy-path userns-remap".split()
+)
+"""Keys of daemon.json that say one thing; those in which anything may stand have a rule of their own."""
+_RUNTIME_OPTIONS = frozenset(
+    "BinaryName ConfigPath CriuImagePath CriuPath CriuWorkPath IoGid IoUid NoNewKeyring NoPivotRoot Root Runtime "
+    "RuntimeRoot ShimCgroup SystemdCgroup TypeUrl".split()
+)
+_HOSTS_KEYS = frozenset("ca capabilities client dial_timeout override_path server skip_verify".split())
+_CNI_KEYS = frozenset(
+    "addIf bandwidth bridge capabilities cniVersion cniVersions conntrackTimeout dataDir datastore_type delegate "
+    "disableCheck dns dst enableOverlayfs gateway gw hairpinMode ifName interface ipMasq ipam isDefaultGateway "
+    "isGateway kubeconfig log_file_path log_level master mode mtu name nodename noSnat plugins portMappings ranges "
+    "rangeEnd rangeStart routes snat subnet subnets type vlan".split()
+)
+_ARGUMENTS = frozenset(["args", "command", "runtimeargs"])
+_VARIABLES = re.compile(r"(?:.*[_\-.])?env(?:ironment)?", re.IGNORECASE)
 
 
-def digest(secret):
-    """Give what stands in for a secret."""
-    if _HASH.fullmatch(secret):
-        return secret
-    return "sha256:" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def kind_of(path):
+    """Give the kind of a file by its path; "" for one of which nothing is known."""
+    return next((kind for pattern, kind in _KINDS if re.match(pattern + "$", path)), "")
 
 
-def is_secret(name):
-    """Tell whether a key, variable or flag of this name has a secret for its value."""
-    last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
-    return last in EXACT or last.endswith(ENDINGS)
+def redact_file(text, kinds, flags=None):
+    """Give the text of a file of these kinds with its secrets replaced by hashes.
+
+    `flags` are those that `referred` gives. One file may be of several kinds, as each of its readers has its own.
+    """
+    for kind in kinds:
+        if kind == ENVIRONMENT:
+            text = redact_environment(text, flags)
+        elif kind == UNIT:
+            text = redact_unit(text, flags)
+        elif kind in _READERS:
+            read, policy = _READERS[kind]
+            text = rewritten(text, read(text), policy)
+    return redact(text) if not kinds or KUBELET in kinds else text
 
 
-def redact(text):
-    """Give `text` with its secrets replaced by hashes; all else stays, byte for byte."""
-    text = _PEM.sub(lambda match: digest(match.group(0)), text)
-    text = _URL.sub(lambda match: match.group(1) + digest(match.group(2)), text)
-    text = _PROXY.sub(lambda match: match.group(1) + digest(match.group(2)), text)
-    text = _replace(text, _assignments(text))
-    return _FLAG.sub(_flag, text)
+def _yaml_or_json(text):
+    return json_parts(text) if text.lstrip().startswith("{") else yaml_parts(text)
 
 
-def redact_words(words):
-    """Give a command line with its secrets replaced by hashes."""
-    found, pending = [], False
-    for word in words:
-        found.append(digest(word) if pending and not word.startswith("-") else redact(word))
-        pending = word.startswith("-") and "=" not in word and is_secret(word)
-    return found
+def _aside(function, comments=redact):
+    """Make a policy that treats keys as all do, and comments by a function of their own."""
+
+    def policy(part):
+        if part.kind is KEY:
+            return hide_in_urls(part.text)
+        if part.kind is COMMENT:
+            return comments(part.text)
+        return function(part)
+
+    return policy
 
 
-def _flag(match):
-    secret = is_secret(match.group(1)) and match.group(2).lower() not in _HARMLESS
-    if not secret:
-        return match.group(0)
-    return match.group(0)[: match.start(2) - match.start(0)] + digest(match.group(2))
+def _by_names(part):
+    """Hide what its names or its words call a secret."""
+    name = part.path[-1] if part.path else ""
+    if any(is_secret_table(entry) for entry in part.path) or not keeps(name, part.text):
+        return hide(part.text)
+    if _VARIABLES.fullmatch(name) and "=" in part.text:
+        return assignment(part.text)
+    if part.before.startswith("-") and "=" not in part.before:
+        return redact_words([part.before, part.text])[1]
+    if part.text.startswith("-") or name.lower() in _ARGUMENTS:
+        return redact_words([part.text])[0]
+    return redact(part.text)
 
 
-def _replace(text, spans):
-    parts, end = [], 0
-    for first, last in spans:
-        if first < end or text[first:last].strip().lower() in _HARMLESS:
-            continue
-        parts += [text[end:first], digest(text[first:last])]
-        end = last
-    return "".join(parts) + text[end:]
+def _of_kubelet(part):
+    """Likewise; `key` is that of a taint there."""
+    if part.path[-1:] == ("key",) and not any(is_secret_table(name) for name in part.path):
+        return redact(part.text)
+    return _by_names(part)
 
 
-def _assignments(text):
-    """Yield where the values of secret keys stand."""
-    done = 0
-    for match in _KEY.finditer(text):
-        if match.start() < done:
-            continue  # in a value that is hidden as a whole
-        before, after = text[max(0, match.start() - 2) : match.start()], text[match.end() : match.end() + 1]
-        if not is_secret(match.group(1)) or before == "//":
-            continue  # the second is the user of a URL
-        if match.group(3) == ":" and before.endswith("/") and not match.group(2) and after.strip():
-            continue  # an image: example.org/some-token:1.2
-        for span in _value(text, match, done):
-            done = max(done, span[1])
-            yield span
+def _of_hosts(part):
+    """Keep what containerd is told of a host, and nothing below `header`."""
+    names = part.path[2:] if part.path[:1] == ("host",) else part.path
+    known = len(names) == 1 and names[0] in _HOSTS_KEYS
+    return hide_in_urls(part.text) if known else hide(part.text)
 
 
-def _value(text, match, done):
-    """Give the spans of the value that follows a key; `done` is where the value before it ends."""
-    lead = text[max(done, match.start() - _LONGEST_LEAD) : match.start()]
-    lead = lead[max(lead.rfind("\n"), lead.rfind("\r")) + 1 :]
-    if lead.lstrip().startswith(("#", ";")):
-        text = text[: _COMMENTS.match(text, match.start()).end()]  # what a comment says ends with the comment
-    start = (_SPACE if match.group(2) else _BLANKS).match(text, match.end()).end()
-    tags = _TAGS.match(text, start) if match.group(3) == ":" else None
-    start = tags.end() if tags else start
-    quoted = _quoted(text, start)
-    if quoted:
-        attached = _ATTACHED.match(text, quoted[1] + 1)
-        return [(start, attached.end()) if attached else quoted]
-    if text[start : start + 1] == "[":
-        return _items(text, start)
-    if text[start : start + 1] == "{":
-        return []  # the keys in it are looked at one by one
-    literal = _LITERAL.match(text, start)
-    return [literal.span()] if literal else _bare(text, match, start, lead)
+def _of_cni(part):
+    """Keep what is known to be said of networks."""
+    known = bool(part.path) and part.path[-1] in _CNI_KEYS
+    return _by_names(part) if known else hide(part.text)
 
 
-def _quoted(text, start):
-    for pattern in _QUOTED:
-        found = pattern.match(text, start)
-        if found:
-            return found.span(1)
-    return None
+def _of_docker(part):
+    """Keep the keys that Docker has; of those in which anything may stand, what a plan reads."""
+    key, names = part.path[0] if part.path else "", part.path[1:]
+    if key in _DOCKER_RULES:
+        return _DOCKER_RULES[key](names, part)
+    if key in _DOCKER_KEYS:
+        return redact(part.text)
+    return hide(part.text)
 
 
-def _items(text, start):
-    """Give the spans of a list's items, nested or not; tables in it are looked at key by key."""
-    end, text = start, text[: start + _LONGEST_LIST]
-    spans = []
-    depth = 0
-    while end < len(text):
-        sign = text[end]
-        quoted = _quoted(text, end) if sign in "\"'\\" else None
-        item = None if quoted or sign in "\"'\\{}" else _ITEM.match(text, end)
-        if quoted:
-            spans.append(quoted)
-            end = quoted[1]
-        elif sign == "{":
-            return spans
-        elif item and not item.group(0).startswith("#"):
-            spans.append((end, end + len(item.group(0).rstrip())))
-            end = item.end()
-            continue
-        depth += (sign == "[") - (sign == "]")
-        end += 1
-        if depth == 0:
-            return spans
-    return [_trimmed(text, *_LINE.match(text, start).span())]  # it is never closed, so it is no list
+def _named(known):
+    return lambda names, part: redact(part.text) if names and known(names[-1]) else hide(part.text)
 
 
-def _bare(text, match, start, lead):
-    """Give the span of a value without quotes: how far it goes depends on where its key stands."""
-    if lead[-1:] in _REST_OF_STRING and not match.group(1).startswith("-") and not match.group(2):
-        return [_REST_OF_STRING[lead[-1:]].match(text, start).span()]
-    if lead.rstrip("\"' \t").endswith(("{", ",")) or _in_braces(text, match.start()):
-        return [_trimmed(text, *_FLOW.match(text, start).span())]
-    if match.group(1).startswith("-") or not _STARTS_LINE.match(lead):
-        return [_WORD.match(text, start).span()]
-    if match.group(3) == ":":
-        span = _trimmed(text, *_LINE.match(text, start).span())
-        return _block(text, span, lead)
-    return [_trimmed(text, *_LINES.match(text, start).span())]
+def _paired(known):
+    return lambda _, part: pair(part.text, known)
 
 
-def _in_braces(text, position):
-    """Tell whether the key is one of a mapping in braces that began some lines above."""
-    above = text[max(0, position - _LONGEST_LEAD) : position].rstrip("\"' \t\r\n")
-    if not above.endswith(("{", ",")):
-        return False
-    bare = _STRINGS.sub("", above)
-    return bare.count("{") > bare.count("}")
+def _of_runtime(names, part):
+    """Keep a low-level runtime's program and what it is told."""
+    text = part.text
+    field = names[1].lower() if len(names) > 1 else ""
+    if field == "options":
+        return redact(text) if names[-1] in _RUNTIME_OPTIONS else hide(text)
+    if field == "runtimeargs":
+        return redact_words([part.before, text])[1]
+    return redact(text) if field in ("path", "runtimetype") else hide(text)
 
 
-def _block(text, span, lead):
-    """Give the spans of a value of YAML, which may go on in the lines below that are indented deeper than its key."""
-    first = text[span[0] : span[1]]
-    tagged = re.match(r"[&!]\S*$", first)
-    started = bool(first) and not first.startswith("#") and not tagged
-    below = _below(text, span[1], len(lead.rstrip("\"'")), started, "#" in lead)
-    if started and not re.match(r"[|>][+\-0-9]*[ \t]*(#.*)?$", first):
-        return [(span[0], below[-1][1] if below else span[1])]
-    return ([span] if tagged else []) + [_unquoted(text, *inner) for inner in below]
+def _of_proxies(names, part):
+    """Keep addresses of proxies."""
+    text = part.text
+    if names[-1:] == ("no-proxy",):
+        return redact(text)
+    return hide_in_proxy(text) if names[-1:] in (("http-proxy",), ("https-proxy",)) else hide(text)
 
 
-def _below(text, position, column, started, commented):
-    """Give the spans of the lines below a key that belong to its value: one, or one for each item of a list."""
-    spans, dash, position = [], None, _next_line(text, position)
-    while position < len(text):
-        line = _LINE.match(text, position)
-        body = line.group(0).lstrip(" #" if commented else " ")
-        indent, item = len(line.group(0)) - len(body), body.startswith("- ") and not started
-        position = _next_line(text, line.end())
-        if not body.strip():
-            continue
-        if item and (indent == dash if spans else indent >= column):
-            dash = indent
-            begin = line.end() - len(body) + 2
-            spans.append((begin, begin) if _MAPPING.match(body) else _trimmed(text, begin, line.end()))
-        elif indent <= max(column, dash or 0) or not (started or spans or not _MAPPING.match(body)):
-            break
-        elif not spans:
-            spans.append(_trimmed(text, line.end() - len(body), line.end()))
-        elif spans[-1][0] < spans[-1][1]:  # else it is a table, whose keys are looked at one by one
-            spans[-1] = _trimmed(text, spans[-1][0], line.end())
-    return spans
-
-
-def _unquoted(text, first, last):
-    quoted = _quoted(text, first)
-    return quoted if quoted and quoted[1] + 1 == last else (first, last)
-
-
-def _next_line(text, position):
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end + 1
-
-
-def _trimmed(text, first, last):
-    return first, first + len(text[first:last].rstrip())
+_DOCKER_RULES = {
+    "builder": _named(lambda name: name in ("defaultKeepStorage", "enabled", "keepStorage")),
+    "cluster-store-opts": _named(lambda _: False),
+    "default-network-opts": _named(NETWORK_OPTIONS.fullmatch),
+    "exec-opts": _paired(EXEC_OPTIONS),
+    "labels": _paired(NOTHING),
+    "log-opts": _named(LOG_OPTIONS.__contains__),
+    "node-generic-resources": _paired(NOTHING),
+    "proxies": _of_proxies,
+    "runtimes": _of_runtime,
+    "storage-opts": _paired(STORAGE_OPTIONS),
+}
+_READERS = {
+    CNI: (json_parts, _aside(_of_cni, hide)),
+    DOCKER: (json_parts, _aside(_of_docker, hide)),
+    HOSTS: (toml_parts, _aside(_of_hosts, hide)),
+    JSON: (json_parts, _aside(_by_names)),
+    KUBELET: (_yaml_or_json, _aside(_of_kubelet)),
+    SPECIFICATION: (json_parts, _aside(_by_names)),
+    TOML: (toml_parts, _aside(_by_names)),
+}

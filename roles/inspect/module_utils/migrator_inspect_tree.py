@@ -13,8 +13,10 @@ import pwd
 import re
 import socket
 import stat
+import traceback
 
-from ansible.module_utils.migrator_inspect_secrets import redact
+from ansible.module_utils.migrator_inspect_secrets import kind_of, redact, redact_file
+from ansible.module_utils.migrator_node import NodeError
 
 LARGEST_FILE = 1024 * 1024
 """Bytes of a file that are read."""
@@ -167,8 +169,11 @@ class _Nothing:
         return False
 
 
-def file_fact(tree, path):
-    """Describe one file with its content, secrets in it replaced by hashes. Never raises."""
+def file_fact(tree, path, kinds=(), flags=None):
+    """Describe one file with its content, secrets in it replaced by hashes. Never raises.
+
+    `kinds` are what it is read as, by default what its path says; `flags` are those of `secrets.referred`.
+    """
     fact = {"path": path}
     try:
         data = tree.read(path)
@@ -187,9 +192,20 @@ def file_fact(tree, path):
     except UnicodeDecodeError:
         fact["problem"] = "it is not UTF-8 text"
         return fact
-    fact["content"] = redact(text)
+    fact["content"] = redact_file(text, kinds or [kind for kind in [kind_of(path)] if kind], flags)
     fact["hidden"] = fact["content"] != text
     return fact
+
+
+def reason(error):
+    """Say what went wrong, without the text that it went wrong in: the messages of most errors quote that."""
+    kind = type(error).__name__
+    if isinstance(error, OSError):
+        return "{}: {}".format(kind, redact(error.strerror or "it took too long" if str(error) else ""))
+    if isinstance(error, (NodeError, UnreadableError)):
+        return "{}: {}".format(kind, redact(str(error)))
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    return " ".join([kind] + ["in {}, line {}".format(os.path.basename(step[0]), step[1]) for step in place])
 
 
 def plain(value):

@@ -7,7 +7,7 @@ import os
 import re
 
 from ansible.module_utils.migrator_inspect_programs import Program, find
-from ansible.module_utils.migrator_inspect_secrets import redact, redact_words
+from ansible.module_utils.migrator_inspect_secrets import redact_words, variable
 from ansible.module_utils.migrator_inspect_tree import UnreadableError
 
 KUBELET = "kubelet.service"
@@ -138,12 +138,12 @@ def process_fact(tree, pid):
 
 
 def proxies(variables):
-    """Pick the proxy variables of an environment, passwords replaced by hashes."""
+    """Pick the proxy variables of an environment, whom they are for replaced by hashes."""
     found = {}
-    for variable in variables:
-        name, _, value = variable.partition("=")
+    for entry in variables:
+        name, _, value = entry.partition("=")
         if _PROXIES.fullmatch(name) and value:
-            found[name] = redact(name + "=" + value).partition("=")[2]
+            found[name] = variable(name, value)
     return found
 
 

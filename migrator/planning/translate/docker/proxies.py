@@ -6,7 +6,6 @@ upper one counts, unless it is empty.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,18 +13,17 @@ from migrator.planning.translate.docker.places import place
 from migrator.planning.translate.docker.shapes import proxy as check
 from migrator.planning.translate.docker.source import DockerSource
 from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never, unknown
-from migrator.planning.translate.settings import Proxy
+from migrator.planning.translate.settings import Proxy, has_user
 
 VARIABLES = {"http-proxy": "HTTP_PROXY", "https-proxy": "HTTPS_PROXY", "no-proxy": "NO_PROXY"}
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def settings(source: DockerSource) -> Proxy:
-    """Give the proxy for the new runtime, without addresses that have a password in them.
+    """Give the proxy for the new runtime, without addresses that have a password or a token in them.
 
     Raises `ValueError` for a variable with a line break in it.
     """
-    values = {name: "" if _secret(value) else value for name, value in _effective(source).items()}
+    values = {name: "" if has_user(value) else value for name, value in _effective(source).items()}
     return Proxy(http=values.get("http-proxy", ""), https=values.get("https-proxy", ""), no=values.get("no-proxy", ""))
 
 
@@ -38,7 +36,7 @@ def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
 
 
 def _judge(name: str, value: str, case: Case) -> Verdict:
-    if _secret(value):
+    if has_user(value):
         return lost("there is a password in it, which no plan may hold: give the address to the new unit by hand")
     return carried(place("proxy", case.to, VARIABLES[name]))
 
@@ -59,8 +57,3 @@ def _effective(source: DockerSource) -> dict[str, str]:
             check(f"{variable} of Docker's unit", value)
             found[name] = value
     return found
-
-
-def _secret(value: str) -> bool:
-    """Tell whether an address has a password: something after a colon, before the last @."""
-    return ":" in _SCHEME.sub("", value).rpartition("@")[0].rstrip(":")

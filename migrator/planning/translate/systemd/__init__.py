@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files
-from migrator.planning.translate.settings import Proxy, Written
+from migrator.planning.translate.settings import Proxy, Written, has_user
 
 ULIMITS = frozenset(
     {
@@ -23,7 +23,6 @@ _HIGHEST = 2**63 - 1
 _UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\.service", re.ASCII)
 _LIMIT = re.compile(r"(-1|\d{1,19})(?::(-1|\d{1,19}))?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @remembered
@@ -48,8 +47,8 @@ def drop_in(unit: str, *, proxy: Proxy, limits: Mapping[str, str]) -> Written | 
 
 
 def proxy_secret(proxy: Proxy) -> bool:
-    """Tell whether an address of a proxy has a password in it, which a plan must not show."""
-    return any(":" in _user(url).rstrip(":") for url in (proxy.http, proxy.https))
+    """Tell whether an address of a proxy has a password or a token in it, which a plan must not show."""
+    return any(has_user(url) for url in (proxy.http, proxy.https))
 
 
 def ulimit(name: str, value: str) -> tuple[int, int]:
@@ -86,8 +85,3 @@ def _quoted(name: str, value: str) -> str:
         raise ValueError(f"{name} is not Unicode text, which a systemd unit must be") from error
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{name}={escaped}"'
-
-
-def _user(url: str) -> str:
-    """Give what stands before the last @; an address may lack a scheme, and a password may hold anything."""
-    return _SCHEME.sub("", url).rpartition("@")[0]
