@@ -25,8 +25,8 @@ from lab import (
     host,
     images,
     kubernetes,
+    machines,
     network,
-    qemu,
     services,
     tools,
     waiting,
@@ -34,7 +34,7 @@ from lab import (
 )
 from lab.artefacts import key_of, say
 from lab.errors import LabError
-from lab.settings import USER, Node, Settings
+from lab.settings import SPARE, USER, Node, Settings
 
 BASE = "joined"
 """The snapshot that `up` makes: every node Ready on Docker, every workload available."""
@@ -73,7 +73,8 @@ def up(settings: Settings) -> None:
         with _timed(settings, "artefacts"):
             programs = kubernetes.programs(settings)
             image = guest_image.guest_image(settings)
-            emulator.program(settings)
+            if machines.kind(settings) == "guest":
+                emulator.program(settings)
             tools.tools(settings)
             services.package_repository(settings)
             images.layouts(settings)
@@ -92,7 +93,7 @@ def key(settings: Settings, image: Path) -> str:
     return key_of(
         {
             "image": image.name,
-            "machine": " ".join([emulator.program(settings).parent.name, *acceleration.options(settings, image)]),
+            "machine": _machine(settings, image),
             "size": f"{settings.workers} x {settings.memory_mib} MiB, {settings.cpus} cpus",
             "workloads": "".join(workloads.manifests()),
             "images": images.layouts(settings)[images.BUSYBOX].parent.name,
@@ -103,13 +104,19 @@ def key(settings: Settings, image: Path) -> str:
     )
 
 
+def _machine(settings: Settings, image: Path) -> str:
+    if machines.kind(settings) == "container":
+        return "container"
+    return " ".join([emulator.program(settings).parent.name, *acceleration.options(settings, image)])
+
+
 def _start_from(settings: Settings, image: Path) -> None:
-    network.create(settings)
+    network.create(settings, taps=machines.kind(settings) == "guest")
     services.start(settings)
     controlplane.restore_etcd(settings, _etcd_copy(settings, BASE))
     controlplane.start(settings)
     for node in settings.nodes:
-        qemu.start(settings, node, image, snapshot=BASE)
+        machines.of(settings).start(settings, node, image, snapshot=BASE)
     _settle(settings)
 
 
@@ -118,10 +125,10 @@ def _start_anew(settings: Settings, image: Path, programs: Path, key: str) -> No
     (settings.state / "logs").mkdir(parents=True)
     settings.programs.symlink_to(programs)
     settings.tools.symlink_to(tools.tools(settings))
-    network.create(settings)
+    network.create(settings, taps=machines.kind(settings) == "guest")
     for node in settings.nodes:
-        qemu.create_disk(settings, node, image, data=docker_settings.history(node).data_disk)
-        qemu.start(settings, node, image)
+        machines.of(settings).create_disk(settings, node, image, data=docker_settings.history(node).data_disk)
+        machines.of(settings).start(settings, node, image)
     services.start(settings)
     controlplane.create(settings)
     _each(settings, lambda node: _make_node(settings, node))
@@ -167,7 +174,8 @@ def _takes_pods(settings: Settings, since: datetime) -> bool:
 
 def _right_clock(settings: Settings, node: Node) -> None:
     guests.await_boot(settings, node)
-    guests.set_clock(settings, node)
+    if machines.kind(settings) == "guest":
+        guests.set_clock(settings, node)
 
 
 def _each(settings: Settings, work: Callable[[Node], None]) -> None:
@@ -182,8 +190,9 @@ def down(settings: Settings) -> None:
 
 
 def _end(settings: Settings) -> None:
+    for node in (*settings.nodes, SPARE):
+        machines.of(settings).remove(settings, node)
     network.destroy(settings)
-    qemu.remove_sockets(settings)
 
 
 def snapshot(settings: Settings, tag: str) -> None:
@@ -200,14 +209,14 @@ def _take(settings: Settings, tag: str, key: str) -> None:
     with _timed(settings, "snapshot"):
         # Guests first: what they know must never be newer than what etcd knows.
         for node in settings.nodes:
-            qemu.monitor(settings, node, "stop")
+            machines.of(settings).pause(settings, node)
         try:
             for node in settings.nodes:
-                qemu.save(settings, node, tag)
+                machines.of(settings).save(settings, node, tag)
             controlplane.save_etcd(settings, _etcd_copy(settings, tag))
         finally:
             for node in settings.nodes:
-                qemu.monitor(settings, node, "cont")
+                machines.of(settings).resume(settings, node)
     (folder / "key").write_text(key)
 
 
@@ -222,12 +231,11 @@ def restore(settings: Settings, tag: str = BASE) -> None:
         # SSH connections to the guests' later selves would hang: their other ends are gone.
         network.end(settings, names={"ssh"})
         for node in settings.nodes:
-            qemu.monitor(settings, node, "stop")
+            machines.of(settings).pause(settings, node)
         controlplane.restore_etcd(settings, _etcd_copy(settings, tag))
         controlplane.start(settings)
         for node in settings.nodes:
-            qemu.load(settings, node, tag)
-            qemu.monitor(settings, node, "cont")
+            machines.of(settings).load(settings, node, tag)
         _settle(settings)
 
 
@@ -235,8 +243,8 @@ def boot(settings: Settings, node: Node, words: str) -> None:
     """Cut a guest's power and boot it with more words for its kernel; return when it answers. `restore` undoes that."""
     with _alone(settings), _timed(settings, f"boot with {words}"):
         require_up(settings)
-        qemu.cut_power(settings, node)
-        qemu.start(settings, node, guest_image.guest_image(settings), words=words)
+        machines.of(settings).cut_power(settings, node)
+        machines.of(settings).start(settings, node, guest_image.guest_image(settings), words=words)
         _right_clock(settings, node)
 
 
@@ -265,7 +273,7 @@ def _healthy(settings: Settings) -> bool:
     return (
         network.exists(settings)
         and controlplane.ready(settings)
-        and all(qemu.running(settings, node) for node in settings.nodes)
+        and all(machines.of(settings).running(settings, node) for node in settings.nodes)
         and bool(_saved_key(settings, BASE))
     )
 
@@ -305,10 +313,10 @@ def status(settings: Settings) -> list[str]:
     """Describe the lab, a line a guest, then what is not available."""
     if not network.exists(settings):
         return ["the lab is down"]
-    lines = []
+    lines = [f"nodes are {machines.said(settings)}"]
     known = nodes(settings) if controlplane.ready(settings) else {}
     for node in settings.nodes:
-        runs = "running" if qemu.running(settings, node) else "not running"
+        runs = "running" if machines.of(settings).running(settings, node) else "not running"
         line = f"{node.name}  {node.address}  {runs}"
         if node.name in known:
             info = known[node.name]["status"]["nodeInfo"]

@@ -27,8 +27,8 @@ def exists(settings: Settings) -> bool:
     return Path("/run/netns", settings.name).exists()
 
 
-def create(settings: Settings) -> None:
-    """Make the namespace, its bridge with the gateway's address, the taps, and routes to the pods."""
+def create(settings: Settings, *, taps: bool) -> None:
+    """Make the namespace, its bridge with the gateway's address, guests' taps, and routes to the pods."""
     shell.run(["ip", "netns", "add", settings.name])
     commands = [
         "link set lo up",
@@ -36,7 +36,7 @@ def create(settings: Settings) -> None:
         f"addr add {GATEWAY}/24 dev br0",
         "link set br0 up",
     ]
-    for node in (*settings.nodes, SPARE):
+    for node in (*settings.nodes, SPARE) if taps else ():
         commands += [f"tuntap add dev {node.tap} mode tap", f"link set {node.tap} master br0 up"]
     commands += [f"route add {node.pod_subnet} via {node.address}" for node in settings.nodes]
     shell.run(["ip", "-n", settings.name, "-batch", "-"], stdin="\n".join(commands))
@@ -89,12 +89,22 @@ def process_name(pid: int) -> str:
         return ""
 
 
+def beside(settings: Settings, argv: Sequence[str | Path]) -> list[str]:
+    """Give the command line that runs `argv` likewise, with this machine's mounts: `ip netns` gives it another /sys."""
+    return ["nsenter", f"--net=/run/netns/{settings.name}", *(str(word) for word in argv)]
+
+
 def start(settings: Settings, argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[bytes]:
     """Start a long-lived process in the namespace, detached from this one, its output in `log`."""
+    return start_detached(inside(settings, argv), log=log)
+
+
+def start_detached(words: Sequence[str], *, log: Path) -> subprocess.Popen[bytes]:
+    """Start a long-lived process, detached from this one, its output in `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            inside(settings, argv),
+            words,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,

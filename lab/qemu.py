@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
 import uuid
 from pathlib import Path
@@ -144,10 +143,22 @@ def save(settings: Settings, node: Node, tag: str) -> None:
 
 
 def load(settings: Settings, node: Node, tag: str) -> None:
-    """Put the guest's memory and disk back to `tag`."""
+    """Put the guest's memory and disk back to `tag`, going on."""
+    pause(settings, node)
     answer = monitor(settings, node, f"loadvm {tag}")
     if answer:
         raise LabError(f"{node.name} could not be put back to {tag!r}: {answer}")
+    resume(settings, node)
+
+
+def pause(settings: Settings, node: Node) -> None:
+    """Have the guest stand still."""
+    monitor(settings, node, "stop")
+
+
+def resume(settings: Settings, node: Node) -> None:
+    """Have it go on."""
+    monitor(settings, node, "cont")
 
 
 def quit_guest(settings: Settings, node: Node) -> None:
@@ -162,6 +173,9 @@ def cut_power(settings: Settings, node: Node) -> None:
     waiting.until(lambda: not running(settings, node), f"QEMU of {node.name} is gone", seconds=30)
 
 
-def remove_sockets(settings: Settings) -> None:
-    """Remove the folder of control sockets."""
-    shutil.rmtree(settings.sockets, ignore_errors=True)
+def remove(settings: Settings, node: Node) -> None:
+    """End it as a power cut would, and remove its control socket."""
+    quit_guest(settings, node)
+    _socket(settings, node).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # others are in it
+        settings.sockets.rmdir()

@@ -88,7 +88,7 @@ def plan_all(
                 target=entry.target,
                 facts=entry.facts,
                 node=nodes[entry.node],
-                pods=pods.get(entry.node, ()),
+                pods=tuple(pod for pod in pods.get(entry.node, ()) if not pod.probes),
                 fleet=around,
                 observed_at=entry.observed_at,
                 allow=frozenset(allow) | frozenset(entry.target.allow),

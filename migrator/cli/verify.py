@@ -168,9 +168,10 @@ def shower(output: VerifyOutput, *, verbose: bool) -> Callable[[NodeProof], None
 
 def tell(host: Host, said: str) -> None:
     """Say on stderr what is going on at a node."""
+    from migrator.cli import telling
     from migrator.report.escape import prose, visible
 
-    print(f"{visible(host.node)}: {prose(said)}", file=sys.stderr, flush=True)
+    telling.say(f"{visible(host.node)}: {prose(said)}")  # whoever listens may be gone, and the node is cleaned up still
 
 
 def ask(question: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -12,6 +13,8 @@ from migrator.model.value import Value
 
 CORDONED = "migrator/cordoned"
 """Annotation of a Node that we have cordoned, so that a later run can tell our cordon from somebody else's."""
+PROBES = re.compile(r"migrator-probe-[0-9a-f]{8}")
+"""Namespaces of our own probe pods."""
 PROGRESS = "migrator/progress"
 """Annotation of a Node that a run is at work on, or that it failed on: the step, and since when."""
 CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
@@ -119,9 +122,14 @@ class Pod:
         return self.mirror or self.owner.startswith("DaemonSet/")
 
     @property
+    def probes(self) -> bool:
+        """Whether it is one of our own: somebody's `verify` is no workload, and no reason to refuse a plan."""
+        return PROBES.fullmatch(self.namespace) is not None
+
+    @property
     def leaves(self) -> bool:
         """Whether a drain asks for its end, with the consent that this needs: one that ends already needs none."""
-        return not (self.stays or self.finished or self.terminating)
+        return not (self.stays or self.finished or self.terminating or self.probes)
 
     @property
     def lasting(self) -> str:

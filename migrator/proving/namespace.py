@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,12 +9,12 @@ from migrator.cluster import Cluster
 from migrator.cri import OWNER_LABEL
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.clock import Clock
+from migrator.model.objects import PROBES
 from migrator.model.probe_objects import Namespace
 from migrator.proving import manifest
 
 NODE = "io.migrator.node"
 """Annotation of the namespace: which node its session is about. No label, because a node's name may be too long."""
-_OURS = re.compile(r"migrator-probe-[0-9a-f]{8}")
 """Names that `name` gives. Labels and annotations are anybody's to set."""
 _LEVELS = ("enforce", "audit", "warn")
 _OVER_SECONDS = 3600.0
@@ -47,7 +46,7 @@ def sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
     for other in cluster.namespaces(manifest.MANAGED):
         if other.name == own.name or other.terminating:
             continue
-        if OWNER_LABEL not in other.labels or not _OURS.fullmatch(other.name):
+        if OWNER_LABEL not in other.labels or not PROBES.fullmatch(other.name):
             continue
         # A namespace does not tell whether its session still runs, perhaps on another machine. But a session holds
         # the lock of its node as long as it has pods, and we hold that of ours: what names our node is over. About

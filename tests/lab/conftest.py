@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab import cluster, controlplane, guests, network, qemu, waiting, workloads
+from lab import cluster, controlplane, guests, machines, network, waiting, workloads
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -124,7 +124,7 @@ class Lab:
     def paused(self) -> Iterator[None]:
         """Have the cluster's guests stand still meanwhile, and the processors to oneself; the base state afterwards."""
         for node in self.settings.nodes:
-            qemu.monitor(self.settings, node, "stop")
+            machines.of(self.settings).pause(self.settings, node)
         try:
             yield
         finally:

@@ -91,7 +91,10 @@ def on_node(script: str) -> Callable[..., None]:
     return run
 
 
-power_cut = on_node("{ sleep 1; echo b > /proc/sysrq-trigger; } > /dev/null 2>&1 &")
+power_cut = on_node(
+    "trigger=/proc/sysrq-trigger; test ! -e /run/lab/sysrq-trigger || trigger=/run/lab/sysrq-trigger; "
+    "{ sleep 1; echo b > $trigger; } > /dev/null 2>&1 &"
+)
 """At once, and nothing that is not on disk gets there."""
 
 
@@ -134,6 +137,18 @@ def without_drop_in(unit: str) -> Callable[..., None]:
     return on_node(f"rm -rf /etc/systemd/system/{unit}.d/fault.conf /run/fault; systemctl daemon-reload")
 
 
+def starting(lab: Lab, *_: object) -> None:
+    """Have a node that does not get Ready, whose kubelet somebody starts ten times a second: monit, Puppet, a person."""
+    drop_in("containerd.service", f'ExecStartPre=/bin/sh -c "{NO_NETWORK}"')(lab)
+    lab.on(NODE, "systemd-run --unit=starter --collect sh -c 'while :; do systemctl start kubelet; sleep 0.1; done'")
+
+
+def not_starting(lab: Lab, *_: object) -> None:
+    """Take that away."""
+    lab.on(NODE, "systemctl stop starter")
+    without_drop_in("containerd.service")(lab)
+
+
 def stuck_pod(lab: Lab, *_: object) -> None:
     """Have a pod of the node that does not end: somebody's finalizer is on it."""
     lab.kubectl("-n", "shop", "patch", "pod", webs(lab)[0], "-p", '{"metadata":{"finalizers":["example.org/stuck"]}}')
@@ -170,6 +185,7 @@ NEW_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 INGEST = "/var/lib/containerd/io.containerd.content.v1.content/ingest"
 """Where whatever comes into the store is written first; the worker's containerd keeps its data in the usual folder."""
 SAVED = "/var/lib/migrator/transactions"
+UNITS = "/etc/systemd/system"
 KILLED = {
     **dict.fromkeys(("stage", "cordon", "drain"), "docker"),
     "switch": "docker containerd",
@@ -191,6 +207,18 @@ FAULTS: Mapping[str, Fault] = {
         step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
         mends=partial(api_server, sign=signal.SIGCONT), after=45, evicts=step == "drain")
        for step in ("drain", "verify", "annotate", "uncordon")},
+    "API server away for good at verify": fault(
+        "verify", partial(api_server, sign=signal.SIGSTOP), STEP_FAILED, "containerd",
+        mends=partial(api_server, sign=signal.SIGCONT), says="nothing is taken back", cordoned=True, back=True),
+    "no way to the node for good when it is to be proved": fault(
+        "verify", partial(ssh, verb="-I"), STEP_FAILED, "containerd", mends=partial(ssh, verb="-D"),
+        says="nothing is taken back", cordoned=True, back=True, wants=PROVED),
+    "the unit's folder cannot be written": fault(
+        "drain", on_node(f"chattr +i {UNITS}"), STEP_FAILED, "docker", mends=on_node(f"chattr -i {UNITS}"),
+        says="nothing was changed"),
+    "somebody starts the kubelet all the time": fault(
+        "switch", starting, STEP_FAILED, "docker", mends=not_starting, says="The node was put back",
+        wants={"ready_timeout": 60}),
     "no room for images": fault(
         "stage", on_node(full(INGEST)), STEP_FAILED, "docker",
         mends=on_node(f"umount --lazy {INGEST}")),
