@@ -14,10 +14,10 @@ help: ## Show the targets.
 demo: host $(VENV)/ready ## Migrate a real node of the lab from Docker to containerd.
 	$(BIN)/python -m lab.demo
 
-test: host lint ## Run the whole test suite, in guests too.
+test: host lint ## Run the whole test suite, on real nodes too.
 	$(BIN)/python -m lab.suite
 
-check: $(VENV)/ready lint unit ## Lint, types and unit tests: no root, no guests, under a minute.
+check: $(VENV)/ready lint unit ## Lint, types and unit tests: no root, no nodes, under a minute.
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ lint: $(VENV)/ready
 unit: $(VENV)/ready
 	$(BIN)/pytest -q -n 2 $(UNIT)
 
-lab-tests: lab-up ## Run the tests that need guests.
+lab-tests: lab-up ## Run the tests that need nodes.
 	$(BIN)/pytest -v tests/lab
 
 field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, critest (before a release).

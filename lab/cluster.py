@@ -190,8 +190,9 @@ def down(settings: Settings) -> None:
 
 
 def _end(settings: Settings) -> None:
-    for node in (*settings.nodes, SPARE):
+    for node in settings.nodes:
         machines.of(settings).remove(settings, node)
+    machines.SPARES.remove(settings, SPARE)
     network.destroy(settings)
 
 

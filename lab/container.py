@@ -223,6 +223,12 @@ def _detach(settings: Settings, node: Node) -> None:
             shell.run(["losetup", "--detach", device])
 
 
+def crash(settings: Settings, node: Node) -> None:
+    """Kill the process that keeps it on."""
+    for pid in _supervisors(settings, node):
+        os.kill(pid, signal.SIGKILL)
+
+
 def remove(settings: Settings, node: Node) -> None:
     """End it and leave nothing of it on this machine but its disks: no process, cgroup or loop device."""
     with contextlib.suppress(OSError):

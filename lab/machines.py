@@ -50,6 +50,10 @@ class Machines(Protocol):
         """End it at once, and return when it is gone."""
         ...
 
+    def crash(self, settings: Settings, node: Node) -> None:
+        """Kill what runs it, so that nothing of it is tidied up."""
+        ...
+
     def remove(self, settings: Settings, node: Node) -> None:
         """End it and leave nothing of it on this machine but its disks."""
         ...
@@ -90,3 +94,7 @@ def said(settings: Settings) -> str:
 def of(settings: Settings) -> Machines:
     """Give the door to the nodes' machines."""
     return container if kind(settings) == "container" else qemu
+
+
+SPARES: Machines = qemu
+"""What spare guests are: roles are tested on a kernel and an init of their own, with the cgroups that one wants."""

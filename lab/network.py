@@ -28,7 +28,10 @@ def exists(settings: Settings) -> bool:
 
 
 def create(settings: Settings, *, taps: bool) -> None:
-    """Make the namespace, its bridge with the gateway's address, guests' taps, and routes to the pods."""
+    """Make the namespace, its bridge with the gateway's address, the guests' taps, and routes to the pods.
+
+    `taps` is whether the nodes are guests; a spare one always is.
+    """
     shell.run(["ip", "netns", "add", settings.name])
     commands = [
         "link set lo up",
@@ -36,7 +39,7 @@ def create(settings: Settings, *, taps: bool) -> None:
         f"addr add {GATEWAY}/24 dev br0",
         "link set br0 up",
     ]
-    for node in (*settings.nodes, SPARE) if taps else ():
+    for node in (*settings.nodes, SPARE) if taps else (SPARE,):
         commands += [f"tuntap add dev {node.tap} mode tap", f"link set {node.tap} master br0 up"]
     commands += [f"route add {node.pod_subnet} via {node.address}" for node in settings.nodes]
     shell.run(["ip", "-n", settings.name, "-batch", "-"], stdin="\n".join(commands))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import uuid
 from pathlib import Path
@@ -171,6 +173,12 @@ def cut_power(settings: Settings, node: Node) -> None:
     """End the guest so, and return when it is gone."""
     quit_guest(settings, node)
     waiting.until(lambda: not running(settings, node), f"QEMU of {node.name} is gone", seconds=30)
+
+
+def crash(settings: Settings, node: Node) -> None:
+    """Kill its QEMU."""
+    for pid in network.processes(settings, {process_name(node)}):
+        os.kill(pid, signal.SIGKILL)
 
 
 def remove(settings: Settings, node: Node) -> None:

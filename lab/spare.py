@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lab import cluster, guest_image, guests, machines
+from lab import cluster, guest_image, guests
+from lab.machines import SPARES
 from lab.settings import SPARE, Settings
 
 CGROUPS = {"v2": "", "v1": "systemd.unified_cgroup_hierarchy=0"}
@@ -12,28 +13,27 @@ CGROUPS = {"v2": "", "v1": "systemd.unified_cgroup_hierarchy=0"}
 def up(settings: Settings, cgroup: str = "v2") -> None:
     """Start it freshly booted with this version of cgroups, Docker running. The lab must be up."""
     cluster.require_up(settings)
-    if machines.of(settings).running(settings, SPARE):
+    if SPARES.running(settings, SPARE):
         down(settings)
     image = guest_image.guest_image(settings)
     key = cluster.key(settings, image)
     marks = {name: settings.state / "snapshots" / f"spare-{name}-{key}" for name in CGROUPS}
     snapshot = f"booted-{cgroup}"
     if marks[cgroup].exists():
-        machines.of(settings).start(settings, SPARE, image, snapshot=snapshot)
+        SPARES.start(settings, SPARE, image, snapshot=snapshot)
     else:
         if not any(mark.exists() for mark in marks.values()):
-            machines.of(settings).create_disk(settings, SPARE, image)
-        machines.of(settings).start(settings, SPARE, image, words=CGROUPS[cgroup])
+            SPARES.create_disk(settings, SPARE, image)
+        SPARES.start(settings, SPARE, image, words=CGROUPS[cgroup])
     guests.await_boot(settings, SPARE)
-    if machines.kind(settings) == "guest":
-        guests.set_clock(settings, SPARE)
+    guests.set_clock(settings, SPARE)
     guests.script(settings, SPARE, "until docker version >/dev/null 2>&1; do sleep 1; done\n")
     if not marks[cgroup].exists():
-        machines.of(settings).save(settings, SPARE, snapshot)
+        SPARES.save(settings, SPARE, snapshot)
         marks[cgroup].touch()
 
 
 def down(settings: Settings) -> None:
     """End it; its freshly booted state is kept."""
-    if machines.of(settings).running(settings, SPARE):
-        machines.of(settings).cut_power(settings, SPARE)
+    if SPARES.running(settings, SPARE):
+        SPARES.cut_power(settings, SPARE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -206,3 +207,34 @@ def test_volumes_of_what_stays_are_not_waited_for() -> None:
     cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
 
     assert draining.drain(run) == "1 pods left"
+
+
+@pytest.mark.parametrize("what", [{"empty_dirs": ("cache",)}, {"owner": ""}], ids=["an emptyDir", "no owner"])
+def test_a_pod_that_ends_already_needs_no_consent(what: dict[str, Any]) -> None:
+    """Somebody else has ended it, before the plan or since: it is waited for like the others."""
+    ending = pod("web", terminating=True, grace=30, **what)
+    run, cluster, _ = world(ending)
+    clock = FakeClock(lambda now: cluster.pods.clear() if now >= 20 else None)
+
+    assert "left" in draining.drain(replace(run, clock=clock))
+    assert evictions(cluster) == []
+
+
+@pytest.mark.parametrize("what", [{"empty_dirs": ("cache",)}, {"owner": ""}], ids=["an emptyDir", "no owner"])
+def test_one_that_came_after_the_plan_still_does(what: dict[str, Any]) -> None:
+    """Nobody was asked about it."""
+    run, cluster, _ = world(pod("web", **what))
+
+    with pytest.raises(StepFailedError, match="shop/web came after the plan"):
+        draining.drain(run)
+
+    assert evictions(cluster) == []
+
+
+def test_probes_of_ours_need_no_consent() -> None:
+    """A session that was killed has left them, or somebody's `verify` runs: neither is a workload."""
+    run, cluster, _ = world(pod("probe-a", namespace="migrator-probe-5e551011", owner="", empty_dirs=("x",)))
+
+    draining.drain(run)
+
+    assert evictions(cluster) == ["migrator-probe-5e551011/probe-a"]

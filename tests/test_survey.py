@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from migrator import survey
 from migrator.cli.wiring import Doors
 from migrator.errors import StalePlanError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.facts import NodeFacts
+from migrator.model.objects import ClusterFacts, Pod
+from migrator.model.observation import Observation
 from migrator.model.plan import Plan
 from migrator.model.target import Target
 from tests.fakes.cluster import FakeCluster
@@ -76,3 +79,17 @@ def test_a_node_that_changed_since_it_was_shown_is_refused() -> None:
     changed = facts(files=files(default="KUBELET_EXTRA_ARGS=--v=4\n"))
     with pytest.raises(StalePlanError, match="/etc/default/kubelet"):
         doors(read(changed)).plan_again([shown])
+
+
+def test_probes_of_ours_are_no_workload() -> None:
+    """Somebody's `verify` beside a plan does not refuse it; another namespace with such a beginning is somebody's."""
+    ours = pod("probe-a", namespace="migrator-probe-5e551011", owner="", images=("migrator.invalid/probe:1",))
+    theirs = pod("probe-a", namespace="migrator-probe-of-theirs", owner="")
+    seen = Observation(host="worker-1", target=Target(), facts=facts())
+
+    def ids(*pods: Pod) -> set[str]:
+        (made,) = survey.plan_all([seen], ClusterFacts(nodes=(node(),), pods=pods), ()).nodes
+        return {finding.id for finding in made.findings}
+
+    assert not {"unmanaged-pods", "images-missing"} & (ids(ours) - ids())
+    assert "unmanaged-pods" in ids(theirs)

@@ -7,6 +7,7 @@ import fcntl
 import importlib
 import json
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -740,7 +741,7 @@ def test_at_boot_it_is_held_before_the_program_runs(machine: Machine, monkeypatc
     """
     machine.ask()
     unit = (machine.units / service.NAME).read_text().splitlines()
-    (command,) = [line.partition("=-")[2].split() for line in unit if line.startswith("ExecStartPre=-")]
+    (command,) = [shlex.split(line.partition("=-")[2]) for line in unit if line.startswith("ExecStartPre=-")]
     mark = machine.journal / "kubelet-held"
     hold = (machine.units / "kubelet.service.d" / "zz-migrator-switch.conf").read_text().splitlines()
     assert f"ConditionPathExists=!{mark}" in hold

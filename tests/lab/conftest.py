@@ -65,6 +65,11 @@ class Lab:
         """Run a shell script on a guest as root."""
         return guests.script(self.settings, self.settings.node(name), script)
 
+    def memory(self, name: str) -> tuple[str, str]:
+        """Give where a node's memory cgroups are, and what the file of a limit is called: cgroup v2, or v1."""
+        kind = self.on(name, "test ! -d /sys/fs/cgroup/memory || echo v1").strip()
+        return ("/sys/fs/cgroup/memory", "memory.limit_in_bytes") if kind else ("/sys/fs/cgroup", "memory.max")
+
     def node(self, name: str) -> dict[str, Any]:
         """Describe a node: ready, runtime, unschedulable, annotations. One that is not there is not ready, on ""."""
         found = cluster.nodes(self.settings).get(name)

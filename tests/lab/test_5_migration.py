@@ -127,9 +127,10 @@ def test_the_cgroup_is_where_the_kubelet_expects_it(migrated: Migrated) -> None:
     pod = migrated.pod("agent")
     uid = pod["metadata"]["uid"].replace("-", "_")
     container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-    slice_ = f"/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice"
+    top, name = migrated.lab.memory(NODE)
+    slice_ = f"{top}/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid}.slice"
 
-    limit = migrated.lab.on(NODE, f"cat {slice_}/cri-containerd-{container}.scope/memory.max")
+    limit = migrated.lab.on(NODE, f"cat {slice_}/cri-containerd-{container}.scope/{name}")
 
     assert int(limit) == 48 * 2**20
 

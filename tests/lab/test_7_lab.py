@@ -6,13 +6,14 @@ import os
 import signal
 from pathlib import Path
 
-from lab import cluster, network, qemu
+from lab import cluster, machines, network
 from tests.lab.conftest import Lab
 
 
 def test_up_works_after_a_crash(lab: Lab) -> None:
-    """With a guest and etcd killed, `up` brings the base state back."""
-    for pid in network.processes(lab.settings, {qemu.process_name(lab.settings.nodes[0]), "etcd"}):
+    """With a node and etcd killed, `up` brings the base state back."""
+    machines.of(lab.settings).crash(lab.settings, lab.settings.nodes[0])
+    for pid in network.processes(lab.settings, {"etcd"}):
         os.kill(pid, signal.SIGKILL)
 
     cluster.up(lab.settings)
@@ -25,7 +26,7 @@ def test_up_works_after_a_crash(lab: Lab) -> None:
 
 
 def test_down_leaves_nothing(lab: Lab) -> None:
-    """No process, namespace, socket or mount of the lab is left; `status` says that it is down."""
+    """No process, namespace, socket, mount, loop device or cgroup of the lab is left; `status` says that it is down."""
     pids = network.processes(lab.settings)
     assert pids
 
@@ -35,6 +36,9 @@ def test_down_leaves_nothing(lab: Lab) -> None:
     assert not network.exists(lab.settings)
     assert not lab.settings.sockets.exists()
     assert str(lab.settings.cache) not in Path("/proc/mounts").read_text()
+    backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    assert [path for path in backing if str(lab.settings.state) in path] == []
+    assert list(Path("/sys/fs/cgroup").glob(f"**/{lab.settings.name}-*")) == []
     assert cluster.status(lab.settings) == ["the lab is down"]
 
 

@@ -47,7 +47,7 @@ Before=kubelet.service
 [Service]
 Type=notify
 StartLimitInterval=0
-ExecStartPre=-/bin/cp {again} {mark}
+ExecStartPre=-/bin/sh -c 'test ! -e {again} || cp {again} {mark}'
 ExecStart={python} -B {program} {folder}
 Restart=on-failure
 RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
