@@ -114,7 +114,7 @@ def _no_node(name: str, nodes: Collection[str]) -> str:
 
 def _facts(result: HostResult) -> NodeFacts | str:
     document = result.results.get(_READ_TASK, {}).get("node")
-    if document is None or document.get("schema_version") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA:
         return "the host gave no facts of the schema that this version reads"
     try:
         facts = NodeFacts.model_validate(document)

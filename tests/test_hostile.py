@@ -18,7 +18,7 @@ from migrator.engine.apply import apply
 from migrator.engine.plays import answer, request
 from migrator.engine.run import Event
 from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
-from migrator.errors import MigratorError, StepFailedError
+from migrator.errors import MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import HostResult
 from migrator.hosts.runner import sealed
 from migrator.inventory import Host
@@ -241,8 +241,22 @@ ANSWERS: dict[str, Any] = {
 @pytest.mark.parametrize("said", ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_that_is_not_ours_fails_its_step_alone(said: Any) -> None:
     """It is told as what it is, instead of as a bug of ours that ends the work on other nodes."""
-    with pytest.raises(StepFailedError, match="the node's answer is not one of ours"):
+    with pytest.raises(UnaskedError, match="the node's answer is not one of ours"):
         answer(Switched, said)
+
+
+def test_a_clock_that_was_set_back_is_no_verdict() -> None:
+    """A step of the switch took less than no time by it; what came of the switch is what counts."""
+    assert (
+        answer(Switched, {"outcome": "switched", "actions": [{"action": "x", "seconds": -3600.1}]}).actions[0].seconds
+        < 0
+    )
+
+
+@pytest.mark.parametrize("said", ["x", 3, ["x"], {"schema_version": 2}, {"schema_version": 2, "root": []}])
+def test_facts_of_any_shape_refuse_their_node_alone(said: Any) -> None:
+    """Whatever it is, it is that node that cannot be planned."""
+    assert isinstance(observed(said), str)
 
 
 def test_what_a_node_tells_is_one_line() -> None:

@@ -34,3 +34,16 @@ def test_what_is_put_back(numbers: tuple[signal.Signals, ...], *, now: bool) -> 
             os.kill(os.getpid(), number)
 
     assert (interruption.asked, interruption.now) == (True, now)
+
+
+def test_nohup_stays_as_it_is() -> None:
+    """Who has a signal ignored wants it so."""
+    before = signal.signal(HUP, signal.SIG_IGN)
+    try:
+        interruption = Interruption()
+        with interruption.listening():
+            os.kill(os.getpid(), HUP)
+        assert not interruption.asked
+        assert signal.getsignal(HUP) is signal.SIG_IGN
+    finally:
+        signal.signal(HUP, before)

@@ -497,3 +497,43 @@ def test_credentials_are_not_read_anew_at_every_request(tokens: tuple[type[Token
             cluster.nodes()
 
     assert len(handler.came) == 6  # one was repeated
+
+
+@pytest.mark.parametrize("broken", ["an empty file", "a plugin that fails"])
+def test_a_renewal_that_gives_nobody_is_not_taken(
+    broken: str, tokens: tuple[type[Tokens], int], tmp_path: Path
+) -> None:
+    """The client only logs it; as nobody one would be refused for good, and never ask for credentials again."""
+    handler, port = tokens
+    token, plugin = tmp_path / "token", tmp_path / "plugin.py"
+    token.write_text("first")
+    plugin.write_text(PLUGIN)
+    path = Path(kubeconfig(tmp_path, port))
+    document = yaml.safe_load(path.read_text())
+    user = USERS["a token in a file" if broken == "an empty file" else "an exec plugin"](token, plugin)
+    document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user}]
+    path.write_text(yaml.safe_dump(document))
+    cluster = kube.connect(str(path))
+    handler.valid = "second"
+    if broken == "an empty file":
+        token.write_text("")
+    else:
+        plugin.write_text("raise SystemExit(1)")
+
+    with pytest.raises(UnknownUserError):
+        cluster.nodes()
+    token.write_text("second")
+    plugin.write_text(PLUGIN)
+    cluster._api._not_before = 0.0  # noqa: SLF001 - ten seconds later
+    cluster.nodes()
+
+    assert handler.came == ["first", "first", "second"]
+
+
+def test_who_is_taken_for_nobody_is_not_known(api: Served, cluster: KubeCluster) -> None:
+    """Where anonymous requests are allowed, a token that has expired may be answered as they are."""
+    message = 'nodes is forbidden: User "system:anonymous" cannot list resource "nodes"'
+    api.answer("GET /api/v1/nodes", 403, {"message": message})
+
+    with pytest.raises(UnknownUserError):
+        cluster.nodes()

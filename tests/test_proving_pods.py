@@ -522,3 +522,42 @@ def test_clocks_that_differ_show() -> None:
     legs = trace(POD.model_copy(update={"started": CREATED - 10}), [], None, None, CREATED - 8)
 
     assert [leg.seconds for leg in legs] == [0.0, -10.0, -8.0]
+
+
+@pytest.mark.parametrize("away", [30, 119, 200])
+def test_time_in_which_the_api_server_is_away_is_not_held_against_the_kubelet(away: float) -> None:
+    """It could not know of the pods either; when the API server is back, they have their time."""
+    cluster = FakeCluster([node()])
+    clock = FakeClock()
+    real = cluster.probe_pod
+
+    def look(namespace: str, name: str) -> ProbePod:
+        if 1 <= clock.now() < away:
+            raise ClusterError("the API server does not answer")
+        if clock.now() < away + 20:  # the kubelet has just heard of it
+            return cluster.probes[name]
+        return real(namespace, name)
+
+    cluster.probe_pod = look  # type: ignore[method-assign]
+
+    started = start(cluster, clock)
+
+    assert started.problems == ()
+    assert (len(started.seen), started.unasked) == (4, ()) if away < 120 else len(started.unasked) == 3
+
+
+def test_pods_that_could_not_be_asked_about_do_not_accuse_their_node() -> None:
+    """The API server was away while they ended."""
+    cluster, clock = FakeCluster([node()]), FakeClock()
+    real = cluster.probe_pod
+
+    def look(namespace: str, name: str) -> ProbePod:
+        if clock.now() < 175:
+            raise ClusterError("the API server does not answer")
+        return real(namespace, name)
+
+    start(cluster)
+    cluster.polls = 20
+    cluster.probe_pod = look  # type: ignore[method-assign]
+
+    assert namespace.remove_pods(cluster, clock, SESSION, seconds=180) == ()

@@ -724,3 +724,18 @@ def test_evidence_can_be_kept(via: Via) -> None:
     again = Evidence.model_validate(json.loads(evidence.model_dump_json()))
 
     assert judge(again) == judge(evidence)
+
+
+@BOTH
+def test_a_way_to_the_runtime_that_is_lost_says_nothing_about_the_runtime(via: Via) -> None:
+    """The relay to it is a program of its own: the witness may answer, and the runtime could not be asked all the same."""
+    node = ProbedNode(via)
+    for call in ("execute", "sandboxes"):
+        node.runtime.fail(call, "the connection was closed", Fault.LOST)
+    node.line.unreached = lambda _: True  # type: ignore[method-assign]
+    node.line.lost = lambda _: "the connection to worker-1 was lost"  # type: ignore[method-assign]
+
+    evidence = run(node)
+
+    assert evidence.problems == ()
+    assert "the session broke off: the connection to worker-1 was lost" in evidence.unasked

@@ -52,7 +52,8 @@ def _interrupt(*_: object) -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # the second when a terminal or an SSH session ends
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` wants it so
+            signal.signal(number, _interrupt)
     try:
         code = app(standalone_mode=False)
     except MigratorError as error:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from migrator import survey
+from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
     from migrator.engine.lock import Lock
     from migrator.engine.run import Event, Run
     from migrator.inventory import Host
-    from migrator.model.plan import Plan
+    from migrator.model.plan import NodePlan, Plan
 
 _TOLD = frozenset({"progress", "changed", "failed", "undone"})
 
@@ -26,10 +29,16 @@ class Reboots:
     plan: Plan
     alone: Lock
     tell: Callable[[Host, str], None]
+    plans: dict[str, NodePlan] = field(default_factory=dict)
+    """As nodes were when it was their turn, by host."""
 
     def take_out(self, host: Host) -> None:
-        """Cordon and drain a node; one where that fails is given back."""
+        """Cordon and drain a node, looked at anew: pods and budgets have moved. One where that fails is given back."""
         self.alone.check()
+        found = self.doors.look_again([self._plan(host)], survey.reboot)[host.node]
+        if isinstance(found, MigratorError):
+            raise found
+        self.plans[host.name] = found
         self._do(host, "cordon", "drain")
 
     def reboot(self, host: Host) -> None:
@@ -55,13 +64,16 @@ class Reboots:
         apply(self._run(host, tell), [step for step in REBOOT if step.id in names])
         standing.over()
 
+    def _plan(self, host: Host) -> NodePlan:
+        return self.plans.get(host.name) or next(entry for entry in self.plan.nodes if entry.host == host.name)
+
     def _run(self, host: Host, tell: Callable[[Event], None]) -> Run:
         from migrator.engine.run import Run
         from migrator.engine.wall_clock import WallClock
 
         return Run(
             id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{host.node}",
-            plan=next(entry for entry in self.plan.nodes if entry.host == host.name),
+            plan=self._plan(host),
             target=host.target,
             hosts=self.doors.hosts,
             cluster=self.doors.cluster,

@@ -6,6 +6,7 @@ that are much older.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -20,6 +21,10 @@ from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUs
 Answer = dict[str, Any]
 _SECONDS = 30
 _PAGE = 500
+_NOBODY = "system:anonymous"
+"""Whom an API server takes for a user without credentials (k8s.io/apiserver, pkg/authentication/user/user.go)."""
+_RENEWAL_LIMIT = 60.0
+"""For whatever reads credentials: an exec plugin may hang, or ask a person."""
 _RENEWAL_SECONDS = 10.0
 """Between two readings of credentials: an exec plugin may be slow, and whoever waits asks every second."""
 _REFUSALS = frozenset({400, 403, 422})
@@ -76,7 +81,7 @@ class Api:
             return
         message = str(answer.get("message", ""))[:400]
         told = f"{message}; {advice}" if advice else message
-        if status == 401:
+        if status == 401 or (status == 403 and _NOBODY in message):
             raise UnknownUserError(
                 f"the API server does not know the user of {self.name} (401): use a valid kubeconfig"
             )
@@ -98,7 +103,7 @@ class Api:
         """
         client = self._client
         status, data = self._exchange(client, method, path, query, body)
-        if status != 401 or not self._renew(client):
+        if not _unknown(status, data) or not self._renew(client):
             return status, data
         return self._exchange(self._client, method, path, query, body)
 
@@ -111,12 +116,25 @@ class Api:
                 return True
             if time.monotonic() < self._not_before:
                 return False
+            # Before it is tried: whoever comes meanwhile has a 401 to tell, and does not wait for a plugin that hangs.
+            self._not_before = time.monotonic() + _RENEWAL_LIMIT
+            renewed = self._renewed
+        found: list[ApiClient] = []
+
+        def read() -> None:
+            with contextlib.suppress(ClusterError):  # the file is just being written, or gone: what we have counts on
+                found.append(_once(renewed()))
+
+        thread = threading.Thread(target=read, name="credentials", daemon=True)
+        thread.start()
+        thread.join(_RENEWAL_LIMIT)
+        with self._renewing:
             self._not_before = time.monotonic() + _RENEWAL_SECONDS
-            try:
-                self._client = _once(self._renewed())
-            except ClusterError:  # the file is just being written, or gone: what we have counts on
-                return False
-            return True
+            # A plugin that fails, and an empty file, give a client that is nobody.
+            if found and (known_as(found[0]) or not known_as(used)):
+                self._client = found[0]
+                return True
+        return False
 
     def _exchange(
         self, client: ApiClient, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
@@ -135,6 +153,17 @@ class Api:
             return response.status, response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ClusterError(f"the API server of {self.name} does not answer: {_reason(error)}") from error
+
+
+def _unknown(status: int, data: bytes) -> bool:
+    """Tell whether the API server does not know who asks; it may take them for anonymous, who may do nothing."""
+    return status == 401 or (status == 403 and _NOBODY.encode() in data)
+
+
+def known_as(client: ApiClient) -> bool:
+    """Tell whether a client has any credentials."""
+    told = client.configuration
+    return bool(any(told.api_key.values()) or told.cert_file or told.username)
 
 
 def _once(client: ApiClient) -> ApiClient:

@@ -9,7 +9,7 @@ from migrator.engine import draining, patience, proof, waiting
 from migrator.engine import reboot as rebooting
 from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
-from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
+from migrator.errors import BusyError, ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.model import requests
 from migrator.model.answers import Installed, Retired, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
@@ -100,9 +100,9 @@ def restore(run: Run) -> str:
 
 def remain(run: Run) -> str:
     """See a node Ready whose rollback failed: one that is not must not take pods again."""
-    runtime = run.cluster.node(run.plan.node).runtime.partition("://")[0]
+    runtime = _runtime(run).partition("://")[0]
     waiting.until(run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout)
-    return f"Ready on {run.cluster.node(run.plan.node).runtime}"
+    return f"Ready on {_runtime(run)}"
 
 
 def _put_back(run: Run, transaction: str, to: str) -> str:
@@ -116,7 +116,7 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
         f"{run.plan.node} to be Ready on {runtime}",
         seconds=patience.PUT_BACK,
     )
-    return f"Ready on {run.cluster.node(run.plan.node).runtime}"
+    return f"Ready on {_runtime(run)}"
 
 
 def verify(run: Run) -> str:
@@ -131,6 +131,13 @@ def prove(run: Run) -> str:
     return f"{ready}; {proof.prove(run)}"
 
 
+def _runtime(run: Run) -> str:
+    """Read which runtime the node reports."""
+    return waiting.asked_again(
+        run, lambda: run.cluster.node(run.plan.node).runtime, (ClusterError,), seconds=patience.API
+    )
+
+
 def _ready(run: Run) -> str:
     waiting.until(
         run,
@@ -138,7 +145,7 @@ def _ready(run: Run) -> str:
         f"{run.plan.node} to be Ready on {run.target.scheme}",
         seconds=run.target.ready_timeout,
     )
-    return f"Ready on {run.cluster.node(run.plan.node).runtime}, {len(run.plan.staying)} pods that stay run on it"
+    return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
 
 
 def reboot(run: Run) -> str:

@@ -57,6 +57,11 @@ def _ended(run: Run, steps: Sequence[Step], begun: Sequence[Step], error: BaseEx
 
 def _held(run: Run, step: Step) -> str:
     name = run.plan.node
+    if step.commits:
+        return (
+            "The node is held, cordoned, and ends by itself what it began: `migrator status` shows where it stands. "
+            f"Then `migrator apply --node {name}` goes on, or `migrator rollback --node {name}` takes it back."
+        )
     how = "held, cordoned" if step.phase is Phase.WINDOW else "held"
     return (
         f"The node is {how}: `migrator apply --node {name}` goes on, `migrator rollback --node {name}` takes it back."

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from migrator.engine.run import Run
-from migrator.errors import LineError, StepFailedError
+from migrator.errors import LineError, StepFailedError, UnaskedError
 from migrator.hosts import Heard, unheard
 from migrator.model import requests
 from migrator.model.answers import Answer
@@ -42,11 +42,11 @@ def play(run: Run, asked: Request, heard: Heard = unheard) -> Mapping[str, Mappi
 
 
 def answer(kind: type[_Answer], result: Mapping[str, Any]) -> _Answer:
-    """Read what a task returned. Raises `StepFailedError` for what no module of ours says."""
+    """Read what a task returned. Raises `UnaskedError` for what no module of ours says: that is no verdict."""
     try:
         return kind.model_validate(result)
     except ValidationError as error:
-        raise StepFailedError(f"the node's answer is not one of ours: {mistake(error)}") from None
+        raise UnaskedError(f"the node's answer is not one of ours: {mistake(error)}") from None
 
 
 def encoded(text: str) -> str:

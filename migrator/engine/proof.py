@@ -53,6 +53,9 @@ def prove(run: Run) -> str:
     nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
     """
     evidence = waiting.asked_again(run, lambda: _session(run), _UNASKED, seconds=patience.AWAY)
+    if evidence.problems:  # once more before that is believed: it takes good nodes back
+        run.progress(f"{'; '.join(evidence.problems)}; proves it once more")
+        evidence = waiting.asked_again(run, lambda: _session(run), _UNASKED, seconds=patience.AWAY)
     found = _kept(run, evidence, run.seen.get(BASELINE))
     if _new(run, found) or found.unannounced or found.problems or not found.passed:
         raise StepFailedError("containers are not what they must be:" + _told(found))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from migrator.errors import ClusterError, CriError, LineError, StepFailedError
+from migrator.errors import (
+    ClusterError,
+    CriError,
+    LineError,
+    LockedError,
+    PlanRefusedError,
+    StalePlanError,
+    StepFailedError,
+    UnaskedError,
+)
 from migrator.inventory import Host
 from migrator.model.facts import NodeFacts
 from migrator.model.objects import Node
@@ -17,7 +26,16 @@ from migrator.planning.translate.destination import Destination
 from migrator.probe import rebooted
 from migrator.proving.node import Proof
 
-_PROBLEMS = (ClusterError, CriError, LineError, StepFailedError)
+_PROBLEMS = (
+    ClusterError,
+    CriError,
+    LineError,
+    LockedError,
+    PlanRefusedError,
+    StalePlanError,
+    StepFailedError,
+    UnaskedError,
+)
 """What keeps one node from being proved, and not the others."""
 _NO_DRAFT = Draft(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)))
 """Nothing is planned here; whether a host is a Node does not depend on it."""

@@ -7,7 +7,15 @@ from typing import TypeVar
 
 from migrator.engine import patience
 from migrator.engine.run import Run
-from migrator.errors import ClusterError, LineError, MigratorError, NotFoundError, StepFailedError, UnaskedError
+from migrator.errors import (
+    ClusterError,
+    HostProblemError,
+    LineError,
+    MigratorError,
+    NotFoundError,
+    StepFailedError,
+    UnaskedError,
+)
 
 _EVERY = 1.0
 _Given = TypeVar("_Given")
@@ -40,14 +48,15 @@ def asked_again(
     """Do what may be done twice, until it ends without one of these errors; say once what each time is the same.
 
     Raises the error when it came for so many `seconds`, counted from the first one: however long a try took before it
-    failed, somebody had been there when it began. Raises `NotFoundError` at once.
+    failed, somebody had been there when it began. Raises at once what will not change: `NotFoundError`,
+    `HostProblemError`.
     """
     since: float | None = None
     told = ""
     while True:
         try:
             return act()
-        except NotFoundError:
+        except (NotFoundError, HostProblemError):
             raise
         except away as error:
             since = run.clock.now() if since is None else since

@@ -58,6 +58,10 @@ class Line(Protocol):
         """Say why the last connection to `path` there could not be made or was cut; "" when neither happened."""
         ...
 
+    def unreached(self, path: str) -> bool:
+        """Tell whether that was the way there: neither what listens at `path`, nor nobody listening."""
+        ...
+
     def rest(self) -> None:
         """End what runs there, with the locks that it holds, and the addresses here; the next question starts anew."""
         ...

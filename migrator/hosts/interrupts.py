@@ -18,7 +18,9 @@ def held() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [
+        it for it in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(it) is not signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, lambda it, _: came.append(it)) for number in numbers}
     try:
         yield

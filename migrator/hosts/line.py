@@ -64,6 +64,11 @@ class OpenLine:
         relayed = self._relayed.get(path)
         return relayed.lost if relayed else ""
 
+    def unreached(self, path: str) -> bool:
+        """Tell whether that was the way there, and not what listens there."""
+        relayed = self._relayed.get(path)
+        return relayed is not None and relayed.unreached
+
     def rest(self) -> None:
         """End every program."""
         for relayed in self._relayed.values():

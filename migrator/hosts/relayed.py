@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from migrator.errors import LineError
+from migrator.errors import HostProblemError, LineError
 from migrator.hosts.program import Program
 
 _STARTING = 60.0
@@ -32,6 +32,8 @@ class Relayed:
         self.address = f"unix:{address}"
         self.lost = ""
         """Why the last connection could not be made or was cut; "" when neither happened."""
+        self.unreached = False
+        """Whether that was the way there, and not what listens there, nor nobody listening."""
         self._host = host
         self._path = path
         self._start = start
@@ -61,12 +63,15 @@ class Relayed:
         with connection:
             try:
                 program = self._connected()
+            except HostProblemError as error:
+                self.lost, self.unreached = str(error), False
             except LineError as error:
-                self.lost = str(error)
+                self.lost, self.unreached = str(error), True
             except TimeoutError:
+                self.unreached = True
                 self.lost = f"{self._host}: no connection to {self._path} within {_STARTING:g} s"
             else:
-                self.lost = ""
+                self.lost, self.unreached = "", False
                 self._through(connection, program)
         self._open.discard(connection)
 
@@ -83,7 +88,7 @@ class Relayed:
         if cut and program.status == 0:
             self.lost = f"{self._host}: what listens at {self._path} closed the connection"
         elif cut:
-            self.lost = program.ending()
+            self.lost, self.unreached = program.ending(), True
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
         up.join()
@@ -103,7 +108,7 @@ class Relayed:
         if "problem" in status:
             program.close()
             why = _PROBLEMS.get(status["problem"], _PROBLEMS["failed"])
-            raise LineError(f"{self._host}: {why.format(path=self._path, message=status.get('message'))}")
+            raise HostProblemError(f"{self._host}: {why.format(path=self._path, message=status.get('message'))}")
         return program
 
 

@@ -94,7 +94,13 @@ class AnsibleHosts:
         collected = {host: _Collected() for host in hosts}
 
         def on_event(event: Mapping[str, Any]) -> bool:
-            _note(event, collected, heard)
+            try:
+                _note(event, collected, heard)
+            except Exception as error:  # noqa: BLE001 - whatever one host says, the others are heard
+                host = str((event.get("event_data") or {}).get("host", ""))
+                if host in collected:
+                    collected[host].problem = collected[host].problem or f"what it answered makes no sense: {error!r}"
+                    collected[host].seen = True
             return False  # do not keep events on disk: they hold the nodes' files
 
         # As many turns as it takes with so many hosts at a time.
@@ -153,7 +159,7 @@ def _bounded(folder: Path) -> Path:
     programs.mkdir()
     real = shutil.which("ansible-playbook", path=_search_path()) or "ansible-playbook"
     program = programs / "ansible-playbook"
-    program.write_text(f'#!/bin/sh\nulimit -S -v {_MEMORY // 1024}\nexec {shlex.quote(real)} "$@"\n')
+    program.write_text(f'#!/bin/sh\nulimit -S -v {_MEMORY // 1024} 2>/dev/null || :\nexec {shlex.quote(real)} "$@"\n')
     program.chmod(0o700)
     return programs
 
@@ -204,7 +210,13 @@ def _answered(result: Mapping[str, Any]) -> bool:
     Otherwise it is Ansible that tells of a connection that broke, of rights that are lacking, of a full /tmp: what the
     module was at may have happened. A module's own words always have what it was called with (AnsibleModule.fail_json).
     """
-    return "invocation" in result or any("invocation" in item for item in result.get("results") or [])
+    return "invocation" in result or any("invocation" in item for item in _items(result))
+
+
+def _items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give what each turn of a loop returned."""
+    items = result.get("results")
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
 def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:
@@ -219,7 +231,7 @@ def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:
 
 def _text(result: Mapping[str, Any]) -> str:
     parts = [str(result.get(key, "")) for key in ("msg", "module_stderr", "stderr")]
-    parts += [str(item.get("msg", "")) for item in result.get("results") or [] if item.get("failed")]
+    parts += [str(item.get("msg", "")) for item in _items(result) if item.get("failed")]
     return "\n".join(part for part in parts if part)
 
 

@@ -20,7 +20,8 @@ class Action(Answer):
     """Something that a switch did, and how long it took."""
 
     action: checked.Told
-    seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
+    seconds: float = Field(default=0.0, allow_inf_nan=False)
+    """By the node's clock, which somebody may set meanwhile."""
 
 
 class Switched(Answer):
@@ -32,7 +33,7 @@ class Switched(Answer):
     problems: tuple[checked.Told, ...] = ()
     removed: tuple[Line, ...] = ()
     """Ids of the containers that it removed; a status that still shows one is an old status."""
-    kubelet_started: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    kubelet_started: float = Field(default=0.0, allow_inf_nan=False)
     """When the kubelet was started last, in seconds since the epoch by the node's clock."""
 
 

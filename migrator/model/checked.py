@@ -37,6 +37,11 @@ def is_socket(text: str) -> bool:
     return True
 
 
+SocketOrNone = Annotated[
+    Socket | None, BeforeValidator(lambda text: text if isinstance(text, str) and is_socket(text) else None)
+]
+"""Where a runtime listens; anything else counts as none."""
+
 MOST_CHARACTERS = 64 * 2**20
 """Of one answer: a node's facts have some hundred thousand."""
 MOST_ENTRIES = 500_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from migrator.model.checked import Line, Mode, NodePath, Sha256, Socket, Told, TransactionId
+from migrator.model.checked import Line, Mode, NodePath, Sha256, SocketOrNone, Told, TransactionId
 from migrator.model.value import Value
 
 SCHEMA = 2
@@ -240,7 +240,7 @@ class CniFacts(Value):
     """Names of all, in order."""
     plugins: tuple[str, ...] = ()
     """Plugins that the first one names, IPAM included."""
-    folders: Mapping[NodePath, tuple[Line, ...]] = {}
+    folders: Mapping[Line, tuple[Line, ...]] = {}
     """Programs found in each folder that the kubelet or a runtime may look into."""
     reservations: tuple[Reservation, ...] = ()
 
@@ -294,8 +294,8 @@ class Transaction(Value):
     "damaged" for one whose journal cannot be read."""
     source: Line = ""
     """The runtime that it left, as the kubelet had reported it."""
-    annotation: Socket | None = None
-    """The Node's cri-socket annotation before it."""
+    annotation: SocketOrNone = None
+    """The Node's cri-socket annotation before it; None too for one that was no socket's place."""
     number: int = 0
     """Its place in the order of this node's switches, as the node counts them; 0 for one that was not counted yet."""
     at: float = 0.0

@@ -14,7 +14,7 @@ def plugin_folders(facts: NodeFacts) -> tuple[str, ...]:
     """
     told = kubelet_flags.effective(kubelet_flags.flags(facts)).get("--cni-bin-dir", "")
     for folder in [*filter(None, told.split(",")), *facts.cni.folders]:
-        if set(facts.cni.plugins) <= set(facts.cni.folders.get(folder, ())):
+        if folder.startswith("/") and set(facts.cni.plugins) <= set(facts.cni.folders.get(folder, ())):
             return (folder,)
     return ()
 

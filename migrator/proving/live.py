@@ -51,7 +51,7 @@ def _session(
     bench: Bench, cluster: Cluster, known: Circumstances, identity: str, troubles: Troubles, *, logs: bool
 ) -> Evidence:
     try:
-        runtime = bench.connect(bench.line.socket(known.socket))
+        runtime = bench.reach(known.socket)
     except CriError as error:
         session.blame(bench, error)
         return session.unstarted(bench, known, RuntimeView(problem=str(error)), str(error))

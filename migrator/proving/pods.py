@@ -115,14 +115,19 @@ class _Watch:
         self._deadline = deadline
         self._seconds = seconds
         self._begun = clock.now()
+        self._answered = self._seen_away = clock.now()
         self.coming = {entry.name: entry for entry in ASKED}
         self.pods: dict[str, ProbePod] = {}
         self.obstacles: dict[str, Obstacle] = {}
         """By `Asked.name`."""
 
     def look(self) -> bool:
-        """Look at the pods that are still coming; tell whether to look again."""
-        late = self._clock.now() >= self._deadline
+        """Look at the pods that are still coming; tell whether to look again.
+
+        Time in which the API server does not answer is not held against the kubelet: it could not know of them either.
+        """
+        began = self._clock.now()
+        late = began >= self._deadline
         for letter in dict.fromkeys(asked.pod for asked in self.coming.values()):
             mine = [asked.name for asked in self.coming.values() if asked.pod == letter]
             try:
@@ -130,13 +135,25 @@ class _Watch:
             except NotFoundError:
                 found = dict.fromkeys(mine, Obstacle("somebody deleted it: verify again", node=False))
             except ClusterError as error:
-                over = late or isinstance(error, RefusedError)
-                found = dict.fromkeys(mine, Obstacle(str(error), node=False)) if over else {}
+                away = self._away(error, began)
+                found = dict.fromkeys(mine, Obstacle(str(error), node=False)) if away else {}
+            else:
+                self._answered = self._clock.now()
             for name, obstacle in found.items():
                 del self.coming[name]
                 if obstacle:
                     self.obstacles[name] = obstacle
         return bool(self.coming)
+
+    def _away(self, error: ClusterError, began: float) -> bool:
+        """Tell whether an API server that does not answer has been away for too long; grant the pods that time."""
+        now = self._clock.now()
+        if isinstance(error, RefusedError) or now - self._answered >= self._seconds:
+            return True
+        lost = now - max(began, self._seen_away) + _POLL_SECONDS
+        self._seen_away = now
+        self._deadline += lost
+        return False
 
     def _look_at(self, letter: str, names: list[str], *, late: bool) -> dict[str, Obstacle | None]:
         """Give the containers whose fate is decided, those that run with None."""

@@ -65,7 +65,7 @@ def _with_instance(
     bench: Bench, known: Circumstances, identity: str, socket: str, around: Around, troubles: Troubles
 ) -> Evidence:
     logs = f"{PurePosixPath(socket).parent}/logs"
-    runtime = bench.connect(bench.line.socket(socket))
+    runtime = bench.reach(socket)
     try:
         with session.bundled_image(bench, Store("containerd", socket), troubles) as reference:
             try:

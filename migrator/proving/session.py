@@ -44,6 +44,13 @@ class Bench:
     clock: Clock
     tell: Tell
     connect: Connect = client.connect
+    sockets: list[str] = field(default_factory=list)
+    """Of the runtimes that were asked over the line."""
+
+    def reach(self, socket: str) -> Runtime:
+        """Connect to a runtime over the line. Raises `CriError`."""
+        self.sockets.append(socket)
+        return self.connect(self.line.socket(socket))
 
 
 @dataclass
@@ -98,10 +105,14 @@ def lock(bench: Bench, session: str, who: str) -> None:
 def blame(bench: Bench, error: CriError) -> None:
     """Find out whether it is the node's runtime that does not answer: raise `LineError` where its host does not either.
 
-    A runtime is asked through the line, and ends with it for whoever asks.
+    A runtime is asked through the line, by a relay of its own, and ends with either for whoever asks.
     """
-    if error.fatal:
-        bench.line.ask("hello", deadline=_HELLO_SECONDS)
+    if not error.fatal:
+        return
+    bench.line.ask("hello", deadline=_HELLO_SECONDS)
+    for path in bench.sockets:
+        if bench.line.unreached(path):
+            raise LineError(bench.line.lost(path) or str(error))
 
 
 @contextmanager

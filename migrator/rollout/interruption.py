@@ -30,7 +30,9 @@ class Interruption:
     def listening(self) -> Iterator[None]:
         """Take the signals for the `with` block, in the main thread."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self.signalled) for number in numbers}
+        # `nohup` has the last one ignored, and so it stays.
+        heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self.signalled) for number in heard}
         try:
             yield
         finally:

@@ -40,6 +40,10 @@ class FakeLine:
         """Give what the test prepared."""
         return self.troubles.get(path, "")
 
+    def unreached(self, path: str) -> bool:  # noqa: ARG002 - as the real one
+        """Say that whatever happened was the runtime's doing."""
+        return False
+
     def rest(self) -> None:
         """Count it."""
         self.rested += 1

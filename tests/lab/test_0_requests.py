@@ -115,3 +115,14 @@ def test_a_host_cannot_take_all_memory(
 
     assert result.problem
     assert "Read the node" not in result.results
+
+
+@pytest.mark.parametrize("results", [[1], "abc", 5, {"a": 1}], ids=repr)
+def test_a_failure_of_any_shape_ends_nothing(hosts: runner.AnsibleHosts, tmp_path: Path, results: Any) -> None:
+    """It is that host's problem, and the others are heard."""
+    said = json.dumps({"failed": True, "msg": "no", "results": results})
+    (tmp_path / "roles/inspect/library/node_facts.py").write_text(f"#!/usr/bin/python\n# WANT_JSON\nprint({said!r})\n")
+
+    (result,) = hosts.play(requests.Inspect(), ["here"]).values()
+
+    assert "no" in result.problem

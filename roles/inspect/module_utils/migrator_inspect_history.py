@@ -5,10 +5,13 @@ Runs on the node: Python 3.6 or later, standard library only.
 
 import fnmatch
 import json
+import re
 
 from ansible.module_utils.migrator_inspect_tree import LARGEST_HASHED, MOST_FILES, UnreadableError
 
 TRANSACTIONS = "/var/lib/migrator/transactions"
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,299}$")
+"""Of a switch: a time and a Node's name."""
 ENDED = ("done", "undone")
 """What the journal of a switch that is over ends with."""
 DOCKERSHIM = "/run/dockershim.sock"
@@ -58,7 +61,8 @@ def transactions(tree):
     """
     found = {}
     for name in tree.names(TRANSACTIONS):
-        if tree.is_folder(TRANSACTIONS + "/" + name):
+        # Another name is no switch of ours: somebody's copy.
+        if NAME.match(name) and tree.is_folder(TRANSACTIONS + "/" + name):
             found[name] = transaction(journal(tree, name))
     ended = [name for name, told in found.items() if told.get("last") in ENDED]
     ended.sort(key=lambda name: (found[name]["number"], found[name]["at"], name))

@@ -102,13 +102,13 @@ class Switch:
         """Journal an action, do it, and note how long it took."""
         self.left(START_SECONDS)
         self.journal.write(name)
-        started = time.time()
+        started = time.monotonic()
         try:
             action()
         except OSError as error:
             raise NodeError("{}: {}".format(name, error))
         finally:
-            self.timings.append({"action": name, "seconds": round(time.time() - started, 1)})
+            self.timings.append({"action": name, "seconds": round(time.monotonic() - started, 1)})
 
     def left(self, seconds):
         """Give how long something may take that usually may take so long. Raise NodeError when no time is left."""
