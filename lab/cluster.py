@@ -193,6 +193,7 @@ def _end(settings: Settings) -> None:
     for node in settings.nodes:
         machines.of(settings).remove(settings, node)
     machines.SPARES.remove(settings, SPARE)
+    shutil.rmtree(settings.connections, ignore_errors=True)
     network.destroy(settings)
 
 
@@ -298,6 +299,7 @@ def _write_inventory(settings: Settings) -> None:
         "ansible_user": USER,
         "ansible_ssh_private_key_file": str(settings.ssh_key),
         "ansible_ssh_common_args": common,
+        "ansible_control_path_dir": str(settings.connections),
         "ansible_python_interpreter": "/usr/bin/python3",
         "migrator_kubeconfig": str(settings.kubeconfig),
     }

@@ -97,6 +97,11 @@ class Settings:
         return Path("/run") / self.name
 
     @property
+    def connections(self) -> Path:
+        """Ansible's connections to the nodes; of its own, because another lab's nodes have the same addresses."""
+        return Path("/run") / f"{self.name}-ssh"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.state / "kubernetes" / "admin.conf"
 

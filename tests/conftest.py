@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import ansible.module_utils
+import pytest
 from hypothesis import settings
 
 from migrator import resources
@@ -11,3 +12,14 @@ settings.load_profile("repeatable")
 
 # Ansible finds a role's module_utils by itself; a test that imports a node-side module does it this way.
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "node_support" / "module_utils"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs guests where the lab's nodes are containers, and say so."""
+    if item.get_closest_marker("guest") is None:
+        return
+    from lab import machines
+    from lab.settings import Settings
+
+    if machines.kind(Settings()) != "guest":
+        pytest.skip("needs guests: MIGRATOR_LAB_NODES=guest")

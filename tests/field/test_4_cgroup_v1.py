@@ -12,6 +12,7 @@ from tests.field.sessions import healthy, migrate, verify
 from tests.lab.conftest import Lab
 from tests.lab.sides import WORKERS, each
 
+pytestmark = pytest.mark.guest
 V1 = spare.CGROUPS["v1"]
 
 

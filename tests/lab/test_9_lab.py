@@ -35,6 +35,7 @@ def test_down_leaves_nothing(lab: Lab) -> None:
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists() and state(pid) != "Z"] == []
     assert not network.exists(lab.settings)
     assert not lab.settings.sockets.exists()
+    assert not lab.settings.connections.exists()
     assert str(lab.settings.cache) not in Path("/proc/mounts").read_text()
     backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
     assert [path for path in backing if str(lab.settings.state) in path] == []
