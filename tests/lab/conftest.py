@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab import cluster, controlplane, guests, machines, network, waiting, workloads
+from lab import cluster, container, controlplane, guests, machines, network, waiting, workloads
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -64,6 +64,11 @@ class Lab:
     def on(self, name: str, script: str) -> str:
         """Run a shell script on a guest as root."""
         return guests.script(self.settings, self.settings.node(name), script)
+
+    @property
+    def restrained(self) -> bool:
+        """Tell whether nodes may neither raise limits nor give negative oom scores, as this machine may not."""
+        return machines.kind(self.settings) == "container" and not container.capable()
 
     def memory(self, name: str) -> tuple[str, str]:
         """Give where a node's memory cgroups are, and what the file of a limit is called: cgroup v2, or v1."""

@@ -66,7 +66,11 @@ def container(pod: dict[str, Any]) -> str:
 
 def open_files(lab: Lab, pod: dict[str, Any]) -> list[str]:
     """Give soft and hard limit of a pod's main process."""
-    text = lab.kubectl(*SHOP, "exec", pod["metadata"]["name"], "--", "cat", "/proc/1/limits")
+    return limit_of_open_files(lab.kubectl(*SHOP, "exec", pod["metadata"]["name"], "--", "cat", "/proc/1/limits"))
+
+
+def limit_of_open_files(text: str) -> list[str]:
+    """Give soft and hard limit of the process whose `limits` this is."""
     (line,) = [line for line in text.splitlines() if line.startswith(LIMIT)]
     return line.removeprefix(LIMIT).split()[:2]
 
@@ -230,15 +234,19 @@ class TestWorker2:
 
     def test_no_limit_of_the_other_node_came_here(self, migrated: Lab) -> None:
         """This node's Docker had no default ulimits: processes have those of the service, as before."""
-        assert open_files(migrated, running(migrated, self.NODE, "agent")) == ["1048576", "1048576"]
+        service = limit_of_open_files(migrated.on(self.NODE, "cat /proc/$(pgrep -xo containerd)/limits"))
+
+        assert open_files(migrated, running(migrated, self.NODE, "agent")) == service
+        assert service == ["1048576", "1048576"] or migrated.restrained  # then it keeps ours
 
     def test_verify_calls_the_node_good(self, migrated: Lab) -> None:
         """Pods of our own pass every check that can be judged without a baseline, and nothing of them is left."""
         done = migrated.migrator("verify", "--node", self.NODE, "-o", "json", migrated.inventory)
 
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         (verdict,) = json.loads(done.stdout)["nodes"][0]["verdicts"]
-        outcomes = [check["outcome"] for check in verdict["checks"]]
-        assert "failed" not in outcomes
-        assert outcomes.count("passed") > 200
+        failed = {check["id"] for check in verdict["checks"] if check["outcome"] == "failed"}
+        # Nobody gets a negative score on a machine that itself may give none: there the proof has to say so.
+        assert failed == ({"oom-score"} if migrated.restrained else set()), done.stdout[-3000:] + done.stderr
+        assert done.returncode == (16 if failed else 0)
+        assert [check["outcome"] for check in verdict["checks"]].count("passed") > 200
         assert "migrator-probe" not in migrated.kubectl("get", "namespaces")
