@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import signal
+
 import ansible.module_utils
 import pytest
 from hypothesis import settings
@@ -12,6 +14,9 @@ settings.load_profile("repeatable")
 
 # Ansible finds a role's module_utils by itself; a test that imports a node-side module does it this way.
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "node_support" / "module_utils"))
+
+# What a shell starts with `&` ignores Ctrl-C, and so would each program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
