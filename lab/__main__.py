@@ -23,18 +23,18 @@ def _parser() -> argparse.ArgumentParser:
 
     add("up", _up, "start the cluster, building what is missing")
     add("down", lambda lab, _: cluster.down(lab), "end everything that the lab started")
-    add("status", _status, "show guests, nodes and workloads")
+    add("status", _status, "show nodes and workloads, and what nodes are here")
     add("check", _check, "say what this machine lacks")
     add("packages", lambda _, __: print("\n".join(host.packages())), "list the Debian packages that the lab needs")
     add("inventory", lambda lab, _: print(cluster.inventory(lab)), "print where migrator's inventory of the lab lies")
-    ssh = add("ssh", _ssh, "open a shell on a guest, or run a command there")
+    ssh = add("ssh", _ssh, "open a shell on a node, or run a command there")
     ssh.add_argument("node")
     kubectl = add("kubectl", _kubectl, "kubectl as the cluster's administrator")
-    run = add("run", _run, "run a command where the guests can be reached, KUBECONFIG set")
+    run = add("run", _run, "run a command where the nodes can be reached, KUBECONFIG set")
     for command in (ssh, kubectl, run):
         command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     snapshot = add(
-        "snapshot", lambda lab, ours: cluster.snapshot(lab, ours.tag), "keep the state of guests and cluster"
+        "snapshot", lambda lab, ours: cluster.snapshot(lab, ours.tag), "keep the state of nodes and cluster"
     )
     snapshot.add_argument("tag")
     restore = add("restore", lambda lab, ours: cluster.restore(lab, ours.tag), "put them back")
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     spare_guest = add("spare", _spare, "start or end a guest with Docker that belongs to no cluster")
     spare_guest.add_argument("what", choices=["up", "down"])
     spare_guest.add_argument("--cgroup", choices=spare.CGROUPS, default="v2", help="version of cgroups (default v2)")
-    logs = add("logs", _logs, "show the end of a log: a guest's console or a component's")
+    logs = add("logs", _logs, "show the end of a log: a node's console or a component's")
     logs.add_argument("name", nargs="?")
     logs.add_argument("-n", dest="lines", type=int, default=50, help="how many lines (default 50)")
     return parser
