@@ -57,7 +57,7 @@ ROLLBACK: tuple[Step, ...] = (
 )
 
 REBOOT: tuple[Step, ...] = (
-    Step("cordon", "Cordon", Phase.WINDOW, rebooting.cordon, actions.cordon, undo=actions.uncordon),
+    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
     Step("drain", "Drain", Phase.WINDOW, rebooting.drain, actions.drain),
     Step("reboot", "Reboot", Phase.WINDOW, rebooting.reboot, actions.reboot, settled=True),
     Step("uncordon", "Uncordon", Phase.WINDOW, rebooting.uncordon, actions.uncordon, settled=True),

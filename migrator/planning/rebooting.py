@@ -30,13 +30,6 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     )
 
 
-def cordon(now: Situation, _: NodePlan) -> Decision:
-    """Keep new pods away."""
-    if now.node.cordoned_by_others:
-        return False, "somebody has cordoned the node already; it will stay so"
-    return True, "no new pods may come"
-
-
 def drain(now: Situation, _: NodePlan) -> Decision:
     """Move what can run elsewhere."""
     leaving = sum(not pod.finished for pod in now.leaving)
