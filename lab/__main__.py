@@ -33,9 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "run a command where the nodes can be reached, KUBECONFIG set")
     for command in (ssh, kubectl, run):
         command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
-    snapshot = add(
-        "snapshot", lambda lab, ours: cluster.snapshot(lab, ours.tag), "keep the state of nodes and cluster"
-    )
+    snapshot = add("snapshot", lambda lab, ours: cluster.snapshot(lab, ours.tag), "keep the state of nodes and cluster")
     snapshot.add_argument("tag")
     restore = add("restore", lambda lab, ours: cluster.restore(lab, ours.tag), "put them back")
     restore.add_argument("tag", nargs="?", default=cluster.BASE)

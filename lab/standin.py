@@ -22,6 +22,8 @@ _SECONDS = 30.0
 _CGROUPS = Path("/sys/fs/cgroup")
 _PLACES = ("/run", "/opt", "/var/lib", "/dev/shm")
 """Where runtimes make things; they begin empty."""
+_LOCKS = "/run/migrator"
+"""Folder of the probe's lock; it stays, so that nobody else makes it."""
 # The interfaces in /sys are those of the network namespace that it was mounted in.
 _INIT = """
 hostname stand-in
@@ -101,7 +103,7 @@ class StandIn:
     def state(self) -> dict[str, Sequence[str]]:
         """Give everything that could stay of what was tried there."""
         return {
-            "files": self.look(f"find {' '.join(_PLACES)} {self.folder} | sort").splitlines(),
+            "files": self.look(f"find {' '.join(_PLACES)} {self.folder} | grep -vx {_LOCKS} | sort").splitlines(),
             "mounts": self.look("findmnt -rno TARGET,SOURCE | sort").splitlines(),
             "processes": self.look("ps -eo comm= | sort | grep -vxE 'ps|sort|grep|sh|sleep' || true").splitlines(),
             "segments": self.look("tail -n +2 /proc/sysvipc/shm").splitlines(),
