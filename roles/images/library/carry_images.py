@@ -50,10 +50,12 @@ portions:
   returned: always
 """
 
+import ctypes
 import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -68,6 +70,8 @@ PORTION = 200 * 10**6
 """Bytes, about: so often it is told how far they are. A task costs seconds on a slow node, so it is not each image."""
 START_SECONDS = 120
 EXPORT_SECONDS = 3600
+PR_SET_PDEATHSIG = 1
+"""<linux/prctl.h>."""
 UNWANTED = [
     "io.containerd.grpc.v1.cri",
     "io.containerd.cri.v1.images",
@@ -123,10 +127,16 @@ def stream(client, image):
     return size
 
 
+def _ends_with_us():
+    """Have the kernel kill this process when its parent ends, however that ends (prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class OwnContainerd:
     """A containerd that serves nobody else, on the data folder that the node's own will have.
 
-    It has its own state folder and socket, and no CRI plugin, and ends with the `with` block.
+    It has its own state folder and socket, and no CRI plugin, and ends with the `with` block. Where we are killed it
+    ends too: it would hold the lock of the store, and the node's own containerd would wait for that at the switch.
     """
 
     def __init__(self, root):
@@ -143,7 +153,10 @@ class OwnContainerd:
         log = open(os.path.join(self.folder, "log"), "w+")
         with log:
             words = ["containerd", "--config", config] + places
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment())
+            self.process = subprocess.Popen(
+                words, stdout=log, stderr=log, env=environment(),
+                preexec_fn=_ends_with_us,  # noqa: PLW1509 - a module has one thread
+            )  # fmt: skip
         client = ["ctr", "--address", self.socket, "--namespace", CRI_NAMESPACE]
         deadline = time.time() + START_SECONDS
         while run(client + ["version"], timeout=30, check=False)[0] != 0:
