@@ -260,6 +260,7 @@ CASES = {
     "CRI is off, it says": case("containerd-disabled-cri", INFORM, "containerd#8139", containerd(cri="disabled")),
     "CRI fails": case("containerd-broken", BLOCK, "a failed plugin does not stop containerd", containerd(cri="error")),
     "BindsTo containerd": case("containerd-shared", WARN, "units of 18.09 and 19.03", docker(requires=("containerd.service",)), says="foreign"),
+    "a restart ends shims": case("containerd-shared", WARN, "systemd.kill(5): control-group is the default", on(docker=values.docker(containerd="unix:///run/containerd/containerd.sock"), containerd=values.containerd(unit=values.changed(values.containerd().unit, {"kill_mode": "control-group"}))), says="KillMode=control-group: a restart of it ends the shims of foreign"),
     "one containerd for both": case("containerd-shared", INFORM, "shims outlive it", docker(containerd="unix:///var/run/containerd/containerd.sock")),
     # cgroups
     "drivers differ": case("cgroup-driver", BLOCK, "dockershim refused that", docker(cgroup_driver="cgroupfs")),

@@ -91,6 +91,7 @@ ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_O
 Requires=system.slice docker.socket
 BindsTo=containerd.service
 Wants=network-online.target containerd.service
+KillMode=process
 
 Id=kubelet.service
 LoadState=not-found
@@ -126,6 +127,7 @@ def test_a_unit_is_what_its_process_runs_with(tmp_path: Path) -> None:
         "environment": {"HTTP_PROXY": f"http://{hashed('u:pw')}@p:1", "no_proxy": "localhost"},
         "requires": ["containerd.service", "docker.socket", "system.slice"],
         "wants": ["containerd.service", "network-online.target"],
+        "kill_mode": "process",
         "limits": {"core": "0:-1", "nproc": "96365:96365", "nofile": "1024:524288", "memlock": "8388608:8388608"},
     }
     assert units.unit_fact(Tree(str(tmp_path)), units.parse(SHOW), "kubelet.service") == {"name": "kubelet.service"}

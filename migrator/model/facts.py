@@ -52,6 +52,8 @@ class UnitFacts(Value):
     requires: tuple[str, ...] = ()
     """Units it cannot run without (`Requires=`, `BindsTo=`)."""
     wants: tuple[str, ...] = ()
+    kill_mode: str = ""
+    """What a stop of it ends: `process` its main process alone, `control-group` all (systemd.kill(5)); "" unknown."""
     limits: Mapping[str, str] = {}
     """Resource limits of the running process as "soft:hard", by ulimit name (`nofile`, `nproc`, `core`, `memlock`)."""
 

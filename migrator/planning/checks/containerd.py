@@ -158,6 +158,10 @@ def _words(value: object) -> set[str]:
     return {str(entry) for entry in value} if isinstance(value, list) else set()
 
 
+_SPARES_SHIMS = ("", "process", "none")
+"""Values of KillMode with which shims outlive containerd (systemd.kill(5); containerd.service says `process`)."""
+
+
 def shared(now: Situation, _: Draft) -> Iterator[Finding]:
     """Restarting the containerd that Docker runs on must not take Docker's other containers down."""
     docker = now.facts.docker
@@ -167,7 +171,15 @@ def shared(now: Situation, _: Draft) -> Iterator[Finding]:
         return
     foreign = [entry.name for entry in docker.containers if entry.running and not entry.pod_uid]
     bound = "containerd.service" in docker.unit.requires
-    if bound and foreign and not docker.live_restore:
+    unit = now.facts.containerd.unit if now.facts.containerd else None
+    if foreign and unit and unit.kill_mode not in _SPARES_SHIMS:
+        yield found(
+            "containerd-shared",
+            f"containerd's unit has KillMode={unit.kill_mode}: a restart of it ends the shims of {listed(foreign)}",
+            "set KillMode=process in a drop-in of containerd.service, or expect these containers to stop",
+            Severity.WARNS,
+        )
+    elif bound and foreign and not docker.live_restore:
         yield found(
             "containerd-shared",
             f"Docker's unit requires containerd's and live-restore is off: a restart of containerd stops "

@@ -43,6 +43,7 @@ _PROPERTIES = (
     "Requires",
     "BindsTo",
     "Wants",
+    "KillMode",
 )
 _PROXIES = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
 _LIMITS = {
@@ -96,6 +97,7 @@ def unit_fact(tree, units, name):
         "environment_files": environment_files(tree, properties),
         "requires": sorted(set(_words(properties, "Requires") + _words(properties, "BindsTo"))),
         "wants": sorted(_words(properties, "Wants")),
+        "kill_mode": _one(properties, "KillMode"),
     }
     fact.update(process_fact(tree, _one(properties, "MainPID")))
     return fact
