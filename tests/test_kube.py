@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from migrator.cluster import api as requests
 from migrator.cluster import kube, refusals
 from migrator.cluster.kube import KubeCluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
@@ -477,6 +480,27 @@ def test_credentials_are_read_anew_when_they_are_not_known_any_more(
     cluster.nodes()
 
     assert handler.came == ["first", "first", "first", "first", "second"]
+
+
+def test_an_api_server_that_hangs_is_asked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts connections and answers nothing: whoever waits asks again, others say soon that nobody answers."""
+    monkeypatch.setattr(requests, "_SECONDS", 0.2)
+    with socket.socket() as hanging:
+        hanging.bind(("127.0.0.1", 0))
+        hanging.listen()
+        hanging.settimeout(0)
+        cluster = kube.connect(kubeconfig(tmp_path, hanging.getsockname()[1]))
+
+        with pytest.raises(ClusterError, match="does not answer: .*Read timed out"):
+            cluster.nodes()
+
+        came = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                came.append(hanging.accept()[0])
+    for connection in came:
+        connection.close()
+    assert len(came) == 2
 
 
 def test_credentials_are_not_read_anew_at_every_request(tokens: tuple[type[Tokens], int], tmp_path: Path) -> None:

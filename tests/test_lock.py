@@ -101,6 +101,19 @@ def test_one_that_was_not_heard_for_a_minute_begins_nothing_more(
         mine.check()
 
 
+def test_one_that_was_not_heard_for_a_minute_ends_by_itself(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds it is forgotten by now; an API server that hangs is not waited for at the end of a run."""
+    mine = lock.acquire(cluster, "ben", lambda: NOW)
+    later = time.monotonic() + 90
+    monkeypatch.setattr(lock.time, "monotonic", lambda: later)
+
+    mine.release()
+
+    assert cluster.held is not None
+
+
 def test_one_that_was_removed_is_made_anew(cluster: FakeCluster) -> None:
     """Somebody tidied up: as long as nobody else has it, it is still ours."""
     mine = lock.acquire(cluster, "ben", lambda: NOW)

@@ -167,8 +167,10 @@ def known_as(client: ApiClient) -> bool:
 
 
 def _once(client: ApiClient) -> ApiClient:
-    """Have it try once: the callers that wait ask again, and the others should say soon that nobody answers."""
-    client.configuration.retries = urllib3.Retry(total=1, backoff_factor=0.2)
+    """Have it try once more only: who waits asks again, and the others should say soon that nobody answers."""
+    # The client has read its configuration's `retries` when it was made, and would try four times.
+    pools = client.rest_client.pool_manager
+    pools.connection_pool_kw["retries"] = urllib3.Retry(total=1, backoff_factor=0.2)
     return client
 
 

@@ -66,8 +66,8 @@ class Lock:
             self._lost = other.holder
 
     def release(self) -> None:
-        """Give it back; one that cannot be given back ends by itself."""
-        if not self._lost and self._lease.version:
+        """Give it back; one that cannot be given back ends by itself, as one does that was not renewed for so long."""
+        if not self._lost and self._lease.version and time.monotonic() - self._heard <= SECONDS:
             with suppress(ClusterError):
                 self._cluster.delete_lease(self._lease.version)
 
