@@ -253,7 +253,8 @@ def test_a_template_in_dockers_folder_is_a_name_like_any_other(subject: Subject,
     """Root on a node chooses it; nothing of it is evaluated on the machine that migrates, and the node migrates."""
     lab = subject.lab
     mark = Path(f"/tmp/migrator-evaluated-{time.time_ns()}")  # noqa: S108 - must not come to be
-    folder = "/data/{{lookup('pipe','touch " + str(mark) + "')}}"
+    # Docker starts on no path with a comma, and containerd on none with a bracket.
+    folder = "/data/{{lookup(*('pipe;touch " + str(mark) + "'.split(';')))}}"
     lab.restore()  # where containerd has served, its data stay where they are
     lab.on(
         NODE,
