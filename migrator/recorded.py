@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ from migrator.model.target import Target
 
 _CLUSTER = "cluster.json"
 _HOSTS = "hosts"
+_OURS = (_CLUSTER, _HOSTS)
 
 
 def save(folder: Path, observations: Iterable[Observation], cluster: ClusterFacts) -> None:
@@ -36,23 +38,27 @@ def save(folder: Path, observations: Iterable[Observation], cluster: ClusterFact
 
 def save_cluster(folder: Path, cluster: ClusterFacts) -> None:
     """Write what the API server said. Raises `InventoryError` likewise."""
-    _write(folder, _CLUSTER, cluster.model_dump_json(indent=1, exclude_defaults=True))
+    with _saving(folder):
+        private_files.close_folder(folder, _OURS, endings=(".json",))
+        private_files.write(folder / _CLUSTER, cluster.model_dump_json(indent=1, exclude_defaults=True) + "\n")
 
 
 def save_hosts(folder: Path, observations: Iterable[Observation]) -> None:
     """Write hosts beside what was written before. Raises `InventoryError` likewise."""
+    with _saving(folder):  # once, and not for each host: it looks at everything that is there
+        private_files.close_folder(folder, _OURS)
+        private_files.close_folder(folder / _HOSTS, _OURS, endings=(".json",))
     for entry in observations:
         target = entry.target.model_copy(update={"kubeconfig": "", "context": ""})
         text = entry.model_copy(update={"target": target}).model_dump_json(indent=1)
-        _write(folder, f"{_HOSTS}/{_file_name(entry.host)}", text)
+        with _saving(folder):
+            private_files.write(folder / _HOSTS / _file_name(entry.host), text + "\n")
 
 
-def _write(folder: Path, name: str, text: str) -> None:
-    path = folder / name
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
     try:
-        private_files.close_folder(folder, (_CLUSTER, _HOSTS))
-        private_files.close_folder(path.parent, (_CLUSTER, _HOSTS), endings=(".json",))
-        private_files.write(path, text + "\n")
+        yield
     except OSError as error:
         raise InventoryError(f"the facts cannot be saved in {folder}: {error.strerror}") from error
 

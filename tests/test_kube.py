@@ -456,6 +456,15 @@ USERS = {
 }  # fmt: skip
 
 
+def connected(folder: Path, port: int, user: dict[str, Any]) -> KubeCluster:
+    """Open the door as somebody."""
+    path = Path(kubeconfig(folder, port))
+    document = yaml.safe_load(path.read_text())
+    document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user}]
+    path.write_text(yaml.safe_dump(document))
+    return kube.connect(str(path))
+
+
 @pytest.mark.parametrize("user", USERS.values(), ids=USERS)
 def test_credentials_are_read_anew_when_they_are_not_known_any_more(
     user: Any, tokens: tuple[type[Tokens], int], tmp_path: Path
@@ -465,11 +474,7 @@ def test_credentials_are_read_anew_when_they_are_not_known_any_more(
     token, plugin = tmp_path / "token", tmp_path / "plugin.py"
     token.write_text("first")
     plugin.write_text(PLUGIN)
-    path = Path(kubeconfig(tmp_path, port))
-    document = yaml.safe_load(path.read_text())
-    document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user(token, plugin)}]
-    path.write_text(yaml.safe_dump(document))
-    cluster = kube.connect(str(path))
+    cluster = connected(tmp_path, port, user(token, plugin))
     cluster.nodes()
 
     handler.valid = "second"
@@ -507,13 +512,7 @@ def test_credentials_are_not_read_anew_at_every_request(tokens: tuple[type[Token
     """Whoever waits for an API server asks every second, and an exec plugin may be slow, or ask a person."""
     handler, port = tokens
     (tmp_path / "token").write_text("first")
-    path = Path(kubeconfig(tmp_path, port))
-    document = yaml.safe_load(path.read_text())
-    document["users"] = [
-        {"name": document["contexts"][0]["context"]["user"], "user": {"tokenFile": str(tmp_path / "token")}}
-    ]
-    path.write_text(yaml.safe_dump(document))
-    cluster = kube.connect(str(path))
+    cluster = connected(tmp_path, port, {"tokenFile": str(tmp_path / "token")})
     handler.valid = "never"
 
     for _ in range(5):
@@ -532,12 +531,8 @@ def test_a_renewal_that_gives_nobody_is_not_taken(
     token, plugin = tmp_path / "token", tmp_path / "plugin.py"
     token.write_text("first")
     plugin.write_text(PLUGIN)
-    path = Path(kubeconfig(tmp_path, port))
-    document = yaml.safe_load(path.read_text())
     user = USERS["a token in a file" if broken == "an empty file" else "an exec plugin"](token, plugin)
-    document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user}]
-    path.write_text(yaml.safe_dump(document))
-    cluster = kube.connect(str(path))
+    cluster = connected(tmp_path, port, user)
     handler.valid = "second"
     if broken == "an empty file":
         token.write_text("")

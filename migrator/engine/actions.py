@@ -9,7 +9,7 @@ from migrator.engine import draining, patience, proof, waiting
 from migrator.engine import reboot as rebooting
 from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
-from migrator.errors import BusyError, ClusterError, RefusedError, StalePlanError, StepFailedError
+from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
 from migrator.model import requests
 from migrator.model.answers import Installed, Retired, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
@@ -133,9 +133,7 @@ def prove(run: Run) -> str:
 
 def _runtime(run: Run) -> str:
     """Read which runtime the node reports."""
-    return waiting.asked_again(
-        run, lambda: run.cluster.node(run.plan.node).runtime, (ClusterError,), seconds=patience.API
-    )
+    return waiting.patiently(run, lambda: run.cluster.node(run.plan.node).runtime)
 
 
 def _ready(run: Run) -> str:

@@ -21,12 +21,12 @@ _EVERY = 1.0
 _Given = TypeVar("_Given")
 
 
-def patiently(run: Run, act: Callable[[], None]) -> None:
+def patiently(run: Run, act: Callable[[], _Given]) -> _Given:
     """Do what may be done twice, again and again while the API server does not answer or does not know us.
 
     Raises `ClusterError` after ten minutes, `NotFoundError` at once.
     """
-    asked_again(run, act, (ClusterError,), seconds=patience.API)
+    return asked_again(run, act, (ClusterError,), seconds=patience.API)
 
 
 def in_reach(run: Run, act: Callable[[], _Given], *, meanwhile: str = "tries again") -> _Given:
