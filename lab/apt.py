@@ -115,16 +115,21 @@ class Archive:
         return self.download(wanted, into=into)
 
 
+def archive_of(settings: Settings, suite: str) -> Archive:
+    """Give a suite, with the indexes that it had when it was used last."""
+    return Archive(suite, root=settings.cache / ("apt" if suite == SUITE else f"apt-{suite}"))
+
+
 @contextmanager
-def workshop(settings: Settings, name: str) -> Iterator[tuple[Archive, Path]]:
-    """Give the lab's suite with fresh indexes, and an empty folder to build in.
+def workshop(settings: Settings, name: str, suite: str = SUITE) -> Iterator[tuple[Archive, Path]]:
+    """Give a suite with fresh indexes, and an empty folder to build in.
 
     The folder is removed after a build that succeeds; one that fails leaves it, with its logs, to be looked at.
     """
     folder = settings.cache / "build" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    archive = Archive(SUITE, root=settings.cache / "apt")
+    archive = archive_of(settings, suite)
     archive.update()
     yield archive, folder
     shutil.rmtree(folder)

@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import yaml
 
 from lab import (
     acceleration,
+    addons,
     controlplane,
     docker_settings,
     emulator,
@@ -24,9 +25,11 @@ from lab import (
     guests,
     host,
     images,
+    kubeadm,
     kubernetes,
     machines,
     network,
+    node_runtimes,
     services,
     tools,
     waiting,
@@ -71,68 +74,72 @@ def up(settings: Settings) -> None:
             return
         _end(settings)
         with _timed(settings, "artefacts"):
-            programs = kubernetes.programs(settings)
-            image = guest_image.guest_image(settings)
+            disks = {node: guest_image.guest_image(settings, node) for node in settings.nodes}
             if machines.kind(settings) == "guest":
                 emulator.program(settings)
-            tools.tools(settings)
-            services.package_repository(settings)
+            tools.tools(settings, kubernetes.of_cluster(settings))
+            services.repositories(settings)
             images.layouts(settings)
-        wanted = key(settings, image)
+        wanted = key(settings)
         if _saved(settings, BASE, wanted):
             with _timed(settings, "up from the snapshot"):
-                _start_from(settings, image)
+                _start_from(settings, disks)
         else:
             with _timed(settings, "up from nothing"):
-                _start_anew(settings, image, programs, wanted)
+                _start_anew(settings, disks, wanted)
         _write_inventory(settings)
 
 
-def key(settings: Settings, image: Path) -> str:
+def key(settings: Settings) -> str:
     """Name everything that a snapshot of this cluster depends on."""
+    release = kubernetes.of_cluster(settings)
     return key_of(
         {
-            "image": image.name,
-            "machine": _machine(settings, image),
+            "disks": " ".join(guest_image.guest_image(settings, node).name for node in settings.nodes),
+            "machine": _machine(settings),
             "size": f"{settings.workers} x {settings.memory_mib} MiB, {settings.cpus} cpus",
-            "workloads": "".join(workloads.manifests()),
-            "images": images.layouts(settings)[images.BUSYBOX].parent.name,
-            "control plane": controlplane.kubeadm_config(Path()),
-            "nodes": docker_settings.described(settings),
-            "recipe": "4",
+            "workloads": "".join(workloads.manifests(settings)) + addons.manifest([]),
+            "images": " ".join(sorted(str(path) for path in images.layouts(settings).values())),
+            "control plane": kubeadm.config(release, Path(), settings.nodes[0].socket),
+            "programs": f"{release.name} {settings.crio} {settings.cri_dockerd}",
+            "nodes": docker_settings.described(settings) + "".join(map(node_runtimes.script, settings.nodes)),
+            "recipe": "5",
         }
     )
 
 
-def _machine(settings: Settings, image: Path) -> str:
+def _machine(settings: Settings) -> str:
     if machines.kind(settings) == "container":
         return "container"
+    image = guest_image.guest_image(settings, settings.nodes[0])
     return " ".join([emulator.program(settings).parent.name, *acceleration.options(settings, image)])
 
 
-def _start_from(settings: Settings, image: Path) -> None:
+def _start_from(settings: Settings, disks: Mapping[Node, Path]) -> None:
     network.create(settings, taps=machines.kind(settings) == "guest")
     services.start(settings)
     controlplane.restore_etcd(settings, _etcd_copy(settings, BASE))
     controlplane.start(settings)
     for node in settings.nodes:
-        machines.of(settings).start(settings, node, image, snapshot=BASE)
+        machines.of(settings).start(settings, node, disks[node], snapshot=BASE)
     _settle(settings)
 
 
-def _start_anew(settings: Settings, image: Path, programs: Path, key: str) -> None:
+def _start_anew(settings: Settings, disks: Mapping[Node, Path], key: str) -> None:
+    release = kubernetes.of_cluster(settings)
     shutil.rmtree(settings.state, ignore_errors=True)
     (settings.state / "logs").mkdir(parents=True)
-    settings.programs.symlink_to(programs)
-    settings.tools.symlink_to(tools.tools(settings))
+    settings.programs.symlink_to(release.folder.absolute())
+    settings.tools.symlink_to(tools.tools(settings, release))
     network.create(settings, taps=machines.kind(settings) == "guest")
     for node in settings.nodes:
-        machines.of(settings).create_disk(settings, node, image, data=docker_settings.history(node).data_disk)
-        machines.of(settings).start(settings, node, image)
+        machines.of(settings).create_disk(settings, node, disks[node], data=docker_settings.history(node).data_disk)
+        machines.of(settings).start(settings, node, disks[node])
     services.start(settings)
     controlplane.create(settings)
     _each(settings, lambda node: _make_node(settings, node))
     workloads.deploy(settings)
+    addons.deploy(settings)
     _settle(settings)
     _take(settings, BASE, key)
 
@@ -246,7 +253,7 @@ def boot(settings: Settings, node: Node, words: str) -> None:
     with _alone(settings), _timed(settings, f"boot with {words}"):
         require_up(settings)
         machines.of(settings).cut_power(settings, node)
-        machines.of(settings).start(settings, node, guest_image.guest_image(settings), words=words)
+        machines.of(settings).start(settings, node, guest_image.guest_image(settings, node), words=words)
         _right_clock(settings, node)
 
 

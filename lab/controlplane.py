@@ -11,47 +11,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import images, network, shell, waiting
+from lab import kubeadm, kubernetes, network, shell, waiting
 from lab.artefacts import say
-from lab.settings import API_SERVER, GATEWAY, POD_CIDR, SERVICE_CIDR, Settings
+from lab.settings import GATEWAY, SERVICE_CIDR, Settings
 
-TOKEN = "lab000.0123456789abcdef"  # noqa: S105 - opens nothing but this lab
-CGROUP_DRIVER = "systemd"
-"""What the cluster tells every kubelet that joins."""
 _PROCESSES = {"etcd", "kube-apiserver", "kube-controller", "kube-scheduler"}
 """As the kernel abbreviates them, to 15 characters."""
-_ETCD = f"http://{GATEWAY}:2379"
 _PORT = 6443
-
-
-def kubeadm_config(certificates: Path) -> str:
-    """Write kubeadm's configuration; `certificates` is also what joined kubelets are told."""
-    return f"""apiVersion: kubeadm.k8s.io/v1beta2
-kind: InitConfiguration
-bootstrapTokens:
-- token: {TOKEN}
-  ttl: 0s
-localAPIEndpoint: {{advertiseAddress: {GATEWAY}, bindPort: 6443}}
-nodeRegistration: {{name: control-plane, criSocket: /var/run/dockershim.sock}}
----
-apiVersion: kubeadm.k8s.io/v1beta2
-kind: ClusterConfiguration
-kubernetesVersion: v1.20.2
-clusterName: lab
-certificatesDir: {certificates}
-imageRepository: {images.PAUSE.rpartition("/")[0]}
-controlPlaneEndpoint: {GATEWAY}:6443
-networking: {{podSubnet: {POD_CIDR}, serviceSubnet: {SERVICE_CIDR}, dnsDomain: cluster.local}}
-apiServer: {{certSANs: [{GATEWAY}, control-plane.lab]}}
-etcd: {{external: {{endpoints: ["{_ETCD}"]}}}}
----
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-cgroupDriver: {CGROUP_DRIVER}
-failSwapOn: false
-# Emulated guests are slow; at the usual minute a deleted pod lingers for most of one.
-syncFrequency: 10s
-"""
 
 
 def create(settings: Settings) -> None:
@@ -59,11 +25,12 @@ def create(settings: Settings) -> None:
     folder = settings.state / "kubernetes"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    release, socket = kubernetes.of_cluster(settings), settings.nodes[0].socket
     own = folder / "kubeadm.yaml"
-    own.write_text(kubeadm_config(folder / "pki"))
+    own.write_text(kubeadm.config(release, folder / "pki", socket))
     # The CA's path on a node follows from this folder, so what is published names kubeadm's usual one.
     published = folder / "published.yaml"
-    published.write_text(kubeadm_config(Path("/etc/kubernetes/pki")))
+    published.write_text(kubeadm.config(release, Path("/etc/kubernetes/pki"), socket))
     phase: list[str | Path] = [settings.programs / "kubeadm", "init", "phase"]
     _inside(settings, [*phase, "certs", "ca", "--config", own])
     for name in ("apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"):
@@ -72,22 +39,35 @@ def create(settings: Settings) -> None:
     key, public = folder / "pki/sa.key", folder / "pki/sa.pub"
     shell.run(["openssl", "genrsa", "-out", key, "2048"])
     shell.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public])
-    for name in ("admin", "controller-manager", "scheduler"):
+    for name in (*kubeadm.admins(release), "controller-manager", "scheduler"):
         _inside(settings, [*phase, "kubeconfig", name, "--config", own, "--kubeconfig-dir", folder])
     start(settings)
+    _empower(settings, kubeadm.admins(release))
     with_admin: list[str | Path] = ["--config", published, "--kubeconfig", settings.kubeconfig]
     _inside(settings, [*phase, "upload-config", "kubeadm", *with_admin])
-    _publish_kubelet_config(settings, [*phase, "upload-config", "kubelet", *with_admin])
+    words = [*phase, "upload-config", "kubelet", *with_admin]
+    _publish_kubelet_config(settings, words, kubeadm.kubelet_role(release))
     _inside(settings, [*phase, "bootstrap-token", *with_admin])
+    _inside(settings, [*phase, "addon", "kube-proxy", *with_admin])
 
 
-def _publish_kubelet_config(settings: Settings, words: list[str | Path]) -> None:
+def _empower(settings: Settings, admins: list[str]) -> None:
+    """Give the administrators of admin.conf their rights, where that takes a binding."""
+    for name in admins[1:]:
+        words: list[str | Path] = [
+            "create", "clusterrolebinding", "kubeadm:cluster-admins", "--clusterrole=cluster-admin",
+            "--group=kubeadm:cluster-admins", "--kubeconfig", settings.state / "kubernetes" / f"{name}.conf",
+        ]  # fmt: skip
+        _inside(settings, [settings.programs / "kubectl", *words])
+
+
+def _publish_kubelet_config(settings: Settings, words: list[str | Path], role_name: str) -> None:
     """Upload the kubelet's ConfigMap and the right to read it.
 
     kubeadm would then wait for a control-plane Node to annotate, and there is none: it is ended there.
     """
     upload = network.start(settings, words, log=settings.state / "logs" / "kubeadm.log")
-    role = ["-n", "kube-system", "get", "rolebinding", "kubeadm:kubelet-config-1.20"]
+    role = ["-n", "kube-system", "get", "rolebinding", role_name]
     try:
         waiting.until(lambda: _answers(settings, role), "kubeadm publishes the kubelet's configuration", seconds=60)
     finally:
@@ -102,7 +82,7 @@ def start(settings: Settings) -> None:
     network.start(
         settings,
         [settings.tools / "etcd", "--name", "lab", "--data-dir", settings.state / "etcd", "--unsafe-no-fsync",
-         "--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD,
+         "--listen-client-urls", kubeadm.ETCD, "--advertise-client-urls", kubeadm.ETCD,
          "--listen-peer-urls", f"http://{GATEWAY}:2380", "--initial-advertise-peer-urls", f"http://{GATEWAY}:2380",
          "--initial-cluster", f"lab=http://{GATEWAY}:2380", "--logger", "zap"],
         log=logs / "etcd.log",
@@ -136,7 +116,7 @@ def serve(settings: Settings, *, port: int = _PORT, plugins: str = "NodeRestrict
     aside = [] if port == _PORT else ["--endpoint-reconciler-type=none"]
     return network.start(
         settings,
-        [settings.programs / "kube-apiserver", f"--etcd-servers={_ETCD}", f"--advertise-address={GATEWAY}",
+        [settings.programs / "kube-apiserver", f"--etcd-servers={kubeadm.ETCD}", f"--advertise-address={GATEWAY}",
          f"--secure-port={port}", "--allow-privileged=true", "--authorization-mode=Node,RBAC",
          f"--enable-admission-plugins={plugins}", "--enable-bootstrap-token-auth=true",
          f"--service-cluster-ip-range={SERVICE_CIDR}", f"--client-ca-file={pki}/ca.crt",
@@ -183,7 +163,7 @@ def kubectl(settings: Settings, arguments: Sequence[str | Path], *, stdin: str |
 def save_etcd(settings: Settings, target: Path) -> None:
     """Write a consistent copy of etcd's data to `target`."""
     target.unlink(missing_ok=True)
-    _inside(settings, [settings.tools / "etcdctl", "--endpoints", _ETCD, "snapshot", "save", target])
+    _inside(settings, [settings.tools / "etcdctl", "--endpoints", kubeadm.ETCD, "snapshot", "save", target])
 
 
 def restore_etcd(settings: Settings, source: Path) -> None:
@@ -201,11 +181,3 @@ def restore_etcd(settings: Settings, source: Path) -> None:
 
 def _inside(settings: Settings, argv: list[str | Path]) -> str:
     return shell.run(network.inside(settings, ["env", "ETCDCTL_API=3", *argv]), timeout=120)
-
-
-def join_command() -> list[str]:
-    """Give what a guest runs to become a node."""
-    return [
-        "kubeadm", "join", API_SERVER.removeprefix("https://"), "--token", TOKEN,
-        "--discovery-token-unsafe-skip-ca-verification", "--ignore-preflight-errors=Swap,SystemVerification",
-    ]  # fmt: skip

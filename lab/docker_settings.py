@@ -13,7 +13,7 @@ from typing import Any
 
 from lab import keys, registries
 from lab.registries import MIRROR, PROXY, VAULT
-from lab.settings import Node, Settings
+from lab.settings import SUITE, Node, Settings
 
 DATA = "/data"
 """Folder in which both nodes keep Docker's data."""
@@ -83,8 +83,9 @@ _HISTORIES = {
 
 
 def history(node: Node) -> History:
-    """Give a node's history."""
-    return _HISTORIES.get(node.number, History())
+    """Give a node's history. Only nodes of the usual suite on Docker have one: another Docker takes other settings."""
+    usual = node.runtime == "docker" and node.suite == SUITE
+    return _HISTORIES.get(node.number, History()) if usual else History()
 
 
 @dataclass(frozen=True)

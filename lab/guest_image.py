@@ -1,31 +1,37 @@
-"""The disk that every guest starts from: Debian 12 with Docker, kubelet, sshd, and nothing of a cluster.
+"""The disk that nodes start from: a Debian with Docker, kubelet, sshd, and nothing of a cluster.
 
-Built natively with mmdebstrap; the guests boot its own kernel and initrd directly.
+Built natively with mmdebstrap; guests boot its own kernel and initrd directly. There is one for each Debian and
+Kubernetes.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab import keys, kubernetes, kubernetes_packages, registries, shell
 from lab.apt import sources
-from lab.artefacts import artefact
-from lab.settings import GATEWAY, SUITE, USER, Settings
+from lab.artefacts import artefact, digest
+from lab.release import Release
+from lab.settings import DOCKERSHIM_UNTIL, GATEWAY, SUITE, USER, Node, Settings
 
 DISK = "disk.qcow2"
 _SIZE = "8G"
-_RECIPE = "2"
+_RECIPE = "3"
 """Raise it when a file below changes what a guest is."""
 
 PACKAGES = (
-    "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "curl",
-    "linux-image-cloud-amd64", "initramfs-tools", "e2fsprogs",
+    "systemd-sysv", "udev", "dbus", "kmod", "procps", "less", "curl", "e2fsprogs",
     "openssh-server", "sudo", "python3", "python3-apt", "ca-certificates",
     "iproute2", "iptables", "iputils-ping",
     "apparmor", "docker.io", "crun", "containernetworking-plugins",
     "ebtables", "ethtool", "conntrack", "socat",
 )  # fmt: skip
+_KERNEL = ("linux-image-cloud-amd64", "initramfs-tools")
+"""For guests, which are of the usual suite: Debian 13's kernel does not boot under every QEMU."""
+_DOCKER_CLIENT_APART = ("trixie", "forky")
+"""Where docker.io has no `docker`."""
 
 _FILES = {
     # The initrd needs the disk and its filesystem only; a small one unpacks quickly in an emulated guest.
@@ -35,7 +41,6 @@ _FILES = {
     ),
     "etc/hosts": f"127.0.0.1 localhost\n{GATEWAY} {' '.join(registries.HOSTS)}\n",
     "etc/resolv.conf": f"nameserver {GATEWAY}\n",
-    "etc/default/kubelet": "KUBELET_EXTRA_ARGS=--cni-bin-dir=/usr/lib/cni\n",
     "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
     f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
     "etc/ssh/sshd_config.d/lab.conf": (
@@ -49,7 +54,6 @@ _FILES = {
         "ExecStartPre=/usr/sbin/sshd -t\n"
     ),
     "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=persistent\nSystemMaxUse=200M\n",
-    "etc/apt/sources.list": f"deb [trusted=yes] http://{GATEWAY}:8080/ ./\n",
     "etc/apt/apt.conf.d/99lab": 'APT::Periodic::Enable "0";\nAcquire::Languages "none";\n',
 }
 _QUIET = (
@@ -58,16 +62,32 @@ _QUIET = (
 )  # fmt: skip
 
 
-def guest_image(settings: Settings) -> Path:
-    """Give the folder with `disk.qcow2`, `vmlinuz` and `initrd.img`."""
-    programs = kubernetes.programs(settings)
+def packages(suite: str) -> tuple[str, ...]:
+    """List what is installed on a node of this suite, beside what comes with it."""
+    more = (*(_KERNEL if suite == SUITE else ()), *(("docker-cli",) if suite in _DOCKER_CLIENT_APART else ()))
+    return (*PACKAGES, *more)
+
+
+def files(node: Node) -> dict[str, str]:
+    """Give the files of a new node by their paths."""
+    cni = "--cni-bin-dir=/usr/lib/cni" if node.minor <= DOCKERSHIM_UNTIL else ""
+    return {
+        **_FILES,
+        "etc/default/kubelet": f"KUBELET_EXTRA_ARGS={cni}\n",
+        "etc/apt/sources.list": f"deb [trusted=yes] http://{GATEWAY}:8080/{node.suite}/ ./\n",
+    }
+
+
+def guest_image(settings: Settings, node: Node) -> Path:
+    """Give the folder with `disk.qcow2` of a node, and `vmlinuz` and `initrd.img` where guests can be of its suite."""
+    release = kubernetes.of_node(settings, node)
     authority = keys.authority(settings, keys.LAB).certificate
     public_key = keys.ssh_key(settings)
     inputs = {
-        "suite": SUITE,
-        "packages": " ".join(PACKAGES),
-        "files": repr(sorted(_FILES.items())),
-        "kubernetes": programs.name,
+        "suite": node.suite,
+        "packages": " ".join(packages(node.suite)),
+        "files": repr(sorted(files(node).items())),
+        "kubernetes": f"{release.name} {digest(release.folder / 'kubelet')}",
         "ssh": public_key,
         "authority": authority.read_text(),
         "size": _SIZE,
@@ -75,26 +95,26 @@ def guest_image(settings: Settings) -> Path:
     }
     return artefact(
         settings.cache, "guest-image", inputs,
-        lambda folder: _build(settings, folder, programs=programs, authority=authority, public_key=public_key),
+        lambda folder: _build(settings, folder, node, release=release, authority=authority, public_key=public_key),
     )  # fmt: skip
 
 
-def _build(settings: Settings, folder: Path, *, programs: Path, authority: Path, public_key: str) -> None:
+def _build(settings: Settings, folder: Path, node: Node, *, release: Release, authority: Path, public_key: str) -> None:
     work = settings.cache / "build" / "guest"
     shutil.rmtree(work, ignore_errors=True)
     root, extra = work / "root", work / "extra"
-    _write_files(extra, authority, public_key)
-    debs = kubernetes_packages.build(programs, work)
+    _write_files(extra, files(node), authority, public_key)
+    debs = kubernetes_packages.build(release, work)
     hook = _hook(work, extra, debs)
     shell.run(
-        ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages(node.suite))}",
          '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=path-exclude=/usr/share/doc/*",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          f"--essential-hook={work / 'essential'} \"$1\"", f'--customize-hook={hook} "$1"',
-         SUITE, root, *sources(SUITE)],
+         node.suite, root, *sources(node.suite)],
         log=work / "mmdebstrap.log",
     )  # fmt: skip
-    for boot in ("vmlinuz", "initrd.img"):
+    for boot in ("vmlinuz", "initrd.img") if node.suite == SUITE else ():
         shutil.copy2((root / boot).resolve() if not (root / boot).is_symlink() else _link(root, boot), folder / boot)
     raw = work / "disk.raw"
     shell.run(["truncate", "-s", _SIZE, raw])
@@ -107,8 +127,8 @@ def _link(root: Path, name: str) -> Path:
     return root / (root / name).readlink()
 
 
-def _write_files(extra: Path, authority: Path, public_key: str) -> None:
-    for path, text in _FILES.items():
+def _write_files(extra: Path, texts: Mapping[str, str], authority: Path, public_key: str) -> None:
+    for path, text in texts.items():
         target = extra / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)

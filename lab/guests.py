@@ -7,7 +7,8 @@ import shlex
 import time
 from pathlib import Path
 
-from lab import controlplane, docker_settings, images, network, shell, waiting
+from lab import docker_settings, images, kubeadm, network, node_runtimes, shell, waiting
+from lab.node_runtimes import written
 from lab.settings import USER, Node, Settings
 
 _BOOT_SECONDS = 300
@@ -62,38 +63,42 @@ def join(settings: Settings, node: Node) -> None:
     """Make the guest a node, as an administrator would: Docker's settings, the network's, then `kubeadm join`."""
     peers = "".join(f"{other.address} {other.name}\n" for other in settings.nodes)
     script(
-        settings, node, f"cat >> /etc/hosts <<'EOF'\n{peers}EOF\n{_write('/etc/cni/net.d/10-lab.conflist', _cni(node))}"
+        settings,
+        node,
+        f"cat >> /etc/hosts <<'EOF'\n{peers}EOF\n{written('/etc/cni/net.d/10-lab.conflist', _cni(node))}",
     )
     script(settings, node, docker_settings.script(settings, node))
     script(
         settings, node,
-        "until docker version >/dev/null 2>&1; do sleep 1; done\n"
-        "systemctl enable kubelet.service\n"
-        + _joining(docker_settings.history(node).cgroup_driver)
-        + _write(f"/etc/kubernetes/manifests/{STATIC_POD}.yaml", _static_pod()),
+        node_runtimes.script(node)
+        + "systemctl enable kubelet.service\n"
+        + _joining(node, docker_settings.history(node).cgroup_driver)
+        + written(f"/etc/kubernetes/manifests/{STATIC_POD}.yaml", _static_pod()),
     )  # fmt: skip
 
 
-def _joining(cgroup_driver: str) -> str:
+def _joining(node: Node, cgroup_driver: str) -> str:
     """Give the commands that join, with this cgroup driver in the kubelet's file instead of the cluster's.
 
     kubeadm writes that file and starts the kubelet in one go, and a kubelet whose driver is not Docker's
     ends at once. So the file is changed between the two, by a drop-in that is gone afterwards.
     """
-    join = shlex.join(controlplane.join_command()) + "\n"
-    if cgroup_driver == controlplane.CGROUP_DRIVER:
+    join = shlex.join(kubeadm.join_command(node)) + "\n"
+    if cgroup_driver == kubeadm.CGROUP_DRIVER:
         return join
     folder = "/run/systemd/system/kubelet.service.d"
     change = f"s/^cgroupDriver:.*/cgroupDriver: {cgroup_driver}/"
     return (
         f"mkdir -p {folder}\n"
-        + _write(f"{folder}/join.conf", f"[Service]\nExecStartPre=/bin/sed -i '{change}' /var/lib/kubelet/config.yaml")
+        + written(f"{folder}/join.conf", f"[Service]\nExecStartPre=/bin/sed -i '{change}' /var/lib/kubelet/config.yaml")
         + f"systemctl daemon-reload\n{join}rm -r {folder}\nsystemctl daemon-reload\n"
     )
 
 
 def add_docker_only_things(settings: Settings, node: Node) -> None:
-    """Give the guest what Kubernetes knows nothing of: a container of its owner's, and on worker-1 an image."""
+    """Give a node on Docker what Kubernetes knows nothing of: a container of its owner's, and on worker-1 an image."""
+    if node.runtime != "docker":
+        return
     script(
         settings, node,
         f"docker pull -q {images.BUSYBOX}\n"
@@ -107,10 +112,6 @@ def add_docker_only_things(settings: Settings, node: Node) -> None:
             f"printf 'FROM {images.BUSYBOX}\\nCOPY note /note\\n' > Dockerfile\n"
             "docker build -q -t local/only-here:1 .\ncd /\nrm -r $folder\n",
         )  # fmt: skip
-
-
-def _write(path: str, text: str) -> str:
-    return f"cat > {path} <<'EOF'\n{text}\nEOF\n"
 
 
 def _cni(node: Node) -> str:

@@ -13,13 +13,15 @@ import json
 import shutil
 from pathlib import Path
 
-from lab import shell
+from lab import release, shell
 from lab.apt import workshop
 from lab.artefacts import artefact
 from lab.errors import LabError
-from lab.settings import SUITE, Settings
+from lab.release import Release
+from lab.settings import SUITE, Node, Settings
 
-VERSION = "1.20.2"
+_NUMBERS = (1, 20, 2)
+VERSION = "{}.{}.{}".format(*_NUMBERS)
 _GO = "golang-1.19"
 _REFLECT2 = "golang-github-modern-go-reflect2-dev"
 PROGRAMS = (
@@ -51,13 +53,26 @@ _PERIODS = {
 """By file of the tree: removed pods' cgroups are looked for, containers are listed, and their usage is read."""
 
 
-def programs(settings: Settings) -> Path:
-    """Give a folder with the seven programs and `pause`, building them when the cache has none."""
+def of_cluster(settings: Settings) -> Release:
+    """Give the cluster's Kubernetes: that of MIGRATOR_KUBERNETES, or the one that the lab builds."""
+    if settings.kubernetes:
+        return release.asked(Path(settings.kubernetes), (*release.CONTROL, *release.ON_NODES))
+    return built(settings)
+
+
+def of_node(settings: Settings, node: Node) -> Release:
+    """Give the Kubernetes of a node."""
+    return release.asked(Path(node.kubernetes), release.ON_NODES) if node.kubernetes else built(settings)
+
+
+def built(settings: Settings) -> Release:
+    """Give the one that the lab builds, built when the cache has none."""
     inputs = {
         "kubernetes": VERSION, "suite": SUITE, "go": _GO, "programs": " ".join(PROGRAMS), "recipe": "1",
         "periods": json.dumps(_PERIODS),
     }  # fmt: skip
-    return artefact(settings.cache, "kubernetes", inputs, lambda folder: _build(settings, folder))
+    folder = artefact(settings.cache, "kubernetes", inputs, lambda folder: _build(settings, folder))
+    return Release(folder, _NUMBERS)
 
 
 def _build(settings: Settings, folder: Path) -> None:
@@ -73,7 +88,6 @@ def _build(settings: Settings, folder: Path) -> None:
         )  # fmt: skip
         for name in PROGRAMS:
             shutil.copy2(tree / "_output/local/bin/linux/amd64" / name, folder / name)
-        shell.run(["gcc", "-Os", "-static", "-s", "-o", folder / "pause", tree / "build/pause/linux/pause.c"])
 
 
 def _environment(work: Path) -> dict[str, str]:

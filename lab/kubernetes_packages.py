@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from lab import shell
-from lab.kubernetes import VERSION
+from lab.release import Release
 
 _UNIT = """[Unit]
 Description=kubelet: the Kubernetes node agent
@@ -44,26 +44,26 @@ _DEPENDS = {
 }
 
 
-def build(programs: Path, folder: Path) -> list[Path]:
+def build(release: Release, folder: Path) -> list[Path]:
     """Write one `.deb` for each package into `folder` and return their paths."""
-    return [_package(name, programs / name, folder) for name in _FILES]
+    return [_package(name, release, folder) for name in _FILES]
 
 
-def _package(name: str, program: Path, folder: Path) -> Path:
+def _package(name: str, release: Release, folder: Path) -> Path:
     root = folder / f"{name}.root"
     (root / "DEBIAN").mkdir(parents=True)
     (root / "usr/bin").mkdir(parents=True)
-    shutil.copy2(program, root / "usr/bin" / name)
+    shutil.copy2(release.folder / name, root / "usr/bin" / name)
     for path, text in _FILES[name].items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     depends = f"Depends: {_DEPENDS[name]}\n" if _DEPENDS[name] else ""
     (root / "DEBIAN/control").write_text(
-        f"Package: {name}\nVersion: {VERSION}-00\nArchitecture: amd64\nMaintainer: the lab\n{depends}"
-        f"Description: {name} {VERSION} as built for the lab\n"
+        f"Package: {name}\nVersion: {release.number}-00\nArchitecture: amd64\nMaintainer: the lab\n{depends}"
+        f"Description: {name} {release.number} as built for the lab\n"
     )
-    deb = folder / f"{name}_{VERSION}-00_amd64.deb"
+    deb = folder / f"{name}_{release.number}-00_amd64.deb"
     shell.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", root, deb])
     shutil.rmtree(root)
     return deb

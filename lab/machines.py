@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lab import container, qemu
 from lab.errors import LabError
-from lab.settings import Node, Settings
+from lab.settings import SUITE, Node, Settings
 
 KINDS = ("guest", "container")
 
@@ -67,9 +67,12 @@ def kind(settings: Settings) -> str:
     asked = os.environ.get("MIGRATOR_LAB_NODES", "auto")
     if asked not in (*KINDS, "auto"):
         raise LabError(f"MIGRATOR_LAB_NODES={asked!r}: one of {', '.join(KINDS)}, auto is needed")
-    if asked != "auto":
-        return asked
-    return "guest" if why_guests(settings) else "container"
+    found = asked if asked != "auto" else "guest" if why_guests(settings) else "container"
+    if found == "guest" and (others := sorted({node.suite for node in settings.nodes} - {SUITE})):
+        raise LabError(
+            f"nodes of {', '.join(others)} have to be containers, and here they are guests: {_why(settings)}"
+        )
+    return found
 
 
 def why_guests(settings: Settings) -> str:
@@ -87,8 +90,11 @@ def said(settings: Settings) -> str:
     if kind(settings) == "container":
         lacks = "" if container.capable() else ", which has not CAP_SYS_RESOURCE: a shim stands before runc and crun"
         return f"containers of this machine{lacks}"
-    why = why_guests(settings) if os.environ.get("MIGRATOR_LAB_NODES", "auto") == "auto" else "MIGRATOR_LAB_NODES"
-    return f"guests of QEMU's ({why})"
+    return f"guests of QEMU's ({_why(settings)})"
+
+
+def _why(settings: Settings) -> str:
+    return why_guests(settings) if os.environ.get("MIGRATOR_LAB_NODES", "auto") == "auto" else "MIGRATOR_LAB_NODES"
 
 
 def of(settings: Settings) -> Machines:

@@ -6,16 +6,26 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab import release
 from lab.errors import LabError
 
 SUITE = "bookworm"
-"""Debian 12: its guests boot under every QEMU that the lab meets (Debian 13's kernel does not)."""
+"""Debian 12, what nodes have that nobody asked to be another: its kernel boots under every QEMU that the lab meets."""
+SUITES = ("bullseye", SUITE, "trixie", "forky")
+"""What a node may have: Docker 20.10.5, 20.10.24, 26.1, 28.5; containerd 1.4, 1.6, 1.7, 2.1."""
+RUNTIMES = ("docker", "containerd", "cri-o")
+DOCKERSHIM_UNTIL = (1, 23)
+"""The last kubelets that serve Docker themselves."""
+BUILT = (1, 20)
+"""Minor of the Kubernetes that the lab builds."""
 
 GATEWAY = "10.77.0.1"
 """The lab's own end of the guests' network: control plane, registry and package repository."""
 
 POD_CIDR = "10.244.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
+DNS_ADDRESS = "10.96.0.10"
+"""Where kubeadm tells pods to ask for names: the tenth address of the Services' network."""
 REGISTRY = "registry.lab:5000"
 API_SERVER = f"https://{GATEWAY}:6443"
 USER = "admin"
@@ -24,13 +34,32 @@ USER = "admin"
 
 @dataclass(frozen=True)
 class Node:
-    """One guest: its name and the addresses that follow from its number."""
+    """One node: what is on it, its name, and the addresses that follow from its number."""
 
     number: int
+    suite: str = SUITE
+    runtime: str = "docker"
+    kubernetes: str = ""
+    """Folder with its Kubernetes' programs; "" for those that the lab builds."""
+    minor: tuple[int, int] = BUILT
+    """Of its kubelet."""
 
     @property
     def name(self) -> str:
         return "spare" if self == SPARE else f"worker-{self.number}"
+
+    @property
+    def dockershim(self) -> bool:
+        """Whether its kubelet serves Docker itself."""
+        return self.runtime == "docker" and self.minor <= DOCKERSHIM_UNTIL
+
+    @property
+    def socket(self) -> str:
+        """What its kubelet talks to, as kubeadm is told."""
+        if self.runtime == "docker":
+            return "/var/run/dockershim.sock" if self.dockershim else "unix:///var/run/cri-dockerd.sock"
+        path = {"containerd": "/run/containerd/containerd.sock", "cri-o": "/var/run/crio/crio.sock"}[self.runtime]
+        return path if self.minor <= DOCKERSHIM_UNTIL else f"unix://{path}"
 
     @property
     def address(self) -> str:
@@ -60,6 +89,22 @@ def _number(name: str, default: int, *, least: int, most: int) -> int:
     return int(text)
 
 
+def _words(name: str) -> list[str]:
+    text = os.environ.get(name, "")
+    return [word.strip() for word in text.split(",")] if text.strip() else []
+
+
+def _one_each(name: str, workers: int, allowed: tuple[str, ...], default: str) -> list[str]:
+    """Give a word for each node in turn; nodes that have none, or an empty one, get the default."""
+    words = _words(name)
+    if len(words) > workers:
+        raise LabError(f"{name} names {len(words)} nodes, and there are {workers} (MIGRATOR_LAB_WORKERS)")
+    for word in words:
+        if allowed and word not in (*allowed, ""):
+            raise LabError(f"{name}: {word!r} is none of {', '.join(allowed)}")
+    return [word or default for word in words] + [default] * (workers - len(words))
+
+
 def _cache_home() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(os.environ.get("MIGRATOR_LAB_CACHE") or f"{home}/migrator-lab").absolute()
@@ -71,20 +116,51 @@ class Settings:
 
     cache: Path = field(default_factory=_cache_home)
     name: str = field(default_factory=lambda: os.environ.get("MIGRATOR_LAB_NAME", "migrator-lab"))
-    workers: int = field(default_factory=lambda: _number("MIGRATOR_LAB_WORKERS", 2, least=1, most=9))
+    workers: int = field(default_factory=lambda: _number("MIGRATOR_LAB_WORKERS", 2, least=1, most=12))
     memory_mib: int = field(default_factory=lambda: _number("MIGRATOR_LAB_MEMORY", 2048, least=1024, most=65536))
     cpus: int = field(default_factory=lambda: _number("MIGRATOR_LAB_CPUS", 2, least=1, most=16))
 
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        return tuple(Node(number) for number in range(1, self.workers + 1))
+    nodes: tuple[Node, ...] = field(init=False)
+    kubernetes: str = field(default_factory=lambda: os.environ.get("MIGRATOR_KUBERNETES", ""))
+    """Folder with the programs of the cluster's Kubernetes; "" for those that the lab builds."""
+    crio: str = field(default_factory=lambda: os.environ.get("MIGRATOR_CRIO", ""))
+    """Folder with `crio` and `pinns`."""
+    cri_dockerd: str = field(default_factory=lambda: os.environ.get("MIGRATOR_CRI_DOCKERD", ""))
+    """The program `cri-dockerd`."""
+
+    def __post_init__(self) -> None:
+        """Read what each node is."""
+        suites = _one_each("MIGRATOR_LAB_SUITES", self.workers, SUITES, SUITE)
+        runtimes = _one_each("MIGRATOR_LAB_RUNTIMES", self.workers, RUNTIMES, "")
+        folders = _one_each("MIGRATOR_LAB_KUBELETS", self.workers, (), self.kubernetes)
+        minors = {
+            folder: release.asked(Path(folder), release.ON_NODES).minor if folder else BUILT for folder in folders
+        }
+        each = enumerate(zip(suites, runtimes, folders, strict=True), 1)
+        nodes = tuple(
+            Node(number, suite, runtime or self._usual(minors[folder]), folder, minors[folder])
+            for number, (suite, runtime, folder) in each
+        )
+        for node in nodes:
+            self._check(node)
+        object.__setattr__(self, "nodes", nodes)
+
+    def _usual(self, minor: tuple[int, int]) -> str:
+        return "docker" if minor <= DOCKERSHIM_UNTIL or self.cri_dockerd else "containerd"
+
+    def _check(self, node: Node) -> None:
+        kubelet = "its kubelet {}.{}".format(*node.minor)
+        if node.runtime == "docker" and not node.dockershim and not self.cri_dockerd:
+            raise LabError(f"{node.name}: {kubelet} serves Docker through cri-dockerd only (MIGRATOR_CRI_DOCKERD)")
+        if node.runtime == "cri-o" and not self.crio:
+            raise LabError(f"{node.name}: CRI-O's programs are not packaged here (MIGRATOR_CRIO names their folder)")
 
     def node(self, name: str) -> Node:
-        """Find a guest by name. Raises `LabError` naming those that exist."""
+        """Find a node by name. Raises `LabError` naming those that exist."""
         for node in (*self.nodes, SPARE):
             if node.name == name:
                 return node
-        raise LabError(f"no guest is called {name!r}; there are: {', '.join(n.name for n in self.nodes)}")
+        raise LabError(f"no node is called {name!r}; there are: {', '.join(n.name for n in self.nodes)}")
 
     @property
     def state(self) -> Path:

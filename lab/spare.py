@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab import cluster, guest_image, guests
+from lab.artefacts import key_of
 from lab.machines import SPARES
 from lab.settings import SPARE, Settings
 
@@ -15,8 +16,8 @@ def up(settings: Settings, cgroup: str = "v2") -> None:
     cluster.require_up(settings)
     if SPARES.running(settings, SPARE):
         down(settings)
-    image = guest_image.guest_image(settings)
-    key = cluster.key(settings, image)
+    image = guest_image.guest_image(settings, SPARE)
+    key = key_of({"image": image.name, "recipe": "1"})
     marks = {name: settings.state / "snapshots" / f"spare-{name}-{key}" for name in CGROUPS}
     snapshot = f"booted-{cgroup}"
     if marks[cgroup].exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.apt import workshop
 from lab.artefacts import artefact
+from lab.release import Release
 from lab.settings import SUITE, Settings
 
 _PACKAGES = {
@@ -19,13 +20,16 @@ _PACKAGES = {
     "tinyproxy": "tinyproxy-bin",
 }
 """Which package brings which program."""
+_NEWER_ETCD, _NEWER_SUITE = (1, 22), "trixie"
+"""Since when Kubernetes wants etcd 3.5, and the Debian that has it (kubeadm's table of versions)."""
 _LOGINS = ["openssh-server", "sudo"]
 
 
-def tools(settings: Settings) -> Path:
-    """Give the folder with `etcd`, `etcdctl`, `docker-registry` and `tinyproxy`."""
-    inputs = {"suite": SUITE, "packages": " ".join(_PACKAGES.values()), "recipe": "1"}
-    return artefact(settings.cache, "tools", inputs, lambda folder: _build(settings, folder))
+def tools(settings: Settings, release: Release) -> Path:
+    """Give the folder with `etcd`, `etcdctl`, `docker-registry` and `tinyproxy`, for a cluster of this Kubernetes."""
+    suite = _NEWER_SUITE if release.minor >= _NEWER_ETCD else SUITE
+    inputs = {"suite": suite, "packages": " ".join(_PACKAGES.values()), "recipe": "1"}
+    return artefact(settings.cache, "tools", inputs, lambda folder: _build(settings, suite, folder))
 
 
 def logins(settings: Settings) -> Path:
@@ -38,8 +42,8 @@ def logins(settings: Settings) -> Path:
     return artefact(settings.cache, "logins", {"suite": SUITE, "packages": " ".join(_LOGINS), "recipe": "1"}, build)
 
 
-def _build(settings: Settings, folder: Path) -> None:
-    with workshop(settings, "tools") as (archive, work):
+def _build(settings: Settings, suite: str, folder: Path) -> None:
+    with workshop(settings, "tools", suite) as (archive, work):
         archive.unpack(list(_PACKAGES.values()), into=work)
         for program in _PACKAGES:
             shutil.copy2(work / "usr/bin" / program, folder / program)

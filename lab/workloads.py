@@ -7,19 +7,29 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab import controlplane, images, registries, waiting
+from lab import controlplane, docker_settings, images, kubernetes, registries, waiting
 from lab.settings import Settings
 
-_MANIFESTS = [Path(__file__).parent / "manifests" / name for name in ("workloads.yml", "settings.yml")]
+_FOLDER = Path(__file__).parent / "manifests"
+_ON_DOCKER = ("docker.yml", "settings.yml")
+"""What needs worker-1's Docker, and what that was told."""
+_BUDGETS_V1 = (1, 21)
+"""Since when PodDisruptionBudgets are policy/v1; the older name went with 1.25."""
 NAMESPACE = "shop"
 
 
-def manifests() -> list[str]:
-    """Give the manifests with the lab's image and the registry's password filled in."""
+def manifests(settings: Settings) -> list[str]:
+    """Give the manifests with the lab's image, the registry's password and the budgets' version filled in."""
+    minor = kubernetes.of_cluster(settings).minor
+    names = ["workloads.yml", *(_ON_DOCKER if docker_settings.history(settings.nodes[0]).daemon else ())]
     # `safe_substitute` leaves the shell's own `$( )` alone.
     return [
-        Template(path.read_text()).safe_substitute(BUSYBOX=images.BUSYBOX, PULL_SECRET=registries.credentials("lab"))
-        for path in _MANIFESTS
+        Template((_FOLDER / name).read_text()).safe_substitute(
+            BUSYBOX=images.BUSYBOX,
+            PULL_SECRET=registries.credentials("lab"),
+            POLICY="policy/v1" if minor >= _BUDGETS_V1 else "policy/v1beta1",
+        )
+        for name in names
     ]
 
 
@@ -28,7 +38,7 @@ def deploy(settings: Settings) -> None:
 
     All at once, an emulated node is so slow that the kubelet gives up on some sandboxes and starts them again.
     """
-    for text in manifests():
+    for text in manifests(settings):
         controlplane.kubectl(settings, ["apply", "-f", "-"], stdin=text)
         waiting.until(lambda: not unavailable(settings), "the workloads are available", seconds=300, every=1)
 

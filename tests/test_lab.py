@@ -55,7 +55,9 @@ def test_a_build_that_breaks_off_leaves_nothing_that_looks_finished(tmp_path: Pa
 
 def test_an_image_layout_is_consistent(tmp_path: Path) -> None:
     """Every digest in the layout is that of a blob of that size."""
-    images.write_layout(tmp_path / "a", images.Layer(files={"bin/x": b"x"}, links={"bin/y": "x"}), ["/bin/x"])
+    images.write_layout(
+        tmp_path / "a", images.packed(images.Layer(files={"bin/x": b"x"}, links={"bin/y": "x"})), ["/bin/x"]
+    )
 
     (entry,) = json.loads((tmp_path / "a/index.json").read_text())["manifests"]
     blobs = tmp_path / "a/blobs/sha256"
@@ -70,7 +72,7 @@ def test_a_setting_that_makes_no_sense_is_told(value: str, monkeypatch: pytest.M
     """The variable, its value and what is allowed."""
     monkeypatch.setenv("MIGRATOR_LAB_WORKERS", value)
 
-    with pytest.raises(LabError, match=f"MIGRATOR_LAB_WORKERS='{value}'.*from 1 to 9"):
+    with pytest.raises(LabError, match=f"MIGRATOR_LAB_WORKERS='{value}'.*from 1 to 12"):
         Settings()
 
 

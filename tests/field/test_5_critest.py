@@ -70,7 +70,7 @@ def pushed(settings: Settings, folder: Path) -> None:
     )
     for name, entrypoint in ((SHELL, ["/bin/sh"]), (WEB, ["/bin/httpd", "-f", "-p", "80", "-h", "/"])):
         layout = folder / name.replace("/", "-").replace(":", "-")  # a colon would begin a tag
-        images.write_layout(layout, layer, entrypoint)
+        images.write_layout(layout, images.packed(layer), entrypoint)
         registries.push(settings, layout, name)
 
 
