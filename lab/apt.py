@@ -55,6 +55,13 @@ def sources(suite: str, *, with_source: bool = False) -> list[str]:
     return lines
 
 
+def own_options() -> list[str]:
+    """Give what this machine's apt is told of mirrors that are behind, as lines of an apt.conf: a mirror may be old."""
+    key = "Acquire::Check-Valid-Until"
+    value = shell.run(["apt-config", "dump", "--format", "%v", key]).strip()
+    return [f'{key} "{value}"'] if value else []
+
+
 class Archive:
     """One suite of Debian behind a private apt; every file it gives is checked against the signed index."""
 

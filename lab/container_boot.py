@@ -230,6 +230,8 @@ class Power:
     def _connect(self) -> None:
         told = self._told
         inside = ["nsenter", f"--net=/proc/{self._init}/ns/net", "ip"]
+        # At a reboot the kernel may not have taken the one before away yet.
+        subprocess.run(["ip", "link", "delete", told.link], check=False, stderr=subprocess.DEVNULL)
         for words in (
             ["ip", "link", "add", told.link, "type", "veth", "peer", "name", "eth0", "netns", str(self._init)],
             ["ip", "link", "set", told.link, "master", told.bridge, "up"],

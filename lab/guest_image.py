@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import keys, kubernetes, kubernetes_packages, registries, shell
-from lab.apt import sources
+from lab.apt import own_options, sources
 from lab.artefacts import artefact, digest
 from lab.release import Release
 from lab.settings import DOCKERSHIM_UNTIL, GATEWAY, SUITE, USER, Node, Settings
@@ -108,7 +108,8 @@ def _build(settings: Settings, folder: Path, node: Node, *, release: Release, au
     hook = _hook(work, extra, debs)
     shell.run(
         ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages(node.suite))}",
-         '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=path-exclude=/usr/share/doc/*",
+         '--aptopt=APT::Install-Recommends "false"', *(f"--aptopt={line}" for line in own_options()),
+         "--dpkgopt=path-exclude=/usr/share/doc/*",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          f"--essential-hook={work / 'essential'} \"$1\"", f'--customize-hook={hook} "$1"',
          node.suite, root, *sources(node.suite)],
