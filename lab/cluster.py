@@ -79,6 +79,7 @@ def up(settings: Settings) -> None:
                 emulator.program(settings)
             tools.tools(settings, kubernetes.of_cluster(settings))
             services.repositories(settings)
+            services.programs(settings)
             images.layouts(settings)
         wanted = key(settings)
         if _saved(settings, BASE, wanted):

@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "kmsg", "fuse", "
 """Of this machine, that a node has; its disks are its own."""
 MASKED = (
     "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-udevd-control.socket",
-    "systemd-udevd-kernel.socket", "systemd-networkd.service", "systemd-networkd.socket",
+    "systemd-udevd-kernel.socket", "systemd-networkd.service", "systemd-networkd.socket", "console-getty.service",
 )  # fmt: skip
 """What is done from outside, or is this machine's business."""
 REAL = "/run/lab"
@@ -154,13 +155,11 @@ def _mount_cgroups(place: Path, cgroups: dict[str, tuple[str, str]]) -> None:
 
 def _make_devices(told: Told, dev: Path) -> None:
     mount("tmpfs", dev, "tmpfs", NOSUID, "mode=755")
-    for name in DEVICES:
-        if Path("/dev", name).exists():
+    # Made and not bound: owners and modes of what is bound are this machine's own, and a getty changes its console's.
+    for name, source in (*((name, name) for name in DEVICES), ("console", "null")):
+        if Path("/dev", source).exists():
             (dev / name).parent.mkdir(exist_ok=True)
-            (dev / name).touch()
-            mount(f"/dev/{name}", dev / name, flags=BIND)
-    (dev / "console").touch()
-    mount("/dev/null", dev / "console", flags=BIND)
+            _make_device(dev / name, 0o644 if name == "kmsg" else 0o666, Path("/dev", source))
     for name in ("pts", "shm"):
         (dev / name).mkdir()
     mount("devpts", dev / "pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")
@@ -170,7 +169,13 @@ def _make_devices(told: Told, dev: Path) -> None:
         (dev / name).symlink_to(f"/proc/{place}")
     for name, device in (("vda", told.root), ("vdb", told.data)):
         if device:
-            os.mknod(dev / name, 0o660 | 0o060000, Path(device).stat().st_rdev)
+            _make_device(dev / name, 0o660, Path(device))
+
+
+def _make_device(path: Path, mode: int, like: Path) -> None:
+    known = like.stat()
+    os.mknod(path, mode | stat.S_IFMT(known.st_mode), known.st_rdev)
+    path.chmod(mode)  # whatever the umask is
 
 
 def _has_file_system(device: str) -> bool:

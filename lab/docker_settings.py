@@ -1,7 +1,7 @@
 """The history of each node: what its owner told Docker, and the kubelet, over the years.
 
 A migration that drops one of these settings breaks a pod, or lets it run other than before. Nodes beyond
-the second have Docker as Debian ships it.
+the second have nothing but the cgroup driver that Kubernetes' documentation asks for.
 """
 
 from __future__ import annotations
@@ -80,12 +80,15 @@ _HISTORIES = {
         data_disk="3G",
     ),
 }
+_PLAIN = History(daemon={"exec-opts": ["native.cgroupdriver=systemd"]})
+"""Of all other nodes on Docker: the one setting that Kubernetes' documentation asks for."""
 
 
 def history(node: Node) -> History:
     """Give a node's history. Only nodes of the usual suite on Docker have one: another Docker takes other settings."""
-    usual = node.runtime == "docker" and node.suite == SUITE
-    return _HISTORIES.get(node.number, History()) if usual else History()
+    if node.runtime != "docker":
+        return History()
+    return _HISTORIES.get(node.number, _PLAIN) if node.suite == SUITE else _PLAIN
 
 
 @dataclass(frozen=True)

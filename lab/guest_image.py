@@ -30,7 +30,7 @@ PACKAGES = (
 )  # fmt: skip
 _KERNEL = ("linux-image-cloud-amd64", "initramfs-tools")
 """For guests, which are of the usual suite: Debian 13's kernel does not boot under every QEMU."""
-_DOCKER_CLIENT_APART = ("trixie", "forky")
+_DOCKER_CLIENT_APART = ("trixie",)
 """Where docker.io has no `docker`."""
 
 _FILES = {

@@ -27,7 +27,6 @@ _CONTAINERD_2 = f"""version = 3
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = true
 """
-_WITH_CONTAINERD_2 = ("forky",)
 _CRIO = f"""[crio]
 storage_driver = "overlay"
 [crio.runtime]
@@ -82,7 +81,7 @@ _SECONDS = 60
 
 def script(node: Node) -> str:
     """Give the shell script that sets the node's runtime up, and ends when it answers."""
-    lines = {"docker": _docker, "containerd": _containerd, "cri-o": _crio}[node.runtime](node)
+    lines = _SCRIPTS[node.runtime](node)
     if node.dockershim:
         return lines
     path = node.socket.removeprefix("unix://")
@@ -97,9 +96,20 @@ def _docker(node: Node) -> str:
     return serving + _fetched("cri-dockerd") + unit + _started("cri-docker")
 
 
-def _containerd(node: Node) -> str:
-    text = _CONTAINERD_2 if node.suite in _WITH_CONTAINERD_2 else _CONTAINERD_1
-    return _NO_DOCKER + written("/etc/containerd/config.toml", text) + _started("containerd")
+def _containerd(_: Node) -> str:
+    return _NO_DOCKER + written("/etc/containerd/config.toml", _CONTAINERD_1) + _started("containerd")
+
+
+def _containerd_2(_: Node) -> str:
+    package = f"/root/{services.CONTAINERD_2}"
+    return (
+        _NO_DOCKER
+        + f"curl -sSf -o {package} {services.PROGRAMS}/{services.CONTAINERD_2}\n"
+        # It is another Debian's, and asks for libraries as new as that one's; it runs with older ones.
+        + f"dpkg --install --force-depends --force-confnew {package} >/dev/null 2>&1\n"
+        + written("/etc/containerd/config.toml", _CONTAINERD_2)
+        + _started("containerd")
+    )
 
 
 def _crio(_: Node) -> str:
@@ -114,6 +124,9 @@ def _crio(_: Node) -> str:
         + written("/etc/systemd/system/crio.service", _CRIO_UNIT)
         + _started("crio")
     )
+
+
+_SCRIPTS = {"docker": _docker, "containerd": _containerd, "containerd-2": _containerd_2, "cri-o": _crio}
 
 
 def _fetched(*names: str) -> str:

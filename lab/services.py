@@ -8,10 +8,11 @@ from pathlib import Path
 from lab import network, registries, shell
 from lab.apt import archive_of
 from lab.artefacts import artefact
-from lab.settings import GATEWAY, Settings
+from lab.settings import GATEWAY, NEWEST, Settings
 
 PROGRAMS = f"http://{GATEWAY}:8080/programs"
-"""Where nodes fetch programs that no package brings: CRI-O's, cri-dockerd."""
+"""Where nodes fetch what no repository of theirs has: CRI-O's programs, cri-dockerd, containerd 2."""
+CONTAINERD_2 = "containerd-2.deb"
 PACKAGES = ["docker.io", "containerd", "runc", "crun", "containernetworking-plugins", "conmon", "skopeo"]
 
 
@@ -34,9 +35,22 @@ def repositories(settings: Settings) -> dict[str, Path]:
     return {suite: package_repository(settings, suite) for suite in sorted({node.suite for node in settings.nodes})}
 
 
-def _programs(settings: Settings) -> list[Path]:
-    crio = [Path(settings.crio, name) for name in ("crio", "pinns")] if settings.crio else []
-    return crio + ([Path(settings.cri_dockerd)] if settings.cri_dockerd else [])
+def programs(settings: Settings) -> dict[str, Path]:
+    """Give what nodes fetch beside packages, by the name that it has for them."""
+    crio = {name: Path(settings.crio, name) for name in ("crio", "pinns") if settings.crio}
+    dockerd = {"cri-dockerd": Path(settings.cri_dockerd)} if settings.cri_dockerd else {}
+    newest = {CONTAINERD_2: _containerd_2(settings)} if "containerd-2" in {n.runtime for n in settings.nodes} else {}
+    return crio | dockerd | newest
+
+
+def _containerd_2(settings: Settings) -> Path:
+    def build(folder: Path) -> None:
+        archive = archive_of(settings, NEWEST)
+        archive.update()
+        archive.download(["containerd"], into=folder)
+
+    (package,) = artefact(settings.cache, "containerd-2", {"suite": NEWEST, "recipe": "1"}, build).glob("*.deb")
+    return package
 
 
 def start(settings: Settings) -> None:
@@ -46,8 +60,8 @@ def start(settings: Settings) -> None:
     (served / "programs").mkdir(parents=True)
     for suite, repository in repositories(settings).items():
         (served / suite).symlink_to(repository)
-    for program in _programs(settings):
-        (served / "programs" / program.name).symlink_to(program.absolute())
+    for name, program in programs(settings).items():
+        (served / "programs" / name).symlink_to(program.absolute())
     network.start(
         settings,
         ["python3", "-m", "http.server", "--bind", GATEWAY, "--directory", served, "8080"],

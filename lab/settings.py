@@ -11,9 +11,11 @@ from lab.errors import LabError
 
 SUITE = "bookworm"
 """Debian 12, what nodes have that nobody asked to be another: its kernel boots under every QEMU that the lab meets."""
-SUITES = ("bullseye", SUITE, "trixie", "forky")
-"""What a node may have: Docker 20.10.5, 20.10.24, 26.1, 28.5; containerd 1.4, 1.6, 1.7, 2.1."""
-RUNTIMES = ("docker", "containerd", "cri-o")
+SUITES = ("bullseye", SUITE, "trixie")
+"""What a node may be: Docker 20.10.5, 20.10.24, 26.1; containerd 1.4, 1.6, 1.7."""
+NEWEST = "forky"
+"""Where containerd 2.1 comes from. Its systemd does not start on cgroup v1, so that nodes are of the one before."""
+RUNTIMES = ("docker", "containerd", "containerd-2", "cri-o")
 DOCKERSHIM_UNTIL = (1, 23)
 """The last kubelets that serve Docker themselves."""
 BUILT = (1, 20)
@@ -58,7 +60,7 @@ class Node:
         """What its kubelet talks to, as kubeadm is told."""
         if self.runtime == "docker":
             return "/var/run/dockershim.sock" if self.dockershim else "unix:///var/run/cri-dockerd.sock"
-        path = {"containerd": "/run/containerd/containerd.sock", "cri-o": "/var/run/crio/crio.sock"}[self.runtime]
+        path = "/var/run/crio/crio.sock" if self.runtime == "cri-o" else "/run/containerd/containerd.sock"
         return path if self.minor <= DOCKERSHIM_UNTIL else f"unix://{path}"
 
     @property
@@ -152,6 +154,8 @@ class Settings:
         kubelet = "its kubelet {}.{}".format(*node.minor)
         if node.runtime == "docker" and not node.dockershim and not self.cri_dockerd:
             raise LabError(f"{node.name}: {kubelet} serves Docker through cri-dockerd only (MIGRATOR_CRI_DOCKERD)")
+        if node.runtime == "containerd-2" and node.suite != SUITES[-1]:
+            raise LabError(f"{node.name}: containerd 2 runs on {SUITES[-1]} only (MIGRATOR_LAB_SUITES)")
         if node.runtime == "cri-o" and not self.crio:
             raise LabError(f"{node.name}: CRI-O's programs are not packaged here (MIGRATOR_CRIO names their folder)")
 

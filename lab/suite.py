@@ -11,6 +11,9 @@ from lab import cluster, images
 from lab.errors import LabError
 from lab.settings import Settings
 
+_FLEET = "tests/lab/test_7_fleet.py"
+"""Has a lab of its own, of six nodes."""
+
 
 def main() -> int:
     """Run the tests that need no guest, then those that do, and end what was started."""
@@ -26,11 +29,14 @@ def main() -> int:
     if code := _pytest("-v", "-n", "2", "--dist", "loadfile", "--durations=10", *own):
         return code
     guestless = time.monotonic()
+    if code := _pytest("-v", "--durations=5", _FLEET):
+        return code
+    fleet = time.monotonic()
     try:
         # Before pytest, so that a build is not taken for a slow test.
         cluster.up(settings)
         up = time.monotonic()
-        code = _pytest("-v", "--durations=25", "--ignore-glob=tests/lab/test_0_*", "tests/lab")
+        code = _pytest("-v", "--durations=25", "--ignore-glob=tests/lab/test_0_*", f"--ignore={_FLEET}", "tests/lab")
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -39,7 +45,7 @@ def main() -> int:
     ended = time.monotonic()
     print(
         f"unit tests {units - started:.0f} s, tests without guests {guestless - units:.0f} s, "
-        f"lab up {up - guestless:.0f} s, its tests {ended - up:.0f} s"
+        f"fleet {fleet - guestless:.0f} s, lab up {up - fleet:.0f} s, its tests {ended - up:.0f} s"
     )
     return code
 

@@ -21,7 +21,7 @@ NAMESPACE = "shop"
 def manifests(settings: Settings) -> list[str]:
     """Give the manifests with the lab's image, the registry's password and the budgets' version filled in."""
     minor = kubernetes.of_cluster(settings).minor
-    names = ["workloads.yml", *(_ON_DOCKER if docker_settings.history(settings.nodes[0]).daemon else ())]
+    names = ["workloads.yml", *(_ON_DOCKER if docker_settings.history(settings.nodes[0]).registry_keys else ())]
     # `safe_substitute` leaves the shell's own `$( )` alone.
     return [
         Template((_FOLDER / name).read_text()).safe_substitute(

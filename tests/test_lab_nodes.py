@@ -85,14 +85,14 @@ def test_nodes_are_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     """A word for each node in turn; what is left out is as usual: Docker until 1.23, containerd after it."""
     folder = programs(tmp_path, dict.fromkeys(ON_NODES, "v1.36.3"))
     monkeypatch.setenv("MIGRATOR_LAB_WORKERS", "4")
-    monkeypatch.setenv("MIGRATOR_LAB_SUITES", "bullseye,,forky")
-    monkeypatch.setenv("MIGRATOR_LAB_RUNTIMES", ",containerd")
+    monkeypatch.setenv("MIGRATOR_LAB_SUITES", "bullseye,,trixie")
+    monkeypatch.setenv("MIGRATOR_LAB_RUNTIMES", ",containerd,containerd-2")
     monkeypatch.setenv("MIGRATOR_LAB_KUBELETS", f",,{folder}")
 
     assert [(node.suite, node.runtime, node.minor, node.dockershim) for node in Settings().nodes] == [
         ("bullseye", "docker", (1, 20), True),
         ("bookworm", "containerd", (1, 20), False),
-        ("forky", "containerd", (1, 36), False),
+        ("trixie", "containerd-2", (1, 36), False),
         ("bookworm", "docker", (1, 20), True),
     ]
 
@@ -102,8 +102,12 @@ def test_nodes_are_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         ({"MIGRATOR_LAB_SUITES": "sarge"}, "MIGRATOR_LAB_SUITES: 'sarge' is none of bullseye, bookworm"),
         ({"MIGRATOR_LAB_SUITES": "bookworm,bookworm,trixie"}, "names 3 nodes, and there are 2"),
-        ({"MIGRATOR_LAB_RUNTIMES": "rkt"}, "MIGRATOR_LAB_RUNTIMES: 'rkt' is none of docker, containerd, cri-o"),
+        (
+            {"MIGRATOR_LAB_RUNTIMES": "rkt"},
+            "MIGRATOR_LAB_RUNTIMES: 'rkt' is none of docker, containerd, containerd-2, cri-o",
+        ),
         ({"MIGRATOR_LAB_RUNTIMES": ",cri-o"}, "worker-2: CRI-O's programs .*MIGRATOR_CRIO"),
+        ({"MIGRATOR_LAB_RUNTIMES": "containerd-2"}, "worker-1: containerd 2 runs on trixie only"),
         ({"MIGRATOR_KUBERNETES": "/nowhere"}, "/nowhere lacks the programs kubelet, kubeadm, kubectl, kube-proxy"),
     ],
     ids=lambda value: str(value)[:40],

@@ -25,6 +25,17 @@ def test_up_works_after_a_crash(lab: Lab) -> None:
     lab.all_available()
 
 
+def test_a_nodes_devices_are_its_own(lab: Lab) -> None:
+    """What a node does to its console and its /dev/null is not done to this machine's: a getty changes their modes."""
+    null = Path("/dev/null").stat()
+
+    lab.on("worker-1", "chmod 0600 /dev/console /dev/null; chown 1:1 /dev/console; chmod 0666 /dev/null")
+
+    now = Path("/dev/null").stat()
+    assert (now.st_mode, now.st_uid, now.st_gid) == (null.st_mode, null.st_uid, null.st_gid)
+    assert now.st_mode & 0o777 == 0o666
+
+
 def test_down_leaves_nothing(lab: Lab) -> None:
     """No process, namespace, socket, mount, loop device or cgroup of the lab is left; `status` says that it is down."""
     pids = network.processes(lab.settings)
