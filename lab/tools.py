@@ -6,6 +6,7 @@ Not installed: their packages start services on the host, which has no use for t
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.apt import workshop
@@ -13,12 +14,8 @@ from lab.artefacts import artefact
 from lab.release import Release
 from lab.settings import SUITE, Settings
 
-_PACKAGES = {
-    "etcd": "etcd-server",
-    "etcdctl": "etcd-client",
-    "docker-registry": "docker-registry",
-    "tinyproxy": "tinyproxy-bin",
-}
+_ETCD = {"etcd": "etcd-server", "etcdctl": "etcd-client"}
+_OTHERS = {"docker-registry": "docker-registry", "tinyproxy": "tinyproxy-bin"}
 """Which package brings which program."""
 _NEWER_ETCD, _NEWER_SUITE = (1, 22), "trixie"
 """Since when Kubernetes wants etcd 3.5, and the Debian that has it (kubeadm's table of versions)."""
@@ -27,9 +24,15 @@ _LOGINS = ["openssh-server", "sudo"]
 
 def tools(settings: Settings, release: Release) -> Path:
     """Give the folder with `etcd`, `etcdctl`, `docker-registry` and `tinyproxy`, for a cluster of this Kubernetes."""
-    suite = _NEWER_SUITE if release.minor >= _NEWER_ETCD else SUITE
-    inputs = {"suite": suite, "packages": " ".join(_PACKAGES.values()), "recipe": "1"}
-    return artefact(settings.cache, "tools", inputs, lambda folder: _build(settings, suite, folder))
+    etcd = _NEWER_SUITE if release.minor >= _NEWER_ETCD else SUITE
+    packages = [*_ETCD.values(), *_OTHERS.values()]
+    inputs = {"suite": SUITE, "etcd": etcd, "packages": " ".join(packages), "recipe": "2"}
+
+    def build(folder: Path) -> None:
+        _fetch(settings, etcd, _ETCD, folder)
+        _fetch(settings, SUITE, _OTHERS, folder)
+
+    return artefact(settings.cache, "tools", inputs, build)
 
 
 def logins(settings: Settings) -> Path:
@@ -42,8 +45,8 @@ def logins(settings: Settings) -> Path:
     return artefact(settings.cache, "logins", {"suite": SUITE, "packages": " ".join(_LOGINS), "recipe": "1"}, build)
 
 
-def _build(settings: Settings, suite: str, folder: Path) -> None:
+def _fetch(settings: Settings, suite: str, programs: Mapping[str, str], folder: Path) -> None:
     with workshop(settings, "tools", suite) as (archive, work):
-        archive.unpack(list(_PACKAGES.values()), into=work)
-        for program in _PACKAGES:
+        archive.unpack(list(programs.values()), into=work)
+        for program in programs:
             shutil.copy2(work / "usr/bin" / program, folder / program)

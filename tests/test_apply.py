@@ -25,6 +25,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
 from tests.fakes.line import FakeLine
+from tests.fakes.session import FakeSession
 from tests.fakes.values import node, pod, situation
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
@@ -68,11 +69,11 @@ class World:
         self.sessions.append("rehearsal")
         return self.rehearsed
 
-    def prove(self, *_: object) -> Evidence:
+    def prove(self, *_: object) -> FakeSession:
         """Give what probe pods saw on the runtime that the node has."""
         runtime = str(self.node.runtime).partition(":")[0]
         self.sessions.append(runtime)
-        return self.proved[runtime]
+        return FakeSession(self.proved[runtime], self.cluster.calls)
 
     def switch(self, _: Request) -> HostResult:
         """Succeed: the kubelet reports containerd."""

@@ -15,13 +15,12 @@ import pytest
 
 from migrator import resources, survey
 from migrator.engine.apply import apply
-from migrator.engine.run import Run, Sessions
+from migrator.engine.run import Run, Session, Sessions
 from migrator.engine.steps import CLEANUP
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.plan import NodePlan, Severity
-from migrator.model.proof import Evidence
 from migrator.model.removal import Data, Removal
 from migrator.model.requests import Cleanup
 from migrator.model.target import Target
@@ -155,7 +154,7 @@ def looked(removal: Removal) -> HostResult:
     return HostResult(host="worker-1", results={survey.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
 
 
-def run(answer: HostResult, live: Callable[..., Evidence]) -> tuple[Run, FakeHosts]:
+def run(answer: HostResult, live: Callable[..., Session]) -> tuple[Run, FakeHosts]:
     """Give a cleanup."""
     hosts = FakeHosts({"cleanup": answer}, {"worker-1": FakeLine()})
     cleanup = Run(
@@ -178,7 +177,7 @@ def test_hosts_are_asked_for_what_is_left() -> None:
 def test_a_node_that_is_not_proved_keeps_its_docker() -> None:
     """Whatever migrator_proof says: there is no way back afterwards."""
 
-    def refuse(*_: object) -> Evidence:
+    def refuse(*_: object) -> Session:
         raise StepFailedError("containers are not what they must be")
 
     cleanup, hosts = run(looked(Removal()), refuse)

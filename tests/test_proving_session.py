@@ -419,6 +419,25 @@ def test_logs_need_not_be_waited_for() -> None:
     assert 10 <= node.clock.now() < 14
 
 
+def test_a_session_may_go_on() -> None:
+    """Its pods stay until it is ended, and nobody has looked for what they leave until then."""
+    node = ProbedNode(Via.KUBELET)
+
+    session = live.begin(node.bench, node.cluster, node.good.circumstances)
+
+    assert session.evidence.left is None
+    assert len(session.evidence.containers) == len(node.good.containers)
+    assert node.runtime.pods
+    assert node.cluster.probes
+    assert not node.asked("left")
+
+    evidence = session.end(logs=False)
+
+    assert (evidence.left, evidence.problems) == ((), ())
+    assert evidence.acts == session.evidence.acts
+    assert clean(node)
+
+
 @BOTH
 def test_what_could_be_left_is_named(via: Via) -> None:
     """Ids of containers and sandboxes, pods, addresses, network namespaces and the host's ends of their links."""

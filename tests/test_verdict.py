@@ -25,10 +25,10 @@ from migrator.errors import (
     UnknownUserError,
 )
 from migrator.hosts import HostResult
-from migrator.model.proof import Evidence
 from migrator.model.requests import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosts import switched
+from tests.fakes.session import FakeSession
 from tests.fakes.values import node
 from tests.test_apply import ENDPOINT, OURS, World
 from tests.test_going_back import AGENT, migrated
@@ -149,7 +149,7 @@ def test_a_verdict_takes_the_node_back(said: Any) -> None:
     world = World()
     good = world.prove
 
-    def judged(*words: Any) -> Evidence:
+    def judged(*words: Any) -> FakeSession:
         return said() if str(world.node.runtime).startswith("containerd") else good(*words)
 
     object.__setattr__(world.run.sessions, "live", judged)
@@ -165,13 +165,13 @@ def test_a_session_that_could_not_ask_is_made_again() -> None:
     world = World()
     good, tries = world.prove, []
 
-    def once_more(*words: Any) -> Evidence:
-        evidence = good(*words)
+    def once_more(*words: Any) -> FakeSession:
+        session = good(*words)
         if not str(world.node.runtime).startswith("containerd"):
-            return evidence
+            return session
         tries.append(1)
         cut = {"unasked": ("the session broke off: the connection was lost",), "acts": (), "containers": ()}
-        return evidence.model_copy(update=cut) if len(tries) < 3 else evidence
+        return FakeSession(session.whole.model_copy(update=cut)) if len(tries) < 3 else session
 
     object.__setattr__(world.run.sessions, "live", once_more)
 

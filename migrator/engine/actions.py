@@ -120,15 +120,18 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
 
 
 def verify(run: Run) -> str:
-    """Wait until the node is Ready on the new runtime with what stays on it, then prove it as far as was asked for."""
-    return _ready(run) if run.target.proof == "none" else prove(run)
+    """Wait until the node is Ready on the new runtime with what stays on it, then prove it as far as was asked for.
+
+    The pods that prove it stay until it serves again.
+    """
+    return _ready(run) if run.target.proof == "none" else prove(run, stays=True)
 
 
-def prove(run: Run) -> str:
-    """Wait for the same, then prove the node by pods of our own."""
+def prove(run: Run, *, stays: bool = False) -> str:
+    """Wait for the same, then prove the node by pods of our own; where they do not stay, see them leave nothing."""
     ready = _ready(run)
     run.progress(ready)
-    return f"{ready}; {proof.prove(run)}"
+    return f"{ready}; {proof.prove(run, stays=stays)}"
 
 
 def _runtime(run: Run) -> str:

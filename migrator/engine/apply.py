@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from migrator.engine import proof
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
@@ -39,11 +40,16 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
                 raise
             kind = StalePlanError if isinstance(error, StalePlanError) else StepFailedError
             raise kind(f"{run.plan.node}: step {step.id!r} failed: {error}\n{state}") from error
+    proof.let_go(run)  # a plan of an older release has no step that does
 
 
 def _ended(run: Run, steps: Sequence[Step], begun: Sequence[Step], error: BaseException) -> str:
     """Take back what was begun, or leave it, after the last step failed; say which, and the state that it is in."""
     step = begun[-1]
+    try:
+        proof.let_go(run)
+    except BaseException as late:  # noqa: BLE001 - whatever it is, it must not keep the node from going back
+        run.progress(f"our pods could not be removed: {late!r}; the next session removes them")
     if step.settled:
         return f"What came before it stays done. {_state(run)}"
     interrupted = isinstance(error, KeyboardInterrupt | SystemExit)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from migrator.engine import patience, waiting
-from migrator.engine.run import Run
-from migrator.errors import ClusterError, CriError, LineError, StepFailedError, UnaskedError
+from migrator.engine.run import Ongoing, Run
+from migrator.errors import ClusterError, CriError, LineError, MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import Line
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
@@ -18,6 +20,8 @@ from migrator.proving.session import Bench
 
 BASELINE = "baseline"
 """The step whose evidence later ones are compared with. Each step's is kept by its id."""
+VERIFY = "verify"
+"""The step whose evidence is whole only when somebody has looked for what its pods leave."""
 
 
 def baseline(run: Run) -> str:
@@ -25,9 +29,7 @@ def baseline(run: Run) -> str:
     known = _known(run)
     if short := _short(run):
         return f"left out, the node has no room for three more pods: {short}"
-    with run.hosts.line(run.plan.host) as line:
-        evidence = run.sessions.live(_bench(run, line), run.cluster, known)
-    found = _kept(run, evidence)
+    found = _kept(run, _begun(run, known).end())
     if found.problems:
         raise StepFailedError("; ".join(found.problems))
     failed = ", ".join(entry.id for entry in found.failed)
@@ -46,35 +48,115 @@ def rehearse(run: Run) -> str:
     return f"{_counted(found)} in an instance of its own, which is gone again"
 
 
-def prove(run: Run) -> str:
+def prove(run: Run, *, stays: bool = False) -> str:
     """Prove the node on its new runtime with pods of its kubelet, against what was before.
 
-    Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask, or whose API server
-    nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
+    Where it `stays`, a good node keeps these pods, for `leavings` to remove when it serves; else they go, and what they
+    leave is looked for too. Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask,
+    or whose API server nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
     """
-    evidence = waiting.asked_again(run, lambda: _session(run), _UNASKED, seconds=patience.AWAY)
-    if evidence.problems:  # once more before that is believed: it takes good nodes back
-        run.progress(f"{'; '.join(evidence.problems)}; proves it once more")
-        evidence = waiting.asked_again(run, lambda: _session(run), _UNASKED, seconds=patience.AWAY)
-    found = _kept(run, evidence, run.seen.get(BASELINE))
-    if _new(run, found) or found.unannounced or found.problems or not found.passed:
+    asked = _asked(run, stays=stays)
+    if asked.session.evidence.problems:  # once more before that is believed: it takes good nodes back
+        run.progress(f"{'; '.join(asked.session.evidence.problems)}; proves it once more")
+        _let_go(run, asked)
+        asked = _asked(run, stays=stays)
+    found = _kept(run, asked.session.evidence, run.seen.get(BASELINE))
+    if not _good(run, found):
+        if stays:
+            found = _kept(run, _let_go(run, asked), run.seen.get(BASELINE))
         raise StepFailedError("containers are not what they must be:" + _told(found))
+    if stays:
+        run.ongoing.append(asked)
     return _counted(found)
+
+
+def leavings(run: Run) -> str:
+    """Remove the pods that proved the node, and look for what they leave. Raises `StepFailedError` for that.
+
+    The node serves by then, so that nothing is taken back: whoever is told decides. That nobody could look says
+    nothing about the node.
+    """
+    if not run.ongoing:
+        return "no pods of ours are there"
+    ongoing = run.ongoing.pop()
+    try:
+        evidence = ongoing.end()
+    except (LineError, ClusterError) as error:
+        return f"nobody could look for what our pods leave: {error}"
+    except CriError as error:
+        raise StepFailedError(f"our pods could not be removed: {error}{_advice(run)}") from error
+    if evidence.unasked:
+        return f"nobody could look for what our pods leave: {'; '.join(evidence.unasked)}"
+    found = _kept(run.at(VERIFY), evidence, run.seen.get(BASELINE))
+    if not _good(run, found):
+        raise StepFailedError(f"our pods leave something behind, and so will others:{_told(found)}{_advice(run)}")
+    return _counted(found)
+
+
+def let_go(run: Run) -> None:
+    """Remove the pods that proved a node which is not given back after all; what goes wrong is told."""
+    while run.ongoing:
+        _let_go(run, run.ongoing.pop())
+
+
+def _advice(run: Run) -> str:
+    return f"\n`migrator rollback --node {run.plan.node}` takes the node back."
 
 
 _UNASKED = (LineError, ClusterError, UnaskedError)
 
 
-def _session(run: Run) -> Evidence:
+@dataclass(frozen=True)
+class _Ended:
+    """A session that is over."""
+
+    evidence: Evidence
+
+    def end(self, *, logs: bool) -> Evidence:
+        del logs
+        return self.evidence
+
+
+def _asked(run: Run, *, stays: bool) -> Ongoing:
+    """Give a session that could be asked; it is over, unless it `stays`."""
+
+    def ask() -> Ongoing:
+        ongoing = _begun(run, _planned(run))
+        if stays and not ongoing.session.evidence.unasked:
+            return ongoing
+        try:
+            evidence = ongoing.end()
+        except CriError as error:
+            raise StepFailedError(str(error)) from error
+        if evidence.unasked:
+            _kept(run, evidence)
+            raise UnaskedError("; ".join(evidence.unasked))
+        return Ongoing(_Ended(evidence), ExitStack())
+
+    return waiting.asked_again(run, ask, _UNASKED, seconds=patience.AWAY)
+
+
+def _begun(run: Run, known: Circumstances) -> Ongoing:
+    with ExitStack() as held:
+        line = held.enter_context(run.hosts.line(run.plan.host))
+        try:
+            session = run.sessions.live(_bench(run, line), run.cluster, known)
+        except CriError as error:  # the host answered, and its runtime did not
+            raise StepFailedError(str(error)) from error
+        return Ongoing(session, held.pop_all())
+
+
+def _let_go(run: Run, ongoing: Ongoing) -> Evidence:
+    """End a session whose node has been judged; give what was seen. Whatever goes wrong is told, and hides nothing."""
     try:
-        with run.hosts.line(run.plan.host) as line:
-            evidence = run.sessions.live(_bench(run, line), run.cluster, _planned(run))
-    except CriError as error:  # the host answered, and its runtime did not
-        raise StepFailedError(str(error)) from error
-    if evidence.unasked:
-        _kept(run, evidence)
-        raise UnaskedError("; ".join(evidence.unasked))
-    return evidence
+        return ongoing.end()
+    except MigratorError as error:
+        run.progress(f"our pods could not be removed: {error}; the next session removes them")
+        return ongoing.session.evidence
+
+
+def _good(run: Run, found: Verdict) -> bool:
+    return bool(found.passed) and not (_new(run, found) or found.unannounced or found.problems)
 
 
 def _new(run: Run, found: Verdict) -> list[Checked]:

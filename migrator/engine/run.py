@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from typing import Protocol
 
 from migrator.cluster import Cluster
 from migrator.hosts import Hosts
@@ -29,8 +30,17 @@ class Event:
     seconds: float = 0.0
 
 
-_in_window = partial(live.prove, logs=False)
-"""Without waiting for logs: the kubelet takes up to a minute to collect them, in which the node could serve."""
+class Session(Protocol):
+    """A session whose pods have been asked, and may still be there."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was seen until now."""
+        ...
+
+    def end(self, *, logs: bool) -> Evidence:
+        """Remove the pods, look for what they leave, and give all that was seen."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,20 @@ class Sessions:
     """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
 
     rehearsal: Callable[[Bench, NodePlan, Circumstances, Around], Evidence] = rehearsal.rehearse
-    live: Callable[[Bench, Cluster, Circumstances], Evidence] = _in_window
+    live: Callable[[Bench, Cluster, Circumstances], Session] = live.begin
+
+
+@dataclass(frozen=True)
+class Ongoing:
+    """A session on a node, with the line that it goes over."""
+
+    session: Session
+    line: ExitStack
+
+    def end(self) -> Evidence:
+        """End it, without waiting for logs: the kubelet takes up to a minute to collect them."""
+        with self.line:
+            return self.session.end(logs=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,8 @@ class Run:
     """The id of the step that is at work."""
     seen: dict[str, Evidence] = field(default_factory=dict)
     """What probes saw, by the id of the step, for those that come later and for whoever keeps it."""
+    ongoing: list[Ongoing] = field(default_factory=list)
+    """The session that proved the node, until somebody has looked for what its pods leave."""
 
     def unhurried(self) -> Run:
         """Give the same run with nobody who could cut its waiting short."""

@@ -43,6 +43,7 @@ STEPS: tuple[Step, ...] = (
     Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
     Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
+    Step("leavings", "See what our pods leave", Phase.AFTER, needs.leavings, proof.leavings, settled=True),
     Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire, settled=True),
     Step("settle", "Wait for its workloads", Phase.AFTER, needs.settle, settling.settle, settled=True),
 )

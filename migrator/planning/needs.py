@@ -131,6 +131,15 @@ def uncordon(now: Situation, plan: NodePlan) -> Decision:
     return True, "the node takes pods again"
 
 
+def leavings(now: Situation, _: NodePlan) -> Decision:
+    """See that what proved the node goes without a trace."""
+    if done := _given_back(now):
+        return done
+    if now.target.proof == "none":
+        return False, "migrator_proof is 'none'"
+    return True, "the pods that proved the node go, and must leave nothing behind"
+
+
 def settle(now: Situation, _: NodePlan) -> Decision:
     """See that what left is available again."""
     if done := _given_back(now):

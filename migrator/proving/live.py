@@ -30,39 +30,82 @@ _TICKS = 100.0
 def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = True) -> Evidence:
     """Run a session of pods on the node and remove all of it; wait for their `logs` to go too, or not.
 
+    Raises what `begin` and `Session.end` raise.
+    """
+    return begin(bench, cluster, known).end(logs=logs)
+
+
+def begin(bench: Bench, cluster: Cluster, known: Circumstances) -> Session:
+    """Start a session of pods on the node, and ask them; they are there until it is ended.
+
     A runtime that does not answer, or has no room for the probe's image, is evidence too, with a problem: no pod is
     started then. Raises `LineError` or `ClusterError` when there is nothing to see: the host cannot be reached,
-    another session is at work on the node for too long, the API server refuses our pods. `CriError` when the runtime
-    ends while remains are removed.
+    another session is at work on the node for too long, the API server refuses our pods.
     """
     identity = session.new_id()
-    began = bench.clock.now()
+    begun = Session(bench)
     session.lock(bench, identity, "migrator")
-    troubles = Troubles()
     try:
-        evidence = _session(bench, cluster, known, identity, troubles, logs=logs)
+        begun.start(cluster, known, identity)
     except BaseException:
-        session.told(bench, troubles)
+        session.told(bench, begun.troubles)
         raise
-    return troubles.added_to(evidence.model_copy(update={"seconds": bench.clock.now() - began}))
+    return begun
 
 
-def _session(
-    bench: Bench, cluster: Cluster, known: Circumstances, identity: str, troubles: Troubles, *, logs: bool
-) -> Evidence:
-    try:
-        runtime = bench.reach(known.socket)
-    except CriError as error:
-        session.blame(bench, error)
-        return session.unstarted(bench, known, RuntimeView(problem=str(error)), str(error))
-    with closing(runtime), ExitStack() as store:
-        image = session.bundled_image(bench, Store(known.runtime, known.socket), troubles)
+class Session:
+    """A session whose pods have been asked, and may still be there."""
+
+    evidence: Evidence
+    """What was seen until now: nobody has looked for what they leave."""
+
+    def __init__(self, bench: Bench) -> None:
+        """Have nothing yet."""
+        self.troubles = Troubles()
+        self._bench = bench
+        self._began = bench.clock.now()
+        self._held = ExitStack()
+        self._pods: _Pods | None = None
+
+    def start(self, cluster: Cluster, known: Circumstances, identity: str) -> None:
+        """Start the pods and ask them. Whatever is raised, nothing of it stays."""
+        with ExitStack() as held:
+            try:
+                runtime = held.enter_context(closing(self._bench.reach(known.socket)))
+            except CriError as error:
+                session.blame(self._bench, error)
+                unknown = RuntimeView(problem=str(error))
+                self.evidence = session.unstarted(self._bench, known, unknown, str(error))
+                return
+            image = session.bundled_image(self._bench, Store(known.runtime, known.socket), self.troubles)
+            try:
+                reference = held.enter_context(image)
+            except NoImageError as error:
+                refused = Act(name="image", facts={"refused": str(error)})
+                described = session.described(runtime)
+                self.evidence = session.unstarted(self._bench, known, described, str(error), refused)
+                return
+            pods = _Pods(self._bench, cluster, known, identity, runtime, self.troubles)
+            held.callback(pods.remove)
+            self.evidence = pods.asked(reference)
+            self._pods, self._held = pods, held.pop_all()
+
+    def end(self, *, logs: bool) -> Evidence:
+        """Remove the pods, look for what they leave, and give all that was seen; wait for their `logs` too, or not.
+
+        Raises `LineError`, or `CriError` when the runtime ends while remains are removed.
+        """
+        evidence = self.evidence
         try:
-            reference = store.enter_context(image)
-        except NoImageError as error:
-            refused = Act(name="image", facts={"refused": str(error)})
-            return session.unstarted(bench, known, session.described(runtime), str(error), refused)
-        return _Pods(bench, cluster, known, identity, runtime, troubles).run(reference, logs=logs)
+            with self._held:
+                if self._pods:
+                    self._pods.remove()
+                    evidence = self._pods.looked_for(evidence, logs=logs)
+        except BaseException:
+            session.told(self._bench, self.troubles)
+            raise
+        seconds = self._bench.clock.now() - self._began
+        return self.troubles.added_to(evidence.model_copy(update={"seconds": seconds}))
 
 
 def around(cluster: Cluster, *, cluster_dns: bool = True) -> Around:
@@ -98,35 +141,45 @@ class _Pods:
         self._runtime = runtime
         self._troubles = troubles
         """Of the removal."""
+        self._removed = False
+        self._ends: tuple[str, ...] = ()
+        """Host's ends of their interfaces."""
+        self._space = ""
 
-    def run(self, reference: str, *, logs: bool) -> Evidence:
-        """Start them, interview them, and remove them whatever came of that."""
-        try:
-            node = self._cluster.node(self._known.node)
-            resting = session.resting(self._bench)
-            self._bench.tell("starts probe pods")
-            started = pods.start(
-                self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS
-            )
-            for note in started.notes:
-                self._bench.tell(note)
-            self._bench.tell("asks them what they are, and has them act")
-            evidence = session.gather(
-                self._bench, self._known, self._session, self._runtime, started.seen,
-                image=reference, around=around(self._cluster), log=partial(self._log, started.namespace),
-            )  # fmt: skip
-            legs = self._trace(started, evidence)
-            ends = session.interfaces(self._bench, evidence.containers)
-        finally:
+    def asked(self, reference: str) -> Evidence:
+        """Start them and interview them."""
+        node = self._cluster.node(self._known.node)
+        resting = session.resting(self._bench)
+        self._bench.tell("starts probe pods")
+        started = pods.start(self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS)
+        for note in started.notes:
+            self._bench.tell(note)
+        self._bench.tell("asks them what they are, and has them act")
+        evidence = session.gather(
+            self._bench, self._known, self._session, self._runtime, started.seen,
+            image=reference, around=around(self._cluster), log=partial(self._log, started.namespace),
+        )  # fmt: skip
+        legs = self._trace(started, evidence)
+        self._ends = session.interfaces(self._bench, evidence.containers)
+        self._space = started.namespace
+        beside = Troubles(problems=[*started.problems], unasked=[*started.unasked])
+        return beside.added_to(evidence.model_copy(update={"resting": resting, "trace": legs}))
+
+    def remove(self) -> None:
+        """Remove them, once; what goes wrong is one of the troubles."""
+        if not self._removed:
+            self._removed = True
             self._bench.tell("removes them, and looks for what is left")
             session.guarded(self._bench, self._troubles, "the probe pods could not be removed", self._remove)
-        evidence = session.leftovers(self._bench, evidence, ends, [started.namespace], logs=logs)
+
+    def looked_for(self, evidence: Evidence, *, logs: bool) -> Evidence:
+        """Give the evidence with what they left."""
+        evidence = session.leftovers(self._bench, evidence, self._ends, [self._space], logs=logs)
         # Last: it goes while the node is looked at.
         wait = 0.0 if self._troubles.problems or self._troubles.unasked else _NAMESPACE_SECONDS
         if note := namespace.await_end(self._cluster, self._bench.clock, self._session, seconds=wait):
             self._bench.tell(note)
-        beside = Troubles(problems=[*started.problems], unasked=[*started.unasked])
-        return beside.added_to(evidence.model_copy(update={"resting": resting, "trace": legs}))
+        return evidence
 
     def _remove(self) -> None:
         """Delete the pods, and their sandboxes as soon as all in them has ended.
