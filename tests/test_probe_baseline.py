@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from migrator.model.proof import Difference, Evidence, Via
+from migrator.probe import rights
 from migrator.probe.announced import REASONS
 from migrator.probe.baseline import differences
 from migrator.probe.verdict import judge
@@ -50,6 +51,10 @@ ANNOUNCED: dict[str, tuple[Evidence, Evidence, str, str, str]] = {
     "the hostname's namespace": (DOCKER, CONTAINERD, "uts-of-pod", "one each", "shared"),
     "CRI-O's filter": (DOCKER, CRIO, "seccomp[a/one]", "0", "2"),
     "a privileged container's cgroup namespace": (DOCKER, CONTAINERD, "cgroup-namespace[c/mounter]", "its own", "the host's"),
+    "what CRI-O's privileged containers pass on": (
+        DOCKER, CRIO, "capabilities-ambient[c/mounter]", "none", rights.written(frozenset(rights.CAPABILITIES))),
+    "what others' do not": (
+        CRIO, CONTAINERD, "capabilities-inheritable[c/mounter]", rights.written(frozenset(rights.CAPABILITIES)), "none"),
     "a setting that was given up": (
         spoilt(DOCKER, outside={"files": {"status": status(DOCKER, "one", NoNewPrivs="1")}}),
         knowing(CONTAINERD, given_up=("no-new-privileges",)), "no-new-privileges[a/one]", "set", "not set"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from migrator.model.proof import Checked, Evidence, Left, Outcome, Via
-from migrator.probe import checks
+from migrator.probe import checks, rights
 from migrator.probe.catalogue import JOBS, RULES, page
 from migrator.probe.verdict import judge, rule_id
 from tests.fakes.proof import acting, blind, good, knowing, on_host, saying, spoilt, status
@@ -294,6 +294,31 @@ def test_a_container_that_never_ran_is_one_failure() -> None:
     assert [entry.id for entry in of_one if entry.outcome is Outcome.FAILED] == ["container-runs[a/one]"]
     assert {entry.outcome for entry in of_one[1:]} == {Outcome.UNKNOWN}
     assert all("no cgroup" in entry.found for entry in of_one[1:])
+
+
+@pytest.mark.parametrize("name", ["CapInh", "CapAmb"])
+@pytest.mark.parametrize(
+    ("runtime", "container", "mask", "outcome"),
+    [
+        ("cri-o", "mounter", None, Outcome.PASSED),
+        ("cri-o", "mounter", "0" * 16, Outcome.PASSED),
+        ("cri-o", "mounter", "0000000000000001", Outcome.FAILED),
+        ("cri-o", "one", "0000000000000001", Outcome.FAILED),
+        ("containerd", "mounter", rights.mask(rights.CAPABILITIES), Outcome.FAILED),
+    ],
+)
+def test_cri_o_has_privileged_containers_pass_all_on(
+    name: str, runtime: str, container: str, mask: str | None, outcome: Outcome
+) -> None:
+    """None or all of them, and no other containers, and no other runtime's (seen with CRI-O 1.37)."""
+    evidence = good(runtime)
+    if mask is not None:
+        evidence = field(container, evidence, **{name: mask})
+    identity = {"CapInh": "capabilities-inheritable", "CapAmb": "capabilities-ambient"}[name]
+
+    found = one(Case(evidence, of={"mounter": "c/mounter", "one": "a/one"}[container]), identity)
+
+    assert found.outcome is outcome
 
 
 UNKNOWN: dict[str, tuple[str, Evidence, str]] = {

@@ -88,6 +88,14 @@ def _inheritable(change: Change) -> bool:
     return change.what == "capabilities-inheritable" and change.another_release and change.after == "none"
 
 
+def _privileged_pass_on(change: Change) -> bool:
+    known = [TRAITS.get(side.runtime) for side in (change.then, change.now)]
+    differ = {traits.privileged_pass_on for traits in known if traits} == {True, False}
+    privileged = change.asked is not None and change.asked.privileged
+    sets = {"capabilities-inheritable", "capabilities-ambient"}
+    return change.what in sets and privileged and differ and "none" in {change.before, change.after}
+
+
 def _words(capabilities: str) -> frozenset[str]:
     return frozenset(capabilities.split()) - {"none"}
 
@@ -179,6 +187,8 @@ REASONS: tuple[Reason, ...] = (
     Reason("capabilities of Linux 5.8 and later are known to newer runtimes alone",
            "linux/capability.h; moby oci/caps", _newer_capabilities),
     Reason("fixed versions pass no capabilities on to programs", "CVE-2022-24769", _inheritable),
+    Reason("CRI-O's privileged containers have all capabilities in these sets too, others have none",
+           "cri-o internal/factory/container/container.go, SpecSetPrivileges", _privileged_pass_on),
     Reason("Docker from 20.10 and containerd from 2.0 open ports below 1024 and ping to every user, others do not",
            "moby daemon/oci_linux.go (20.10); containerd docs/containerd-2.0.md", _low_ports),
     Reason("with Docker each container has a hostname's namespace of its own, with the others the pod has one",

@@ -36,6 +36,8 @@ class Traits:
     service: str
     clears_inheritable: Version
     """First version that leaves the inheritable set empty (CVE-2022-24769)."""
+    privileged_pass_on: bool
+    """Whether privileged containers have all capabilities in the inheritable and the ambient set too."""
     privileged_cgroup_namespace: bool
     """Whether privileged containers too have a cgroup namespace of their own on v2."""
     low_ports: Version | None
@@ -45,15 +47,17 @@ class Traits:
 TRAITS: Mapping[str, Traits] = {
     "docker": Traits(
         scope="docker-", plain="", capabilities=_USUAL, label="docker-default", shares_uts=False, service="docker",
-        clears_inheritable=(20, 10, 14), privileged_cgroup_namespace=True, low_ports=(20, 10, 0),
+        clears_inheritable=(20, 10, 14), privileged_pass_on=False, privileged_cgroup_namespace=True, low_ports=(20, 10, 0),
     ),
     "containerd": Traits(
         scope="cri-containerd-", plain="", capabilities=_USUAL, label="cri-containerd.apparmor.d", shares_uts=True,
-        service="containerd", clears_inheritable=(1, 6, 2), privileged_cgroup_namespace=False, low_ports=(2, 0, 0),
+        service="containerd", clears_inheritable=(1, 6, 2), privileged_pass_on=False, privileged_cgroup_namespace=False,
+        low_ports=(2, 0, 0),
     ),
     "cri-o": Traits(
         scope="crio-", plain="crio-", capabilities=_FEWER, label="crio-default", shares_uts=True, service="crio",
-        clears_inheritable=(1, 24, 0), privileged_cgroup_namespace=False, low_ports=None,
+        # internal/factory/container/container.go, SpecSetPrivileges, by SetupPrivileged of runtime-tools (1.37).
+        clears_inheritable=(1, 24, 0), privileged_pass_on=True, privileged_cgroup_namespace=False, low_ports=None,
     ),
 }  # fmt: skip
 

@@ -223,10 +223,11 @@ def _status(asked: Asked, known: Circumstances, traits: Traits, pid: int, inner:
     mask = _HOST_CAPABILITIES if asked.privileged else rights.mask(rights.expected(asked, traits))
     filtered = asked.seccomp == "RuntimeDefault" or runtimes.filters_unasked(known)
     filtered = filtered or (known.seccomp_default == "RuntimeDefault" and known.via is Via.KUBELET)
+    passed_on = mask if asked.privileged and traits.privileged_pass_on else "0" * 16
     mode = "2" if filtered and asked.seccomp != "Unconfined" and not asked.privileged else "0"
     fields = {
-        "Name": "probe", "Pid": str(pid), "NSpid": f"{pid}\t{inner}" if inner == "1" else inner, "CapInh": "0" * 16,
-        "CapPrm": mask, "CapEff": mask, "CapBnd": mask, "CapAmb": "0" * 16,
+        "Name": "probe", "Pid": str(pid), "NSpid": f"{pid}\t{inner}" if inner == "1" else inner, "CapInh": passed_on,
+        "CapPrm": mask, "CapEff": mask, "CapBnd": mask, "CapAmb": passed_on,
         "NoNewPrivs": str(int(asked.no_new_privileges)), "Seccomp": mode,
     }  # fmt: skip
     return "".join(f"{key}:\t{value}\n" for key, value in fields.items())
