@@ -37,7 +37,7 @@ from lab import (
 )
 from lab.artefacts import key_of, say
 from lab.errors import LabError
-from lab.settings import SPARE, USER, Node, Settings
+from lab.settings import MOST_WORKERS, SPARE, USER, Node, Settings
 
 BASE = "joined"
 """The snapshot that `up` makes: every node Ready on Docker, every workload available."""
@@ -198,8 +198,9 @@ def down(settings: Settings) -> None:
 
 
 def _end(settings: Settings) -> None:
-    for node in settings.nodes:
-        machines.of(settings).remove(settings, node)
+    # The lab may have had more nodes when it was started than it is asked for now.
+    for number in range(1, MOST_WORKERS + 1):
+        machines.of(settings).remove(settings, Node(number))
     machines.SPARES.remove(settings, SPARE)
     shutil.rmtree(settings.connections, ignore_errors=True)
     network.destroy(settings)

@@ -62,6 +62,7 @@ def log(settings: Settings, node: Node) -> Path:
 def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "") -> None:
     """Make its disks anew; `data` is the size of a second, empty one, "" for none."""
     place = folder(settings, node)
+    _detach(settings, node)  # a device whose file is gone has its space until somebody finds it
     shutil.rmtree(place, ignore_errors=True)
     (place / "root").mkdir(parents=True)
     _copy(raw_disk(settings, image), place / "root.img")

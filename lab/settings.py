@@ -18,6 +18,7 @@ NEWEST = "forky"
 RUNTIMES = ("docker", "containerd", "containerd-2", "cri-o")
 DOCKERSHIM_UNTIL = (1, 23)
 """The last kubelets that serve Docker themselves."""
+MOST_WORKERS = 12
 BUILT = (1, 20)
 """Minor of the Kubernetes that the lab builds."""
 
@@ -118,7 +119,7 @@ class Settings:
 
     cache: Path = field(default_factory=_cache_home)
     name: str = field(default_factory=lambda: os.environ.get("MIGRATOR_LAB_NAME", "migrator-lab"))
-    workers: int = field(default_factory=lambda: _number("MIGRATOR_LAB_WORKERS", 2, least=1, most=12))
+    workers: int = field(default_factory=lambda: _number("MIGRATOR_LAB_WORKERS", 2, least=1, most=MOST_WORKERS))
     memory_mib: int = field(default_factory=lambda: _number("MIGRATOR_LAB_MEMORY", 2048, least=1024, most=65536))
     cpus: int = field(default_factory=lambda: _number("MIGRATOR_LAB_CPUS", 2, least=1, most=16))
 

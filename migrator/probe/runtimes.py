@@ -47,7 +47,8 @@ class Traits:
 TRAITS: Mapping[str, Traits] = {
     "docker": Traits(
         scope="docker-", plain="", capabilities=_USUAL, label="docker-default", shares_uts=False, service="docker",
-        clears_inheritable=(20, 10, 14), privileged_pass_on=False, privileged_cgroup_namespace=True, low_ports=(20, 10, 0),
+        clears_inheritable=(20, 10, 14), privileged_pass_on=False, privileged_cgroup_namespace=True,
+        low_ports=(20, 10, 0),
     ),
     "containerd": Traits(
         scope="cri-containerd-", plain="", capabilities=_USUAL, label="cri-containerd.apparmor.d", shares_uts=True,
