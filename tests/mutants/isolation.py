@@ -1,0 +1,90 @@
+"""A checkout that a mutant may destroy: an overlay over a copy, in namespaces where nothing else can be reached.
+
+A mutant may send signals to all processes that it finds, or delete a folder. So it sees only its own processes, has no
+network but a loopback, and may write only to its overlay and to a private /tmp and /run, which all end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[2]
+
+_NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "--mount-proc")
+_SCRIPT = r"""
+set -eu
+tree=$1 copy=$2 changed=$3 out=$4 alone=$5
+shift 5
+mount --make-rprivate /
+mkdir -p "$out/.mounts"
+mount -t tmpfs mutant "$out/.mounts"
+mkdir "$out/.mounts/upper" "$out/.mounts/work" "$out/.mounts/venv" "$out/.mounts/out"
+mount --bind "$tree/.venv" "$out/.mounts/venv"
+mount --bind "$out" "$out/.mounts/out"
+mount -t overlay mutant -o "lowerdir=$copy,upperdir=$out/.mounts/upper,workdir=$out/.mounts/work" "$tree"
+mkdir -p "$tree/.venv"
+mount --bind "$out/.mounts/venv" "$tree/.venv"
+cp -r "$changed/." "$tree/"
+if [ "$alone" = yes ]; then
+    ip link set lo up
+    kept=$out/.mounts/out
+    for place in $(cut -d ' ' -f 2 /proc/self/mounts | sort -u); do
+        case $place in "$tree" | "$out" | "$out"/.mounts* | /proc | /proc/*) ;;
+        *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;; esac
+    done
+    for place in /proc/sys /proc/sysrq-trigger; do
+        mount --bind "$place" "$place" && mount -o remount,bind,ro "$place"
+    done
+    mount --bind "$kept" /mnt
+    for place in /tmp /run /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 mutant "$place"; done
+    out=/mnt
+fi
+export OUT="$out"
+cd "$tree"
+code=0
+"$@" || code=$?  # no exec: the first process of a namespace takes no signals
+exit $code
+"""
+
+
+def copy(to: Path) -> Path:
+    """Copy what git knows of the checkout, and what it would not ignore."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=TREE,
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (TREE / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TREE / name, to / name, follow_symlinks=False)
+    return to
+
+
+def run(
+    words: Sequence[str], copied: Path, changed: Path, out: Path, *, limit: float, alone: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> int | None:  # fmt: skip
+    """Run a command in a checkout made of `copied` and the files in `changed`; give its exit code, None after `limit`.
+
+    `$OUT` is a folder that it may leave files in, `out` of this side. `alone` is everything but the overlay.
+    """
+    namespaces = _NAMESPACES if alone else ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    script = ["sh", "-c", _SCRIPT, "mutant", *map(str, (TREE, copied, changed, out)), "yes" if alone else "no"]
+    with (out / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["unshare", *namespaces, *script, *words],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            env=os.environ | {"HOME": "/tmp" if alone else os.environ.get("HOME", "/")} | dict(variables or {}),  # noqa: S108 - a private one
+        )  # fmt: skip
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()  # and with it everything in its namespaces
+            process.wait()
+            return None
