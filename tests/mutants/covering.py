@@ -1,10 +1,15 @@
-"""Which unit tests run a line: contexts of coverage, recorded by one run of the unmutated checkout."""
+"""Which unit tests run a line: contexts of coverage, recorded by a run of the unmutated checkout.
+
+The record is kept for the state of the code; of tests that have changed since only these files are run again.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from coverage import CoverageData
@@ -13,11 +18,13 @@ from tests.mutants.chosen import FAILED
 from tests.mutants.isolation import TREE, run
 from tests.mutants.operators import Mutant
 
-UNIT = ("--ignore=tests/lab", "--ignore=tests/field")
-PYTEST = (".venv/bin/python", "-m", "pytest", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider", *UNIT)
-_LIMIT = 1800.0
+PYTEST = (".venv/bin/python", "-m", "pytest", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider")
+_CODE = ("migrator", "roles", "playbooks", "templates")
+_LIMIT = 3600.0
 _MANY = 20
 """So many failures of tests without a mutant are no matter of the namespaces any more."""
+_KEPT = 3
+"""States of the code."""
 
 
 class BaselineError(Exception):
@@ -28,16 +35,21 @@ class Covering:
     """The tests that run the lines of a copied checkout."""
 
     def __init__(self, copied: Path, scratch: Path) -> None:
-        """Record it, unless that was done before for the same files."""
-        self._copied = copied
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "migrator-mutants"
-        kept = cache / f"{_digest(copied)}.coverage"
-        if not kept.exists():
-            _record(copied, scratch, kept)
-        self._data = CoverageData(str(kept))
+        """Record it, as far as that was not done before for the same files."""
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "migrator-mutants"
+        code = (path for name in _CODE for path in (copied / name).rglob("*"))
+        self._kept = home / _digest(code)
+        self._kept.mkdir(parents=True, exist_ok=True)
+        self.compiled = self._kept / "compiled"
+        """Compiled files of the unmutated checkout, which save a mutant's run most of its time."""
+        self._record(copied, scratch)
+        self._kept.touch()
+        for old in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+            shutil.rmtree(old)
+        self._data = CoverageData(str(self._kept / "coverage"))
         self._data.read()
         # A few tests cannot pass in these namespaces, which proves nothing about a mutant.
-        self._failing = set(kept.with_suffix(".failed").read_text(encoding="utf-8").split("\n")) - {""}
+        self._failing = set((self._kept / "failed").read_text(encoding="utf-8").splitlines())
         for test in sorted(self._failing):
             print(f"left out, fails without a mutant: {test}")
         self._all = {context.rpartition("|")[0] for context in self._data.measured_contexts()} - {""}
@@ -57,36 +69,40 @@ class Covering:
                 found |= {other for other in self._all if other.startswith(f"{file}::")}
         return sorted(found - self._failing)
 
+    def _record(self, copied: Path, scratch: Path) -> None:
+        index = self._kept / "tests.json"
+        before = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+        now = {str(path.relative_to(copied)): _digest([path]) for path in sorted((copied / "tests").glob("test_*.py"))}
+        changed = [name for name, digest in now.items() if before.get(name) != digest]
+        if not changed:
+            return
+        out = scratch / "record"
+        (out / "unchanged").mkdir(parents=True)
+        failed = out / "failed"
+        failed.touch()
+        words = (*PYTEST, "-n", "2", "--cov=migrator", "--cov=roles", "--cov-context=test", "--cov-report=", *changed)
+        script = f'{FAILED}="$OUT/failed" COVERAGE_FILE="$OUT/coverage" exec "$@"'
+        run(("sh", "-c", script, "record", *words), copied, out / "unchanged", out, limit=_LIMIT)
+        failures = failed.read_text(encoding="utf-8").splitlines()
+        if not (out / "coverage").is_file() or len(failures) > _MANY:
+            raise BaselineError(f"the unit tests fail without a mutant:\n{(out / 'log').read_text()[-3000:]}")
+        data, new = CoverageData(str(self._kept / "coverage")), CoverageData(str(out / "coverage"))
+        data.read()
+        new.read()
+        data.update(new)
+        data.write()
+        kept = self._kept / "failed"
+        old = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
+        stay = [test for test in old if test.partition("::")[0] not in changed]
+        kept.write_text("\n".join([*stay, *failures]), encoding="utf-8")
+        shutil.copytree(out / "compiled", self.compiled, dirs_exist_ok=True)
+        index.write_text(json.dumps(now), encoding="utf-8")
 
-def _record(copied: Path, scratch: Path, kept: Path) -> None:
-    out = scratch / "record"
-    unchanged = out / "unchanged"
-    unchanged.mkdir(parents=True)
-    words = (*PYTEST, "-n", "2", "--cov=migrator", "--cov=roles", "--cov-context=test", "--cov-report=")
-    script = f'{FAILED}="$OUT/failed" COVERAGE_FILE="$OUT/coverage" exec "$@"'
-    failed = out / "failed"
-    failed.touch()
-    run(("sh", "-c", script, "record", *words), copied, unchanged, out, limit=_LIMIT)
-    if not (out / "coverage").is_file() or len(failed.read_text(encoding="utf-8").splitlines()) > _MANY:
-        raise BaselineError(f"the unit tests fail without a mutant:\n{(out / 'log').read_text()[-3000:]}")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    for old in sorted(kept.parent.glob("*.coverage"), key=lambda path: path.stat().st_mtime)[:-4]:
-        old.unlink()
-        old.with_suffix(".failed").unlink()
-    shutil.move(failed, kept.with_suffix(".failed"))
-    shutil.move(out / "coverage", kept)
 
-
-def _digest(copied: Path) -> str:
-    """Tell one state of the code and its tests from another."""
+def _digest(paths: Iterable[Path]) -> str:
+    """Tell one state of files from another."""
     found = hashlib.sha256()
-    for path in sorted(copied.rglob("*")):
-        if path.is_file() and path.relative_to(copied).parts[0] in {
-            "migrator",
-            "roles",
-            "tests",
-            "playbooks",
-            "templates",
-        }:
-            found.update(str(path.relative_to(copied)).encode() + b"\0" + path.read_bytes())
+    for path in sorted(paths):
+        if path.is_file():
+            found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:20]

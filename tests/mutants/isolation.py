@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
@@ -17,14 +17,16 @@ TREE = Path(__file__).resolve().parents[2]
 _NAMESPACES = ("--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "--mount-proc")
 _SCRIPT = r"""
 set -eu
-tree=$1 copy=$2 changed=$3 out=$4 alone=$5
-shift 5
+tree=$1 copy=$2 changed=$3 out=$4 alone=$5 compiled=$6
+shift 6
 mount --make-rprivate /
 mkdir -p "$out/.mounts"
 mount -t tmpfs mutant "$out/.mounts"
 mkdir "$out/.mounts/upper" "$out/.mounts/work" "$out/.mounts/venv" "$out/.mounts/out"
 mount --bind "$tree/.venv" "$out/.mounts/venv"
-mount --bind "$out" "$out/.mounts/out"
+mkdir -p "$out/compiled"
+if [ "$compiled" ]; then mount --bind "$compiled" "$out/compiled"; fi
+mount --rbind "$out" "$out/.mounts/out"
 mount -t overlay mutant -o "lowerdir=$copy,upperdir=$out/.mounts/upper,workdir=$out/.mounts/work" "$tree"
 mkdir -p "$tree/.venv"
 mount --bind "$out/.mounts/venv" "$tree/.venv"
@@ -39,11 +41,12 @@ if [ "$alone" = yes ]; then
     for place in /proc/sys /proc/sysrq-trigger; do
         mount --bind "$place" "$place" && mount -o remount,bind,ro "$place"
     done
-    mount --bind "$kept" /mnt
+    mount --rbind "$kept" /mnt
+    if [ "$compiled" ]; then mount -o remount,bind,ro /mnt/compiled; fi
     for place in /tmp /run /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 mutant "$place"; done
     out=/mnt
 fi
-export OUT="$out"
+export OUT="$out" PYTHONPYCACHEPREFIX="$out/compiled"
 cd "$tree"
 code=0
 "$@" || code=$?  # no exec: the first process of a namespace takes no signals
@@ -68,19 +71,28 @@ def copy(to: Path) -> Path:
 
 def run(
     words: Sequence[str], copied: Path, changed: Path, out: Path, *, limit: float, alone: bool = True,
-    variables: Mapping[str, str] | None = None,
+    compiled: Path | None = None,
 ) -> int | None:  # fmt: skip
     """Run a command in a checkout made of `copied` and the files in `changed`; give its exit code, None after `limit`.
 
-    `$OUT` is a folder that it may leave files in, `out` of this side. `alone` is everything but the overlay.
+    `$OUT` is a folder that it may leave files in, `out` of this side. `alone` is everything but the overlay. Python
+    keeps what it has compiled in `$OUT/compiled`, or finds it in `compiled`, which stays as it is.
     """
     namespaces = _NAMESPACES if alone else ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    script = ["sh", "-c", _SCRIPT, "mutant", *map(str, (TREE, copied, changed, out)), "yes" if alone else "no"]
+    script = [
+        "sh",
+        "-c",
+        _SCRIPT,
+        "mutant",
+        *map(str, (TREE, copied, changed, out)),
+        "yes" if alone else "no",
+        str(compiled or ""),
+    ]
     with (out / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["unshare", *namespaces, *script, *words],
+            ["setpriv", "--pdeathsig", "KILL", "unshare", *namespaces, *script, *words],  # it ends with us
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            env=os.environ | {"HOME": "/tmp" if alone else os.environ.get("HOME", "/")} | dict(variables or {}),  # noqa: S108 - a private one
+            env=os.environ | {"HOME": "/tmp" if alone else os.environ.get("HOME", "/")},  # noqa: S108 - a private one
         )  # fmt: skip
         try:
             return process.wait(limit)

@@ -68,4 +68,5 @@ class Trial:
         return Verdict(code != 0, f"{len(tests)} tests")
 
     def _run(self, words: tuple[str, ...], out: Path, *, limit: float, alone: bool) -> int | None:
-        return isolation.run(words, self._copied, out / "changed", out, limit=limit, alone=alone)
+        compiled = self._covering.compiled if alone else None
+        return isolation.run(words, self._copied, out / "changed", out, limit=limit, alone=alone, compiled=compiled)
