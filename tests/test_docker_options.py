@@ -189,6 +189,7 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
         r"soft limit 2 is above the hard limit 1",
     ),
     "no size": ('{"log-opts": {"max-size": "ten"}}', [], r"max-size is 'ten': it must be a size such as 100m"),
+    "a size of nothing": ('{"log-opts": {"max-size": "0"}}', [], r"max-size is '0': it must be a size such as 100m"),
     "no files": ('{"log-opts": {"max-file": "0"}}', [], r"max-file is '0'"),
     "no level": ('{"log-level": "loud"}', [], r"log-level is 'loud'"),
     "no address": ('{"metrics-addr": "9323"}', [], r"metrics-addr is '9323'"),

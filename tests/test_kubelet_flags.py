@@ -378,6 +378,15 @@ def test_our_drop_in_counts_before_systemd_was_told() -> None:
     assert kubelet.rewrite(written, usual(written, values.settings()), ENDPOINT) == {}
 
 
+def test_a_variable_that_the_unit_does_not_read_is_left_alone() -> None:
+    """Kubeadm's file may lie there from another time: a flag in it would never reach the kubelet."""
+    facts = node(
+        "1.28.0", {ADMIN: "[Service]\nExecStart=/k --v=2\n"}, {kubelet.KUBEADM_ENV: 'KUBELET_KUBEADM_ARGS="--v=1"\n'}
+    )
+
+    assert rewritten(facts) == {ADMIN: f"[Service]\nExecStart=/k --v=2 {NEW}\n"}
+
+
 def test_a_variable_that_nothing_sets_is_set() -> None:
     """Kubeadm's file gets kubeadm's variable where the unit reads it and it is not there."""
     facts = node(

@@ -152,8 +152,12 @@ def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> Non
 # Source: containerd RELEASES.md.
 @pytest.mark.parametrize(
     ("series", "day"),
-    [((1, 6), date(2025, 8, 23)), ((1, 7), date(2026, 9, 30)), ((2, 1), date(2026, 7, 3)), ((9, 9), None)],
-)
+    [
+        ((1, 3), date(2021, 3, 4)), ((1, 4), date(2022, 3, 3)), ((1, 5), date(2023, 2, 28)), ((1, 6), date(2025, 8, 23)),
+        ((1, 7), date(2026, 9, 30)), ((2, 0), date(2027, 3, 31)), ((2, 1), date(2026, 7, 3)), ((2, 2), date(2026, 11, 6)),
+        ((2, 3), date(2028, 4, 30)), ((9, 9), None),
+    ],
+)  # fmt: skip
 def test_end_of_life(series: Version, day: date | None) -> None:
     """The day after which a series gets no fixes is known, or said to be unknown."""
     assert versions.end_of_life(series) == day
@@ -178,6 +182,20 @@ def test_end_of_life(series: Version, day: date | None) -> None:
 def test_default_pause_images(program: str, version: Release, image: str) -> None:
     """Each program's own pause image is known."""
     assert versions.sandbox_image(program, version) == image
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "image"),
+    [
+        ((0, 0), "k8s.gcr.io/pause:3.2"), ((1, 16), "k8s.gcr.io/pause:3.1"), ((1, 20), "k8s.gcr.io/pause:3.2"),
+        ((1, 21), "k8s.gcr.io/pause:3.4.1"), ((1, 22), "k8s.gcr.io/pause:3.5"), ((1, 23), "k8s.gcr.io/pause:3.6"),
+        ((1, 24), "k8s.gcr.io/pause:3.7"), ((1, 25), "registry.k8s.io/pause:3.8"), ((1, 30), "registry.k8s.io/pause:3.9"),
+        ((1, 34), "registry.k8s.io/pause:3.10"),
+    ],
+)  # fmt: skip
+def test_the_pause_image_of_a_kubelet(kubelet: Version, image: str) -> None:
+    """Each has its own, which it keeps from its garbage collection; one that is not known has the lab's."""
+    assert versions.pause_image(kubelet) == image
 
 
 @pytest.mark.parametrize(
