@@ -117,6 +117,12 @@ UNANNOUNCED: dict[str, tuple[Evidence, Evidence, str]] = {
     "fewer open files": (
         DOCKER, knowing(changed(CONTAINERD, outside={"files": {"limits": "Max open files            512                  512                  files\n"}}), open_files=""),
         "rlimit-open-files[a/one]"),
+    "processes that containerd does not limit so": (
+        DOCKER, spoilt(CONTAINERD, outside={"files": {"limits": "Max processes             1048576              1048576              processes\n"}}),
+        "rlimit-processes[a/one]"),
+    "processes that CRI-O does not limit so": (
+        DOCKER, spoilt(CRIO, outside={"files": {"limits": "Max processes             4096                 4096                 processes\n"}}),
+        "rlimit-processes[a/one]"),
     "a unit whose limit somebody lowered": (CONTAINERD, good(open_files="512:512"), "rlimit-open-files[a/one]"),
     "a sysctl that is nobody's default": (
         DOCKER, changed(CONTAINERD, inside={"files": {"/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n"}}),

@@ -315,6 +315,10 @@ UNKNOWN: dict[str, tuple[str, Evidence, str]] = {
     "egress that nobody tried before": ("egress", act("egress", **NO_GATE), "nobody knows"),
     "a mount of which the host was not asked": ("mount-unseen", act("mount", facts={"seen_on_host": -1}), "not seen"),
     "pods without a network": ("pod-to-pod", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "the way back without a network": ("pod-to-pod-back", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "an address without a network": ("pod-address", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "interfaces without a network": ("interfaces", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "a module that only bridges need": ("module-br-netfilter", on_host(HEALTHY, modules=("overlay",)), "not loaded; only networks with a bridge"),
     "a runtime that we do not know": ("apparmor", knowing(HEALTHY, runtime="kata"), "kata"),
     "a container's limit below the pod's": (
         "pids-limit", limit("pids.max", "1024", knowing(HEALTHY, pods_limit=4096)), "lower than the pod's"),
