@@ -42,7 +42,9 @@ class Covering:
         self._kept.mkdir(parents=True, exist_ok=True)
         self.compiled = self._kept / "compiled"
         """Compiled files of the unmutated checkout, which save a mutant's run most of its time."""
-        self._record(copied, scratch)
+        if changed := self._changed(copied):
+            self._record(copied, scratch, changed)
+            self._compile(copied, scratch)
         self._kept.touch()
         for old in sorted(home.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             shutil.rmtree(old)
@@ -69,13 +71,23 @@ class Covering:
                 found |= {other for other in self._all if other.startswith(f"{file}::")}
         return sorted(found - self._failing)
 
-    def _record(self, copied: Path, scratch: Path) -> None:
+    def _changed(self, copied: Path) -> dict[str, str]:
+        """Give the digests of files of tests that were not recorded as they are now."""
         index = self._kept / "tests.json"
         before = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
         now = {str(path.relative_to(copied)): _digest([path]) for path in sorted((copied / "tests").glob("test_*.py"))}
-        changed = [name for name, digest in now.items() if before.get(name) != digest]
-        if not changed:
-            return
+        return {name: digest for name, digest in now.items() if before.get(name) != digest}
+
+    def _compile(self, copied: Path, scratch: Path) -> None:
+        """Keep what Python and pytest make of the files."""
+        out = scratch / "compile"
+        (out / "unchanged").mkdir(parents=True)
+        words = (*PYTEST, "--collect-only", "--ignore=tests/lab", "--ignore=tests/field", "tests")
+        run(words, copied, out / "unchanged", out, limit=_LIMIT)
+        shutil.rmtree(self.compiled, ignore_errors=True)
+        shutil.copytree(out / "compiled", self.compiled)
+
+    def _record(self, copied: Path, scratch: Path, changed: dict[str, str]) -> None:
         out = scratch / "record"
         (out / "unchanged").mkdir(parents=True)
         failed = out / "failed"
@@ -95,8 +107,9 @@ class Covering:
         old = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
         stay = [test for test in old if test.partition("::")[0] not in changed]
         kept.write_text("\n".join([*stay, *failures]), encoding="utf-8")
-        shutil.copytree(out / "compiled", self.compiled, dirs_exist_ok=True)
-        index.write_text(json.dumps(now), encoding="utf-8")
+        index = self._kept / "tests.json"
+        before = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+        index.write_text(json.dumps(before | changed), encoding="utf-8")
 
 
 def _digest(paths: Iterable[Path]) -> str:

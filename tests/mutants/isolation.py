@@ -46,7 +46,7 @@ if [ "$alone" = yes ]; then
     for place in /tmp /run /var/tmp /dev/shm; do mount -t tmpfs -o mode=1777 mutant "$place"; done
     out=/mnt
 fi
-export OUT="$out" PYTHONPYCACHEPREFIX="$out/compiled"
+export OUT="$out" PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$out/compiled"
 cd "$tree"
 code=0
 "$@" || code=$?  # no exec: the first process of a namespace takes no signals
