@@ -11,7 +11,7 @@ from migrator.inventory import Host
 from migrator.model.policy import Policy
 from migrator.model.target import Target
 from migrator.planning import plan
-from migrator.rollout.course import Group, Member, batches
+from migrator.rollout.course import Course, Group, Member, batches
 from migrator.rollout.ends import End, Ended, Rolled
 from migrator.rollout.groups import groups
 from tests.fakes.values import node, situation
@@ -67,6 +67,19 @@ def test_canaries_are_canaries_with_a_limit_too() -> None:
         (("n1",), True),
         (("n2", "n3"), False),
     ]
+
+
+def test_a_course_of_nothing_is_over() -> None:
+    """There is nothing to begin, and nobody to wait for."""
+    course = Course([])
+
+    assert (course.over, course.left, course.policy, course.begin([]), course.held_up(["n1"])) == (
+        True,
+        (),
+        None,
+        (),
+        "",
+    )
 
 
 DONE, FAILED = Ended("a", End.DONE, ""), Ended("b", End.FAILED, "", StepFailedError("no"))

@@ -26,7 +26,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
             return _try(groups, options, Path(scratch))
-    except (placed.RottenError, BaselineError) as error:
+    except (placed.RottenError, BaselineError, isolation.IsolationError) as error:
         print(error, file=sys.stderr)
         return 2
 
@@ -44,6 +44,11 @@ def _try(groups: list[str], options: argparse.Namespace, scratch: Path) -> int:
             found = sample(name, copied, options.seed)
             judged = (mutant for mutant in found if not any(entry.is_it(mutant) for entry in equivalents))
             chosen[name] = [mutant for mutant, _ in zip(judged, range(options.sample), strict=False)]
+    if options.only:
+        chosen = {
+            name: [it for it in found if any(text in str(it) for text in options.only)]
+            for name, found in chosen.items()
+        }
     if options.list:
         for name, mutants in chosen.items():
             for mutant in mutants:
@@ -88,6 +93,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=40, help="so many mutants of each group (40)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives other mutants (1)")
     parser.add_argument("--directed", action="store_true", help="those that were placed by hand, instead of a sample")
+    parser.add_argument(
+        "--only", action="append", help="of these only those with this text, such as file.py:12; may be repeated"
+    )
     parser.add_argument("--list", action="store_true", help="only say which they are")
     return parser.parse_args()
 

@@ -39,7 +39,7 @@ if [ "$alone" = yes ]; then
         *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;; esac
     done
     for place in /proc/sys /proc/sysrq-trigger; do
-        mount --bind "$place" "$place" && mount -o remount,bind,ro "$place"
+        mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || true
     done
     mount --rbind "$kept" /mnt
     if [ "$compiled" ]; then mount -o remount,bind,ro /mnt/compiled; fi
@@ -49,9 +49,14 @@ fi
 export OUT="$out" PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$out/compiled"
 cd "$tree"
 code=0
+touch "$OUT/begun"
 "$@" || code=$?  # no exec: the first process of a namespace takes no signals
 exit $code
 """
+
+
+class IsolationError(Exception):
+    """The namespaces could not be made, so that nothing was run."""
 
 
 def copy(to: Path) -> Path:
@@ -75,6 +80,8 @@ def run(
 ) -> int | None:  # fmt: skip
     """Run a command in a checkout made of `copied` and the files in `changed`; give its exit code, None after `limit`.
 
+    Raises `IsolationError` when it could not be begun.
+
     `$OUT` is a folder that it may leave files in, `out` of this side. `alone` is everything but the overlay. Python
     keeps what it has compiled in `$OUT/compiled`, or finds it in `compiled`, which stays as it is.
     """
@@ -95,8 +102,11 @@ def run(
             env=os.environ | {"HOME": "/tmp" if alone else os.environ.get("HOME", "/")},  # noqa: S108 - a private one
         )  # fmt: skip
         try:
-            return process.wait(limit)
+            code: int | None = process.wait(limit)
         except subprocess.TimeoutExpired:
             process.kill()  # and with it everything in its namespaces
             process.wait()
-            return None
+            code = None
+    if not (out / "begun").exists():
+        raise IsolationError((out / "log").read_text(encoding="utf-8"))
+    return code

@@ -62,6 +62,8 @@ class Place:
     def mutant(self, text: str) -> Mutant | None:
         """Change the file's text there; None where it means the same then, or is no program any more."""
         data, node = text.encode(), self.node
+        if isinstance(node, ast.Return) and _is_nothing(node.value):
+            return None  # whoever asks for a truth takes None for False
         lines = data.splitlines(keepends=True)
         starts = [0, *itertools.accumulate(map(len, lines))]
         first = starts[node.lineno - 1] + node.col_offset
@@ -264,3 +266,16 @@ def in_function(text: str, first: int, last: int) -> bool:
     """Tell whether lines are in the body of a function."""
     functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return any(node.body[0].lineno <= first and last <= _end(node) for node in functions)
+
+
+def _is_nothing(value: ast.expr | None) -> bool:
+    """Tell whether a value counts as false: False, 0, "" or an empty list."""
+    match value:
+        case ast.Constant():
+            return not value.value
+        case ast.Tuple() | ast.List():
+            return not value.elts
+        case ast.Dict():
+            return not value.keys
+        case _:
+            return False
