@@ -27,12 +27,15 @@ PATHS = {
     ("docker", "cgroupfs", "peer"): f"/kubepods/pod{B}/{'3' * 64}",
     ("cri-o", "cgroupfs", "mounter"): f"/kubepods/besteffort/pod{C}/crio-{'4' * 64}",
 }  # fmt: skip
+# memory, quota in 100 ms, shares, processes: of the container, and of its pod (96 MiB are 32 and 64 together)
 LIMITS = {
-    "memory.max": "67108864\n", "memory.swap.max": "0\n", "cpu.max": "20000 100000\n", "cpu.weight": "2\n", "pids.max": "max\n",
-}  # fmt: skip
-POD_LIMITS = {
-    "memory.max": "100663296\n", "memory.swap.max": "0\n", "cpu.max": "30000 100000\n", "cpu.weight": "3\n", "pids.max": "64\n",
-}  # fmt: skip
+    "one": (("67108864", "20000", "51", "max"), ("100663296", "30000", "71", "64")),
+    "two": (("33554432", "10000", "20", "max"), ("100663296", "30000", "71", "64")),
+    "peer": (("33554432", "5000", "51", "max"), ("33554432", "5000", "51", "64")),
+    "mounter": (("9223372036854771712", "-1", "2", "max"), ("9223372036854771712", "-1", "2", "64")),
+}
+WEIGHTS = {"one": ("2", "3"), "two": ("1", "3"), "peer": ("2", "2"), "mounter": ("1", "1")}
+"""The same shares on v2, by runc's formula before 1.3.2."""
 
 
 def outside(evidence: Evidence, name: str) -> RawView:
@@ -84,12 +87,32 @@ def test_places_of_a_healthy_node(where: tuple[str, str, str], path: str) -> Non
     assert outside(good(runtime, driver=driver), name).files["cgroup"] == f"0::{path}\n"
 
 
-def test_limits_of_a_healthy_node() -> None:
-    """A container's are what it asked for, its pod's the sums of both containers."""
-    seen = outside(good(), "one")
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_of_a_healthy_node(name: str) -> None:
+    """A container's are what it asked for, its pod's the sums of its containers; v1 and v2 say the same."""
+    old, new = outside(good(cgroup="v1"), name), outside(good(cgroup="v2"), name)
 
-    assert dict(seen.cgroup) == LIMITS
-    assert dict(seen.parent) == POD_LIMITS
+    for side, limits, weight in zip(("cgroup", "parent"), LIMITS[name], WEIGHTS[name], strict=True):
+        memory, quota, shares, pids = limits
+        assert dict(getattr(old, side)) == {
+            "memory/memory.limit_in_bytes": f"{memory}\n", "memory/memory.memsw.limit_in_bytes": f"{memory}\n",
+            "cpu/cpu.cfs_quota_us": f"{quota}\n", "cpu/cpu.cfs_period_us": "100000\n", "cpu/cpu.shares": f"{shares}\n",
+            "pids/pids.max": f"{pids}\n",
+        }  # fmt: skip
+        free = quota == "-1"
+        assert dict(getattr(new, side)) == {
+            "memory.max": "max\n" if free else f"{memory}\n", "memory.swap.max": "max\n" if free else "0\n",
+            "cpu.max": "max 100000\n" if free else f"{quota} 100000\n", "cpu.weight": f"{weight}\n", "pids.max": f"{pids}\n",
+        }  # fmt: skip
+
+
+SCORES = {"one": "997", "two": "997", "peer": "-997", "mounter": "1000"}
+"""1000 less what was requested of 4 GiB, in thousandths (k/k pkg/kubelet/qos/policy.go)."""
+
+
+def test_scores_of_a_healthy_node() -> None:
+    """How readily the kernel kills each when memory is short."""
+    assert {name: outside(good(), name).files["oom_score_adj"].strip() for name in SCORES} == SCORES
 
 
 EXPECTED = {

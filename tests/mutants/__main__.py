@@ -16,8 +16,6 @@ from tests.mutants.groups import GROUPS, group_of
 from tests.mutants.operators import Mutant, places
 from tests.mutants.trial import Trial, Verdict
 
-_SIDE_BY_SIDE = 2
-
 
 def main() -> int:
     """Do what the command line says."""
@@ -57,7 +55,7 @@ def _try(groups: list[str], options: argparse.Namespace, scratch: Path) -> int:
     trial = Trial(copied, scratch, Covering(copied, scratch))
     alive = False
     for name, mutants in sorted(chosen.items()):
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        with ThreadPoolExecutor(options.n) as pool:
             verdicts = list(pool.map(trial.of, mutants))
         alive |= _tell(name, dict(zip(mutants, verdicts, strict=True)))
     return int(alive)
@@ -75,7 +73,11 @@ def _tell(name: str, verdicts: dict[Mutant, Verdict]) -> bool:
     """Print a row of the table and the survivors below it; tell whether there are any."""
     noticed = sum(verdict.noticed for verdict in verdicts.values())
     share = f"{100 * noticed / len(verdicts):.0f} %" if verdicts else "-"
-    print(f"{name} | {len(verdicts)} mutants | {noticed} noticed | {len(verdicts) - noticed} survived | {share}")
+    slow = sum(verdict.slow for verdict in verdicts.values())
+    by_time = f" ({slow} by a limit of time)" if slow else ""
+    print(
+        f"{name} | {len(verdicts)} mutants | {noticed} noticed{by_time} | {len(verdicts) - noticed} survived | {share}"
+    )
     for mutant, verdict in verdicts.items():
         if not verdict.noticed:
             print(f"  {mutant}  [{verdict.how}]{_because(mutant.why)}")
@@ -92,6 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--group", action="append", choices=list(GROUPS), help="only this group; may be repeated")
     parser.add_argument("--sample", type=int, default=40, help="so many mutants of each group (40)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives other mutants (1)")
+    parser.add_argument("-n", type=int, default=2, help="so many at the same time (2)")
     parser.add_argument("--directed", action="store_true", help="those that were placed by hand, instead of a sample")
     parser.add_argument(
         "--only", action="append", help="of these only those with this text, such as file.py:12; may be repeated"

@@ -39,7 +39,7 @@ if [ "$alone" = yes ]; then
         *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;; esac
     done
     for place in /proc/sys /proc/sysrq-trigger; do
-        mount --bind "$place" "$place" && mount -o remount,bind,ro "$place" || true
+        [ ! -e "$place" ] || { mount --bind "$place" "$place"; mount -o remount,bind,ro "$place"; }
     done
     mount --rbind "$kept" /mnt
     if [ "$compiled" ]; then mount -o remount,bind,ro /mnt/compiled; fi
