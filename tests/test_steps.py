@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from migrator.engine import actions, settling, staging
+from migrator.engine import actions, reboot, settling, staging
 from migrator.engine.apply import apply
 from migrator.engine.run import Sessions
+from migrator.engine.steps import STEPS
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model import requests
@@ -220,3 +221,66 @@ def test_what_is_staged(source: str, *, planned: bool) -> None:
         assert asked.registries is not None
         assert asked.registries.folder == "/etc/certs"
         assert [file.path for file in asked.registries.files] == ["/etc/certs/docker.io/hosts.toml"]
+
+
+def test_what_leaves_is_remembered_before_it_does() -> None:
+    """Or nobody would wait for it to be available again, wherever it runs."""
+    world = World()
+
+    apply(world.run)
+
+    assert world.run.left == {("shop", "ReplicaSet/web"): 1}
+
+
+def test_a_bug_before_the_switch_puts_the_node_back() -> None:
+    """Its runtime cannot have changed yet, so nothing is held: the node serves again."""
+    world = World()
+
+    def strange(_: str) -> Any:
+        raise KeyError("items")
+
+    world.cluster.pods_on = strange  # type: ignore[method-assign]
+    world.run = replace(world.run, target=Target(proof="none"))
+
+    with pytest.raises(KeyError) as caught:
+        apply(world.run, [step for step in STEPS if step.id not in {"baseline", "rehearse"}])
+
+    assert world.hosts.names == ["stage"]
+    assert caught.value.__notes__ == ["The node was put back. worker-1 is Ready on docker://20.10.24, schedulable."]
+
+
+@pytest.mark.parametrize(("started", "back"), [(1767232799.9, True), (1767232800.0, True), (1767232801.0, False)])
+def test_a_status_counts_when_the_kubelet_gave_it_since(started: float, *, back: bool) -> None:
+    """By the node's own clock; a heartbeat has whole seconds, so one of the same second counts."""
+    world = World()
+    world.hosts.answers["switch new"] = switched("rolled-back", "containerd does not start")
+
+    def restored(request: Request) -> HostResult:
+        world.switch_back(request)
+        return switched("restored", kubelet_started=started)
+
+    world.hosts.answers["switch old"] = restored
+
+    with pytest.raises(StepFailedError) as caught:
+        apply(world.run)
+
+    assert ("The node was put back." in str(caught.value)) is back
+
+
+STAT = "cpu  1 2 3\nbtime 1767225600\nprocesses 9\n"
+NO_BOOT = {
+    "no such line": b64encode(b"cpu  1 2 3\n").decode(), "no number": b64encode(b"btime soon\n").decode(),
+    "no base64": "x", "nothing": "",
+}  # fmt: skip
+
+
+def test_the_moment_of_a_boot_is_the_hosts_own() -> None:
+    """As its kernel says it."""
+    assert reboot._booted(b64encode(STAT.encode()).decode()) == 1767225600.0  # noqa: SLF001
+
+
+@pytest.mark.parametrize("encoded", NO_BOOT.values(), ids=NO_BOOT)
+def test_a_host_that_does_not_say_when_it_booted_is_no_bug(encoded: str) -> None:
+    """Whatever it answers: the node stays out of service, and it is said why."""
+    with pytest.raises(StepFailedError, match="does not say when it booted"):
+        reboot._booted(encoded)  # noqa: SLF001
