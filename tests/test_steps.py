@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import replace
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import pytest
 
 from migrator.engine import actions, reboot, settling, staging
+from migrator.engine.actions import REMOVAL_TASK
 from migrator.engine.apply import apply
 from migrator.engine.run import Sessions
-from migrator.engine.steps import STEPS
+from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
+from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model import requests
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.plan import FileChange, Finding, Severity
+from migrator.model.plan import FileChange, Finding, Phase, Severity
 from migrator.model.proof import Circumstances, Evidence
 from migrator.model.requests import Request, Stage
 from migrator.model.target import Target
@@ -265,6 +268,54 @@ def test_a_status_counts_when_the_kubelet_gave_it_since(started: float, *, back:
         apply(world.run)
 
     assert ("The node was put back." in str(caught.value)) is back
+
+
+def test_what_stays_of_docker_is_told() -> None:
+    """Each thing, while the step is at work."""
+    world = World()
+    gone = HostResult(host="worker-1", results={REMOVAL_TASK: {"problems": ["docker0 stays", "/x stays"]}})
+    world.hosts.answers["cleanup"] = gone
+
+    actions.remove(world.run.at("remove"))
+
+    assert [(entry.step, entry.kind, entry.message) for entry in world.events] == [
+        ("remove", "progress", "docker0 stays"),
+        ("remove", "progress", "/x stays"),
+    ]
+
+
+def test_a_hurried_clock_wakes_up_once() -> None:
+    """What cleans up after that waits as long as it must."""
+    clock = WallClock(lambda: True)
+
+    with pytest.raises(KeyboardInterrupt):
+        clock.sleep(60)
+    began = clock.now()
+    clock.sleep(0.2)
+
+    assert 0.2 <= clock.now() - began < 30
+
+
+FLAGS = {
+    "a migration": (STEPS, "cordon switch annotate", "uncordon retire settle", "switch", "verify"),
+    "a way back": (ROLLBACK, "cordon restore annotate", "uncordon settle", "restore", ""),
+    "a reboot": (REBOOT, "cordon", "reboot uncordon", "", ""),
+    "the end of Docker": (CLEANUP, "", "remove prove-again", "", ""),
+}
+
+
+@pytest.mark.parametrize(("steps", "undone", "settled", "commits", "holds"), FLAGS.values(), ids=FLAGS)
+def test_what_a_failure_of_a_step_means(
+    steps: tuple[Step, ...], undone: str, settled: str, commits: str, holds: str
+) -> None:
+    """Which are undone, after which nothing is, from which on only a verdict takes the node back, and which may hold it."""
+    assert [step.id for step in steps if step.undo] == undone.split()
+    assert [step.id for step in steps if step.settled] == settled.split()
+    assert [step.id for step in steps if step.commits] == commits.split()
+    assert [step.id for step in steps if step.holds] == holds.split()
+    assert all(re.fullmatch(r"[a-z-]+", step.id) and step.title[:1].isupper() for step in steps)
+    order = [list(Phase).index(step.phase) for step in steps]
+    assert order == sorted(order)
 
 
 STAT = "cpu  1 2 3\nbtime 1767225600\nprocesses 9\n"

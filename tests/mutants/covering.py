@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +38,7 @@ class Covering:
     def __init__(self, copied: Path, scratch: Path) -> None:
         """Record it, as far as that was not done before for the same files."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "migrator-mutants"
+        self._copied = copied
         code = (path for name in _CODE for path in (copied / name).rglob("*"))
         self._kept = home / _digest(code)
         self._kept.mkdir(parents=True, exist_ok=True)
@@ -58,11 +60,16 @@ class Covering:
 
     def tests(self, mutant: Mutant) -> list[str]:
         """Give the ids of the tests that run the mutated line; those of the whole file where an import runs it."""
-        lines = self._data.contexts_by_lineno(str(TREE / mutant.path))
-        # Nobody calls it in a test while a module is imported: any of the file's tests may look at what came of it.
-        ran = range(mutant.first, mutant.last + 1) if mutant.function else lines.keys()
+        if mutant.function:
+            lines = self._data.contexts_by_lineno(str(TREE / mutant.path))
+            contexts = {context for line in range(mutant.first, mutant.last + 1) for context in lines.get(line, ())}
+        else:
+            # No test runs a line while its module is imported: those that run this file, or one that imports it, may
+            # look at what came of it.
+            files = [mutant.path, *self._importing(mutant.path)]
+            contexts = {context for path in files for context in self._contexts(path)}
         found = set()
-        for context in {context for line in ran for context in lines.get(line, ())}:
+        for context in contexts:
             test, _, phase = context.rpartition("|")
             if phase == "run":
                 found.add(test)
@@ -70,6 +77,24 @@ class Covering:
                 file = test.partition("::")[0]
                 found |= {other for other in self._all if other.startswith(f"{file}::")}
         return sorted(found - self._failing)
+
+    def _contexts(self, path: str) -> set[str]:
+        lines = self._data.contexts_by_lineno(str(TREE / path))
+        return {context for entries in lines.values() for context in entries}
+
+    def _importing(self, path: str) -> list[str]:
+        """List the files that import a module."""
+        module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        package, _, name = module.rpartition(".")
+        whole, part = (
+            f"from {module} import",
+            re.compile(rf"from {re.escape(package)} import [^()]*?\b{name}\b|import {name}\b"),
+        )
+        texts = {
+            file: file.read_text(encoding="utf-8") for top in _CODE[:2] for file in (self._copied / top).rglob("*.py")
+        }
+        found = [file for file, text in texts.items() if whole in text or (part.search(text) and package in text)]
+        return [str(file.relative_to(self._copied)) for file in found]
 
     def _changed(self, copied: Path) -> dict[str, str]:
         """Give the digests of files of tests that were not recorded as they are now."""
