@@ -176,6 +176,32 @@ def test_what_a_kubelet_brings_is_no_difference_of_a_rehearsal() -> None:
     assert judge(now, before).unannounced == ()
 
 
+SEEN = sorted(
+    (side, part, name)
+    for side in ("inside", "outside")
+    for part in ("files", "links", "lists", "names")
+    for name in getattr(getattr(CONTAINERD.container("one"), side), part)
+)
+
+
+@pytest.mark.parametrize(("side", "part", "name"), SEEN)
+def test_what_could_not_be_read_is_no_difference(side: str, part: str, name: str) -> None:
+    """One file, namespace or list that one of two sessions did not see says nothing."""
+    less = spoilt(CONTAINERD, **{side: {part: {name: None}}})
+
+    assert differences(CONTAINERD, less) == ()
+    assert differences(less, CONTAINERD) == ()
+
+
+@pytest.mark.parametrize("field", ["Seccomp", "NoNewPrivs", "CapEff", "CapBnd", "CapInh", "CapPrm", "CapAmb"])
+def test_a_field_that_a_kernel_does_not_have_is_no_difference(field: str) -> None:
+    """It is no value called None."""
+    text = "".join(row for row in status(CONTAINERD, "one").splitlines(keepends=True) if not row.startswith(field))
+    less = spoilt(CONTAINERD, outside={"files": {"status": text}}, inside={"files": {"status": text}})
+
+    assert differences(CONTAINERD, less) == ()
+
+
 def test_what_one_session_did_not_see_is_no_difference() -> None:
     """Differences need both sides: a view that is missing is unknown, which the checks say already."""
     now = CONTAINERD.containers[0].model_copy(update={"inside": None, "outside": None})

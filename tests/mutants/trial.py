@@ -12,7 +12,7 @@ from tests.mutants.covering import PYTEST, Covering
 from tests.mutants.groups import GROUPS, group_of
 from tests.mutants.operators import Mutant
 
-_LIMIT = 420.0
+_LIMIT = 300.0
 """Seconds for all tests of a mutant; the slowest lines are run by all of them."""
 _TEST_LIMIT = 150
 """Seconds for one test: a mutant may wait for ever. Other work on the machine must not be taken for that."""
