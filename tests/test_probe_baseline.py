@@ -128,6 +128,12 @@ UNANNOUNCED: dict[str, tuple[Evidence, Evidence, str]] = {
         DOCKER, changed(CONTAINERD, inside={"files": {"/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n"}}),
         "sysctl-net.ipv4.ip_unprivileged_port_start[a/one]"),
     "another resolver": (DOCKER, changed(CONTAINERD, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\n"}}), "resolver[a/one]"),
+    "resolvers in another order": (
+        changed(DOCKER, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"}}),
+        changed(CRIO, inside={"files": {"/etc/resolv.conf": "nameserver 1.1.1.1\nnameserver 9.9.9.9\n"}}), "resolver[a/one]"),
+    "resolvers in another order the other way": (
+        changed(CRIO, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"}}),
+        changed(DOCKER, inside={"files": {"/etc/resolv.conf": "nameserver 1.1.1.1\nnameserver 9.9.9.9\n"}}), "resolver[a/one]"),
     "another way out": (
         DOCKER, changed(CONTAINERD, inside={"files": {"net/route": "Iface\neth0\t00000000\tFE00550A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"}}), "routes[a/one]"),
     "smaller packets": (DOCKER, changed(CONTAINERD, inside={"files": {"/sys/class/net/eth0/mtu": "1400\n"}}), "mtu-eth0[a/one]"),

@@ -286,6 +286,17 @@ def test_every_check_is_unknown_where_nothing_was_seen(identity: str) -> None:
     assert all(entry.found for entry in found)
 
 
+@pytest.mark.parametrize("tried", [True, False])
+def test_packets_that_are_dropped_need_a_proof_of_the_contrary(*, tried: bool) -> None:
+    """Pods that connect all the same are one; that nobody tried is none."""
+    closed = on_host(HEALTHY if tried else HEALTHY.model_copy(update={"acts": ()}), forward_policy="DROP")
+
+    found = one(Case(closed), "forward-policy")
+
+    assert found.outcome is (Outcome.PASSED if tried else Outcome.FAILED)
+    assert (found.expected, found.found.startswith("DROP")) == ("ACCEPT", True)
+
+
 def test_a_container_that_never_ran_is_one_failure() -> None:
     """The runtime's words are told once as a failure; everything else of that container is unknown for that reason."""
     entries = judge(FAILS["container-runs"].spoilt).checks
