@@ -1,0 +1,106 @@
+"""Small decisions of planning, each by itself: what needs pods, where data goes, who keeps Docker running."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
+from migrator.model.plan import NodePlan
+from migrator.planning import files, needs, network
+from migrator.planning.drafting import _keeps_root
+from migrator.planning.files import Written
+from tests.fakes import values
+from tests.fakes.values import facts, pod, situation
+
+OF_THE_NODE = (
+    "bridge ptp macvlan ipvlan vlan host-device flannel weave-net loopback portmap bandwidth firewall tuning sbr vrf "
+    "host-local static dhcp weave-ipam"
+)
+
+
+@pytest.mark.parametrize("plugin", OF_THE_NODE.split())
+def test_a_network_of_the_node_needs_no_pods(plugin: str) -> None:
+    """Such a plugin asks nobody but the runtime: a rehearsal can use it."""
+    assert not network.needs_pods(facts(cni=CniFacts(config="x", plugins=("bridge", plugin))))
+
+
+@pytest.mark.parametrize("plugin", ["calico", "cilium-cni", "multus", "antrea"])
+def test_a_network_of_the_cluster_needs_pods(plugin: str) -> None:
+    """Such a plugin asks the API server for the pod."""
+    assert network.needs_pods(facts(cni=CniFacts(config="x", plugins=("portmap", plugin))))
+
+
+PLAN = NodePlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
+SOCKET = {"host_paths": ("/var/run/docker.sock",)}
+
+
+@pytest.mark.parametrize(
+    ("pods", "retired"),
+    [
+        ((), True), ((pod("a"), pod("b", host_paths=("/var/log",))), True), ((pod("a", **SOCKET),), False),
+        ((pod("a"), pod("b", **SOCKET)), False), ((pod("a", phase="Succeeded", **SOCKET),), True),
+    ],
+)  # fmt: skip
+def test_docker_runs_for_one_pod_that_can_reach_it(pods: tuple[object, ...], *, retired: bool) -> None:
+    """Whatever the others do; a finished one reaches for nothing."""
+    alone = values.docker(containers=())
+
+    assert needs.retire(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
+
+
+def test_docker_runs_for_containers_of_its_own() -> None:
+    """They are nobody's but Docker's."""
+    beside = DockerContainer(id="b", name="foreign", image="other:1", running=True, runtime="runc")
+
+    needed, why = needs.retire(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
+
+    assert not needed
+    assert "foreign" in why
+
+
+APART = (
+    Disk(path="/var/lib/docker", mount="/data", kind="ext4", size=9, free=9),
+    Disk(path="/var/lib/containerd", mount="/", kind="ext4", size=9, free=9),
+)
+BESIDE = DockerContainer(id="b", name="foreign", image="other:1", running=True, runtime="runc")
+OURS = DockerContainer(id="a", name="k8s", image="web:1", running=True, pod_uid="u", runtime="runc")
+ROOTS = {
+    "on another disk": ({}, {}, "containerd", False),
+    "on the same disk": ({"disks": ()}, {}, "containerd", True),
+    "containers of others": ({}, {"containers": (OURS, BESIDE)}, "containerd", True),
+    "containers of others in Docker's own containerd": ({}, {"containers": (OURS, BESIDE), "embedded": True}, "containerd", False),
+    "containers of others do not matter to CRI-O": ({}, {"containers": (OURS, BESIDE)}, "crio", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "docker", "runtime", "stays"), ROOTS.values(), ids=ROOTS)
+def test_where_data_stays(host: dict[str, object], docker: dict[str, object], runtime: str, *, stays: bool) -> None:
+    """It follows Docker's to another disk, unless something is in the usual place already."""
+    seen = facts(docker=values.docker(**({"containers": (OURS,)} | docker)))
+    seen = values.changed(seen, {"host": values.changed(seen.host, {"disks": APART} | host)})
+
+    assert bool(_keeps_root(seen, runtime)) is stays
+
+
+def test_data_stays_where_containerd_has_some() -> None:
+    """Images of Kubernetes are there already, or containers."""
+    seen = facts(docker=values.docker(containers=(OURS,)), containerd=values.containerd(containers=2))
+    seen = values.changed(seen, {"host": values.changed(seen.host, {"disks": APART})})
+
+    assert "already" in _keeps_root(seen, "containerd")
+
+
+def test_a_file_keeps_its_owner_and_mode() -> None:
+    """A plan changes what it says; a new file is root's."""
+    before = FileFact(path="/etc/x", exists=True, content="a", mode="0640", owner="ann", group="adm", sha256="0" * 64)
+    seen = facts(files={"/etc/x": before})
+
+    changes = files.changes(
+        seen, (Written(path="/etc/x", content="b"), Written(path="/etc/new", content="c", mode="0600"))
+    )
+
+    assert [(entry.path, entry.content, entry.mode, entry.owner, entry.group) for entry in changes] == [
+        ("/etc/x", "b", "0640", "ann", "adm"),
+        ("/etc/new", "c", "0600", "root", "root"),
+    ]
+    assert files.changes(seen, (Written(path="/etc/x", content="a"),)) == ()
