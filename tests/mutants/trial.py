@@ -55,7 +55,9 @@ class Trial:
         if not tests:
             return Verdict(noticed=False, how="no test runs it")
         (out / "chosen").write_text("\n".join(tests), encoding="utf-8")
-        files = sorted({test.partition("::")[0] for test in tests})
+        # The file that is called like the mutated one is the likeliest to notice.
+        name = Path(mutant.path).stem.removeprefix("migrator_")
+        files = sorted({test.partition("::")[0] for test in tests}, key=lambda file: (name not in file, file))
         words = (
             "sh",
             "-c",
