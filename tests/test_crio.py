@@ -213,6 +213,14 @@ def test_runc_beside_another_default(version: Version, files: int) -> None:
     assert set(tomllib.loads(found[-1].content)["crio"]["runtime"]["runtimes"]) >= {"runc"}
 
 
+@pytest.mark.parametrize("default", ["", "runc"])
+def test_runc_as_the_default_is_forgotten_by_nobody(default: str) -> None:
+    """One file has all."""
+    (found,) = crio.write(plain(default_handler=default, handlers=(NVIDIA, RUNC)), (1, 25))
+
+    assert set(tomllib.loads(found.content)["crio"]["runtime"]["runtimes"]) == {"nvidia", "runc"}
+
+
 @pytest.mark.parametrize(
     ("default", "version"), [("runc", (1, 20)), ("runc", (1, 31)), ("crun", (1, 28)), ("crun", (1, 36))], ids=str
 )
