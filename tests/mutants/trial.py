@@ -12,7 +12,7 @@ from tests.mutants.covering import PYTEST, Covering
 from tests.mutants.groups import GROUPS, group_of
 from tests.mutants.operators import Mutant
 
-_LIMIT = 300.0
+_LIMIT = 600.0
 """Seconds for all tests of a mutant; the slowest lines are run by all of them."""
 _TEST_LIMIT = 150
 """Seconds for one test: a mutant may wait for ever. Other work on the machine must not be taken for that."""
@@ -55,9 +55,7 @@ class Trial:
         if not tests:
             return Verdict(noticed=False, how="no test runs it")
         (out / "chosen").write_text("\n".join(tests), encoding="utf-8")
-        # The file that is called like the mutated one is the likeliest to notice.
-        name = Path(mutant.path).stem.removeprefix("migrator_")
-        files = sorted({test.partition("::")[0] for test in tests}, key=lambda file: (name not in file, file))
+        files = self._covering.order(tests)
         words = (
             "sh",
             "-c",
@@ -71,7 +69,9 @@ class Trial:
         code = self._run(words, out, limit=_LIMIT, alone=True)
         if code == _NO_TESTS:
             return Verdict(noticed=False, how="its tests were not found")
-        slow = code is None or b"from pytest-timeout" in (out / "log").read_bytes()
+        if code is None:
+            return Verdict(noticed=False, how=f"{len(tests)} tests, not over after {_LIMIT:.0f} s")
+        slow = b"from pytest-timeout" in (out / "log").read_bytes()
         return Verdict(code != 0, f"{len(tests)} tests", slow=slow)
 
     def _run(self, words: tuple[str, ...], out: Path, *, limit: float, alone: bool) -> int | None:
