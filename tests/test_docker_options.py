@@ -153,6 +153,7 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
     "a number that is none": ('{"mtu": NaN}', [], r"NaN is no JSON"),
     "a number without end": (f'{{"mtu": {"9" * 5000}}}', [], r"daemon.json: "),
     "a key twice": ('{\n"bip": "a",\n"bip": "b"}', [], r"'bip' twice in one object \(lines 2, 3\)"),
+    "a later key twice": ('{\n"mtu": 1,\n"bip": "a",\n"bip": "b"}', [], r"'bip' twice in one object \(lines 3, 4\)"),
     "an inner key twice": ('{"log-opts": {"tag": "a",\n"tag": "b"}}', [], r"'tag' twice .*\(lines 1, 2\)"),
     "too deep for anybody": ("[" * 100_000, [], r"more than 64 objects and lists"),
     "too deep for an option": ('{"x": ' + "[" * 70 + "]" * 70 + "}", [], r"more than 64 objects and lists"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 LIST = "MUTANTS_CHOSEN"
-"""Variable with the file: one test's id a line. Without it all tests run."""
+"""Variable with the file: the id of a test, or the name of a file of tests, a line. Without it all tests run."""
 FAILED = "MUTANTS_FAILED"
 """Variable with a file that gets the ids of tests that fail."""
 
@@ -23,8 +23,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if LIST not in os.environ:
         return
     chosen = set(Path(os.environ[LIST]).read_text(encoding="utf-8").splitlines())
-    others = [item for item in items if item.nodeid not in chosen]
-    items[:] = [item for item in items if item.nodeid in chosen]
+    wanted = {item for item in items if {item.nodeid, item.nodeid.partition("::")[0]} & chosen}
+    others = [item for item in items if item not in wanted]
+    items[:] = [item for item in items if item in wanted]
     config.hook.pytest_deselected(items=others)
 
 

@@ -66,16 +66,17 @@ class Covering:
         self._all = {context.rpartition("|")[0] for context in self._data.measured_contexts()} - {""}
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Give the ids of the tests that run the mutated line; those of the whole file where an import runs it."""
+        """Give the ids of the tests that run the mutated line; for one that an import runs, whole files of them too."""
+        found = set()
         if mutant.function:
             lines = self._data.contexts_by_lineno(str(TREE / mutant.path))
             contexts = {context for line in range(mutant.first, mutant.last + 1) for context in lines.get(line, ())}
         else:
             # No test runs a line while its module is imported: those that run this file, or one that imports it, may
             # look at what came of it.
-            files = [mutant.path, *self._importing(mutant.path)]
+            files = [mutant.path, *self._importing(mutant.path, _CODE[:2])]
             contexts = {context for path in files for context in self._contexts(path)}
-        found = set()
+            found |= {path for path in self._importing(mutant.path, ("tests",)) if Path(path).name.startswith("test_")}
         for context in contexts:
             test, _, phase = context.rpartition("|")
             if phase == "run":
@@ -96,8 +97,8 @@ class Covering:
         lines = self._data.contexts_by_lineno(str(TREE / path))
         return {context for entries in lines.values() for context in entries}
 
-    def _importing(self, path: str) -> list[str]:
-        """List the files that import a module."""
+    def _importing(self, path: str, folders: Iterable[str]) -> list[str]:
+        """List the files in these folders that import a module."""
         module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         package, _, name = module.rpartition(".")
         whole, part = (
@@ -105,7 +106,7 @@ class Covering:
             re.compile(rf"from {re.escape(package)} import [^()]*?\b{name}\b|import {name}\b"),
         )
         texts = {
-            file: file.read_text(encoding="utf-8") for top in _CODE[:2] for file in (self._copied / top).rglob("*.py")
+            file: file.read_text(encoding="utf-8") for top in folders for file in (self._copied / top).rglob("*.py")
         }
         found = [file for file, text in texts.items() if whole in text or (part.search(text) and package in text)]
         return [str(file.relative_to(self._copied)) for file in found]
