@@ -6,7 +6,7 @@ import pytest
 
 from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
 from migrator.model.plan import NodePlan
-from migrator.planning import files, needs, network
+from migrator.planning import checks, files, needs, network, plan
 from migrator.planning.drafting import _keeps_root
 from migrator.planning.files import Written
 from tests.fakes import values
@@ -104,3 +104,52 @@ def test_a_file_keeps_its_owner_and_mode() -> None:
         ("/etc/new", "c", "0600", "root", "root"),
     ]
     assert files.changes(seen, (Written(path="/etc/x", content="a"),)) == ()
+
+
+KEYS = (
+    "SystemdCgroup sandbox_image sandbox bin_dir bin_dirs conf_dir config_path snapshotter default_runtime_name mirrors"
+)
+DROP_IN = "/etc/containerd/conf.d/99-site.toml"
+IMPORTING = 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
+
+
+def imported(text: str) -> list[str]:
+    """Give what is found of a file that containerd 2.1 imports: it merges sections, so that only keys count."""
+    seen = facts(
+        containerd=values.containerd(version="2.1.0"),
+        files=values.files(containerd=IMPORTING) | {DROP_IN: values.file(DROP_IN, text)},
+    )
+    found = checks.findings(situation(facts=seen), values.draft())
+    return [entry.evidence for entry in found if entry.id == "containerd-imports"]
+
+
+@pytest.mark.parametrize("key", KEYS.split())
+def test_an_imported_file_has_the_last_word_over_our_keys(key: str) -> None:
+    """Each key that a plan writes, however deep it stands."""
+    assert imported(f"version = 3\n[plugins.'io.containerd.cri.v1.runtime'.x.y]\n{key} = 'a'\n") == [
+        f"{DROP_IN} is imported and sets {key}"
+    ]
+
+
+@pytest.mark.parametrize("text", ["root = '/x'", "state = '/x'", "[grpc]\naddress = '/x'"])
+def test_an_imported_file_may_not_move_containerd(text: str) -> None:
+    """Where its data and its socket are is what the plan says."""
+    (found,) = imported(f"{text}\n")
+
+    assert found.startswith(f"{DROP_IN} is imported and sets ")
+
+
+def test_an_imported_file_may_say_other_things() -> None:
+    """They are the user's."""
+    assert imported("version = 3\n[plugins.'io.containerd.cri.v1.runtime']\nmax_container_log_line_size = 1\n") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime", "installs"),
+    [("1.6.20", "docker://20.10.24", False), ("", "docker://20.10.24", True), ("", "containerd://1.6.20", False), ("1.6.20", "containerd://1.6.20", False)],
+)  # fmt: skip
+def test_what_is_missing_is_installed(version: str, runtime: str, *, installs: bool) -> None:
+    """On a node that is not migrated yet."""
+    seen = facts(containerd=values.containerd(version=version))
+
+    assert plan.make(situation(facts=seen, node=values.node(runtime=runtime)), ()).installs is installs
