@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab --ignore=tests/field
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests field chaos lock proto probe lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests field chaos mutants lock proto probe lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,7 +28,7 @@ lint: $(VENV)/ready
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/ansible-lint -q
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -q -n 2 $(UNIT)
+	$(BIN)/pytest -q -n 2 --timeout 120 $(UNIT)
 
 lab-tests: lab-up ## Run the tests that need nodes.
 	$(BIN)/pytest -v tests/lab
@@ -38,6 +38,9 @@ field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, crite
 
 chaos: lab-up ## Cut transactions on real nodes short, and break everything around a migration.
 	$(BIN)/pytest -v -s tests/field/test_8_chaos.py tests/field/test_11_faults.py
+
+mutants: $(VENV)/ready ## Break the code in small ways and see whether tests notice (root; WORDS="--group c --sample 20").
+	$(BIN)/python -m tests.mutants $(WORDS)
 
 lab-up: host $(VENV)/ready ## Start the lab's cluster.
 	$(LAB) up

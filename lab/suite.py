@@ -20,7 +20,7 @@ def main() -> int:
     settings = Settings()
     started = time.monotonic()
     # While no guest takes the processors from them, and before anybody waits for guests in vain.
-    if code := _pytest("-q", "-n", "2", "--ignore=tests/lab", "--ignore=tests/field", "tests"):
+    if code := _pytest("-q", "-n", "2", "--timeout=120", "--ignore=tests/lab", "--ignore=tests/field", "tests"):
         return code
     units = time.monotonic()
     # A build is not to be taken for a slow test: the longest one comes with these.

@@ -140,3 +140,39 @@ def test_a_budget_with_too_few_healthy_pods_is_violated(status: dict[str, int], 
     item = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}
 
     assert objects.budget({**item, "status": status}, "policy/v1beta1").violated is violated
+
+
+def test_what_a_drain_goes_by() -> None:
+    """Who made a pod, whether it ends already and by when, whether it is static, and what it keeps."""
+    meta = {
+        "annotations": {"kubernetes.io/config.mirror": "x"}, "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "deletionGracePeriodSeconds": 45, "labels": {"app": "web"},
+        "ownerReferences": [
+            {"kind": "Other", "name": "o"}, {"kind": "ReplicaSet", "name": "web-1", "controller": True},
+        ],
+    }  # fmt: skip
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    status = {
+        "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
+        "containerStatuses": [{"containerID": "docker://a"}, {}],
+    }  # fmt: skip
+    init = [container(image="setup:1")]
+    item = {
+        "metadata": {**POD["metadata"], **meta},
+        "spec": {**POD["spec"], "nodeName": "w1", "volumes": volumes, "initContainers": init},
+        "status": status,
+    }
+
+    found = objects.pod(item)
+
+    assert (found.mirror, found.terminating, found.grace, found.owner) == (True, True, 45, "ReplicaSet/web-1")
+    assert (found.phase, found.ready, found.node, found.labels) == ("Running", True, "w1", {"app": "web"})
+    assert (found.claims, found.container_ids, found.images) == (("data",), ("docker://a", ""), ("setup:1", "web:1"))
+    plain = objects.pod(POD)
+    assert (plain.mirror, plain.terminating, plain.grace, plain.ready) == (False, False, 0, False)
+
+
+@pytest.mark.parametrize("owners", [[], [{"kind": "ReplicaSet", "name": "web-1"}], None])
+def test_a_pod_without_a_controller_is_nobodys(owners: object) -> None:
+    """Nobody would create it again."""
+    assert objects.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}}).owner == ""

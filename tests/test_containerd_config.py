@@ -389,3 +389,19 @@ def test_writing_twice_changes_nothing(settings: RuntimeSettings, existing: str,
     once = containerd.write(existing, settings, version)
 
     assert containerd.write(once, settings, version) == once
+
+
+def test_a_file_that_would_lose_something_is_not_written() -> None:
+    """Whatever the editor makes of an odd file: what was written is read again and compared with what was meant."""
+    plain, prove = RuntimeSettings(cgroup_driver="systemd"), containerd._prove  # noqa: SLF001 - no file is known that needs it
+    text = containerd.write("", plain, (1, 6))
+    read = containerd_read.load(text)
+    kata = plain.model_copy(update={"handlers": (Handler(name="kata", program="/bin/kata"),)})
+
+    prove(text, read, plain, (1, 6))
+    with pytest.raises(ValueError, match="cannot be edited safely"):
+        prove(text, {**read, "root": "/data"}, plain, (1, 6))
+    with pytest.raises(ValueError, match="would say cgroup_driver='systemd' instead of 'cgroupfs'"):
+        prove(text, read, plain.model_copy(update={"cgroup_driver": "cgroupfs"}), (1, 6))
+    with pytest.raises(ValueError, match="would give the handler 'kata' another program than /bin/kata"):
+        prove(text, read, kata, (1, 6))

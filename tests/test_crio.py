@@ -213,6 +213,14 @@ def test_runc_beside_another_default(version: Version, files: int) -> None:
     assert set(tomllib.loads(found[-1].content)["crio"]["runtime"]["runtimes"]) >= {"runc"}
 
 
+@pytest.mark.parametrize("default", ["", "runc"])
+def test_runc_as_the_default_is_forgotten_by_nobody(default: str) -> None:
+    """One file has all."""
+    (found,) = crio.write(plain(default_handler=default, handlers=(NVIDIA, RUNC)), (1, 25))
+
+    assert set(tomllib.loads(found.content)["crio"]["runtime"]["runtimes"]) == {"nvidia", "runc"}
+
+
 @pytest.mark.parametrize(
     ("default", "version"), [("runc", (1, 20)), ("runc", (1, 31)), ("crun", (1, 28)), ("crun", (1, 36))], ids=str
 )
@@ -325,6 +333,7 @@ READ: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         [],
         {"cni_bin_dirs": ("/opt/cni/bin", "/x")},
     ),
+    "the root folder stays itself": ('[crio.network]\nplugin_dirs = ["/"]\n', [], {"cni_bin_dirs": ("/",)}),
     "the old key of the plugins counts too": (
         '[crio.network]\nplugin_dir = "/old"\n',
         [],
@@ -383,6 +392,19 @@ def test_another_type_is_refused(text: str, message: str) -> None:
     """A value of a type that CRI-O does not take is refused with its key."""
     with pytest.raises(ValueError, match=message):
         crio_read.settings(text)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("[crio.image]\npause_image = 'a'\n", "[crio]\nimage = 1\n"),
+        ("[crio]\nlog_dir = 'a'\n", "[crio.log_dir]\nx = 1\n"),
+    ],
+)
+def test_a_table_and_a_value_of_one_name_are_refused(first: str, second: str) -> None:
+    """CRI-O would not start with that."""
+    with pytest.raises(ValueError, match="is a table in one place and a value in another"):
+        crio_read.settings(first, [second])
 
 
 def test_what_has_no_key_is_named() -> None:

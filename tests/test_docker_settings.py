@@ -169,6 +169,11 @@ BECOMES: dict[str, tuple[dict[str, Any], Destination, dict[str, Any]]] = {
         CRIO20,
         {"storage_options": ("overlay2.size=1G",)},
     ),
+    "all storage options of CRI-O's": (
+        {"storage-opts": ["btrfs.min_space=1G", "zfs.fsname=tank/x", "overlay2.size=2G", "dm.basesize=9G"]},
+        CRIO20,
+        {"storage_options": ("btrfs.min_space=1G", "zfs.fsname=tank/x", "overlay2.size=2G")},
+    ),
     "a profile where there is a place for it": ({"seccomp-profile": "/p"}, CRIO20, {"seccomp_profile": "/p"}),
     "a profile where there is none": ({"seccomp-profile": "/p"}, C16, {"seccomp_profile": ""}),
     "a profile that is a word": ({"seccomp-profile": "unconfined"}, CRIO20, {"seccomp_profile": ""}),

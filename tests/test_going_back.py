@@ -78,6 +78,7 @@ def test_the_host_itself_says_what_is_undone() -> None:
     plan = plan_of(migrated(pod("web"), AGENT))
 
     assert (plan.transaction, plan.source, plan.target) == ("t1", NEW, OLD)
+    assert (plan.endpoint, plan.socket_annotation) == (ENDPOINT, "/var/run/dockershim.sock")
     assert plan.staying == ("shop/DaemonSet/agent",)
     assert plan.blockers == ()
     assert [step.id for step in plan.steps if step.needed] == [

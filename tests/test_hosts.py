@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,26 @@ def test_what_each_task_returned_is_heard_at_once(tmp_path: Path, monkeypatch: p
 
     assert heard == [("alone", "one"), ("looped", "two"), ("looped", "three")]
     assert [entry["msg"] for entry in result.results["looped"]["results"]] == ["two", "three"]
+
+
+def test_an_answer_that_makes_no_sense_is_that_hosts_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hears it may stumble: the play goes on, the host has a problem, and others have theirs alone."""
+    (tmp_path / "inventory.yml").write_text(
+        "all: {hosts: {odd: {ansible_connection: local}, good: {ansible_connection: local}}}\n"
+    )
+    tasks = [{"name": "say", "ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}]
+    (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    monkeypatch.setattr(runner.resources, "folder", lambda _: tmp_path)
+
+    def heard(_: str, said: Mapping[str, Any]) -> None:
+        if said["msg"] == "odd":
+            raise KeyError("carried")
+
+    found = runner.AnsibleHosts(tmp_path / "inventory.yml").play(Some(), ["odd", "good"], heard)
+
+    assert found["odd"].problem == "what it answered makes no sense: KeyError('carried')"
+    assert not found["odd"].unreachable
+    assert (found["good"].problem, found["good"].results["say"]["msg"]) == ("", "good")
 
 
 def test_an_interrupt_waits_for_the_step_in_hand(tmp_path: Path) -> None:

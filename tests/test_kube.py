@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -22,6 +21,7 @@ from migrator.cluster.kube import KubeCluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
 from migrator.model.probe_objects import ContainerStatus, PodEvent
+from tests.fakes.api_server import Served, kubeconfig, serving
 
 SPACE = "migrator-probe-5e551011"
 PODS = f"/api/v1/namespaces/{SPACE}/pods"
@@ -30,46 +30,11 @@ TIME = "2026-01-01T00:00:00Z"
 EPOCH = 1_767_225_600.0
 
 
-class Served:
-    """The answers of the API server by method and path, and the requests that came."""
-
-    def __init__(self) -> None:
-        """Know nothing."""
-        self.answers: dict[str, tuple[int, Any]] = {}
-        self.requests: list[tuple[str, dict[str, list[str]], Any]] = []
-
-    def answer(self, request: str, status: int, body: Any) -> None:
-        """Answer a request, such as "GET /api", from now on; a text goes out as it is."""
-        self.answers[request] = (status, body)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[ThreadingHTTPServer]:
     """Listen on loopback."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self) -> None:
-            served: Served = self.server.served  # type: ignore[attr-defined]
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            key = f"{self.command} {parts.path}"
-            served.requests.append((key, parse_qs(parts.query), json.loads(body) if body else None))
-            status, answer = served.answers.get(key, (404, {"reason": "NotFound", "message": f"no {parts.path}"}))
-            data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    with serving() as listening:
         yield listening
-        listening.shutdown()
 
 
 @pytest.fixture
@@ -84,19 +49,6 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speak to loopback directly, wherever this runs."""
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(variable, raising=False)
-
-
-def kubeconfig(folder: Path, port: int) -> str:
-    """Write a kubeconfig for a server on loopback."""
-    content = {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "c", "user": {"token": "t"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    }
-    path = folder / "kubeconfig"
-    path.write_text(json.dumps(content))
-    return str(path)
 
 
 @pytest.fixture

@@ -378,6 +378,15 @@ def test_our_drop_in_counts_before_systemd_was_told() -> None:
     assert kubelet.rewrite(written, usual(written, values.settings()), ENDPOINT) == {}
 
 
+def test_a_variable_that_the_unit_does_not_read_is_left_alone() -> None:
+    """Kubeadm's file may lie there from another time: a flag in it would never reach the kubelet."""
+    facts = node(
+        "1.28.0", {ADMIN: "[Service]\nExecStart=/k --v=2\n"}, {kubelet.KUBEADM_ENV: 'KUBELET_KUBEADM_ARGS="--v=1"\n'}
+    )
+
+    assert rewritten(facts) == {ADMIN: f"[Service]\nExecStart=/k --v=2 {NEW}\n"}
+
+
 def test_a_variable_that_nothing_sets_is_set() -> None:
     """Kubeadm's file gets kubeadm's variable where the unit reads it and it is not there."""
     facts = node(
@@ -604,3 +613,25 @@ def test_the_configurations_path() -> None:
     assert kubelet.config_path(values.facts()) == CONFIG
     facts = node("1.20.2", {ADMIN: "[Service]\nExecStart=/k --config /etc/k.yaml\n"})
     assert kubelet.config_path(facts) == "/etc/k.yaml"
+
+
+UNPROVEN = {
+    "nothing said": ("1.28.0", "--v=2", "would ask for its runtime at None, not at unix"),
+    "another socket": ("1.28.0", f"--container-runtime-endpoint={CRIO}", f"at {CRIO}, not at {ENDPOINT}"),
+    "an old kubelet that is not told": ("1.20.2", NEW, "needs --container-runtime=remote"),
+    "a flag that only Docker needed": (
+        "1.20.2",
+        f"--network-plugin=cni {REMOTE}",
+        "--network-plugin would still be on",
+    ),
+}
+
+
+@pytest.mark.parametrize(("version", "flags", "message"), UNPROVEN.values(), ids=UNPROVEN)
+def test_what_would_not_start_on_the_new_runtime_is_not_written(version: str, flags: str, message: str) -> None:
+    """Whatever the rewriting makes of odd files: the result is read again, as systemd and the kubelet would."""
+    facts = node(version, {ADMIN: f"[Service]\nExecStart=/k {flags}\n"})
+    to = kubelet._Rewrite(facts, values.settings(), versions.parse(version), ENDPOINT, "containerd.service")  # noqa: SLF001
+
+    with pytest.raises(ValueError, match=message):
+        to.prove(kubelet_flags.unit(facts), {})

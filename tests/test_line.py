@@ -23,7 +23,7 @@ from migrator import resources
 from migrator.errors import LineError
 from migrator.hosts import Line
 from migrator.hosts.kept import KeptLines
-from migrator.hosts.line import witness_source
+from migrator.hosts.line import opened, witness_source
 from migrator.hosts.runner import AnsibleHosts
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.line import FakeLine
@@ -330,3 +330,22 @@ def mentioning(folder: Path) -> list[int]:
             if str(folder).encode() in (path / "environ").read_bytes():
                 found.append(int(path.name))
     return found
+
+
+def test_a_host_that_hangs_is_given_up(folder: Path) -> None:
+    """Ansible has not reached it in time: that is said, and the playbook is ended."""
+    ended = threading.Event()
+
+    def never(_: Path, stop: Callable[[], bool]) -> str:
+        while not stop():
+            time.sleep(0.05)
+        ended.set()
+        return ""
+
+    with (
+        pytest.raises(LineError, match="here: Ansible did not reach it within 0 s"),
+        opened("here", never, folder, seconds=0),
+    ):
+        pass
+
+    assert ended.is_set()

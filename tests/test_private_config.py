@@ -35,6 +35,7 @@ TEXTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a streaming port": (f'version = 2\n[plugins."{CRI}"]\nstream_server_port = "10010"\nenable_selinux = true\n', {"version": 2, "plugins": {CRI: {"stream_server_port": "0", "enable_selinux": True}, **NRI}}),
     "a streaming port in dialect 1": ('[plugins.cri]\nstream_server_port = "10010"\n', {"plugins": {"cri": {"stream_server_port": "0"}, **NRI}}),
     "a streaming port in dialect 3": (f'version = 3\n[plugins."{CRI}"]\nstream_server_port = "1"\n', {"version": 3, "plugins": {CRI: {"stream_server_port": "0"}, **NRI}}),
+    "addresses of the node's in dialect 4": ("version = 4\n" + "".join(f'[plugins."io.containerd.server.v1.{name}"]\naddress = "/{name}"\n' for name in ("ttrpc", "debug", "metrics", "other")), {"version": 4, "plugins": {"io.containerd.server.v1.other": {"address": "/other"}, **NRI}}),
     "no plugin": ('disabled_plugins = ["io.containerd.internal.v1.tracing"]\n', {"disabled_plugins": ["io.containerd.internal.v1.tracing"], "plugins": NRI}),
 }  # fmt: skip
 

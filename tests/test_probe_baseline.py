@@ -122,11 +122,23 @@ UNANNOUNCED: dict[str, tuple[Evidence, Evidence, str]] = {
     "fewer open files": (
         DOCKER, knowing(changed(CONTAINERD, outside={"files": {"limits": "Max open files            512                  512                  files\n"}}), open_files=""),
         "rlimit-open-files[a/one]"),
+    "processes that containerd does not limit so": (
+        DOCKER, spoilt(CONTAINERD, outside={"files": {"limits": "Max processes             1048576              1048576              processes\n"}}),
+        "rlimit-processes[a/one]"),
+    "processes that CRI-O does not limit so": (
+        DOCKER, spoilt(CRIO, outside={"files": {"limits": "Max processes             4096                 4096                 processes\n"}}),
+        "rlimit-processes[a/one]"),
     "a unit whose limit somebody lowered": (CONTAINERD, good(open_files="512:512"), "rlimit-open-files[a/one]"),
     "a sysctl that is nobody's default": (
         DOCKER, changed(CONTAINERD, inside={"files": {"/proc/sys/net/ipv4/ip_unprivileged_port_start": "80\n"}}),
         "sysctl-net.ipv4.ip_unprivileged_port_start[a/one]"),
     "another resolver": (DOCKER, changed(CONTAINERD, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\n"}}), "resolver[a/one]"),
+    "resolvers in another order": (
+        changed(DOCKER, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"}}),
+        changed(CRIO, inside={"files": {"/etc/resolv.conf": "nameserver 1.1.1.1\nnameserver 9.9.9.9\n"}}), "resolver[a/one]"),
+    "resolvers in another order the other way": (
+        changed(CRIO, inside={"files": {"/etc/resolv.conf": "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"}}),
+        changed(DOCKER, inside={"files": {"/etc/resolv.conf": "nameserver 1.1.1.1\nnameserver 9.9.9.9\n"}}), "resolver[a/one]"),
     "another way out": (
         DOCKER, changed(CONTAINERD, inside={"files": {"net/route": "Iface\neth0\t00000000\tFE00550A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"}}), "routes[a/one]"),
     "smaller packets": (DOCKER, changed(CONTAINERD, inside={"files": {"/sys/class/net/eth0/mtu": "1400\n"}}), "mtu-eth0[a/one]"),
@@ -173,6 +185,32 @@ def test_what_a_kubelet_brings_is_no_difference_of_a_rehearsal() -> None:
 
     assert not {"resolver[a/one]", "seccomp[a/one]"} & found(before, now).keys()
     assert judge(now, before).unannounced == ()
+
+
+SEEN = sorted(
+    (side, part, name)
+    for side in ("inside", "outside")
+    for part in ("files", "links", "lists", "names")
+    for name in getattr(getattr(CONTAINERD.container("one"), side), part)
+)
+
+
+@pytest.mark.parametrize(("side", "part", "name"), SEEN)
+def test_what_could_not_be_read_is_no_difference(side: str, part: str, name: str) -> None:
+    """One file, namespace or list that one of two sessions did not see says nothing."""
+    less = spoilt(CONTAINERD, **{side: {part: {name: None}}})
+
+    assert differences(CONTAINERD, less) == ()
+    assert differences(less, CONTAINERD) == ()
+
+
+@pytest.mark.parametrize("field", ["Seccomp", "NoNewPrivs", "CapEff", "CapBnd", "CapInh", "CapPrm", "CapAmb"])
+def test_a_field_that_a_kernel_does_not_have_is_no_difference(field: str) -> None:
+    """It is no value called None."""
+    text = "".join(row for row in status(CONTAINERD, "one").splitlines(keepends=True) if not row.startswith(field))
+    less = spoilt(CONTAINERD, outside={"files": {"status": text}}, inside={"files": {"status": text}})
+
+    assert differences(CONTAINERD, less) == ()
 
 
 def test_what_one_session_did_not_see_is_no_difference() -> None:

@@ -286,6 +286,17 @@ def test_every_check_is_unknown_where_nothing_was_seen(identity: str) -> None:
     assert all(entry.found for entry in found)
 
 
+@pytest.mark.parametrize("tried", [True, False])
+def test_packets_that_are_dropped_need_a_proof_of_the_contrary(*, tried: bool) -> None:
+    """Pods that connect all the same are one; that nobody tried is none."""
+    closed = on_host(HEALTHY if tried else HEALTHY.model_copy(update={"acts": ()}), forward_policy="DROP")
+
+    found = one(Case(closed), "forward-policy")
+
+    assert found.outcome is (Outcome.PASSED if tried else Outcome.FAILED)
+    assert (found.expected, found.found.startswith("DROP")) == ("ACCEPT", True)
+
+
 def test_a_container_that_never_ran_is_one_failure() -> None:
     """The runtime's words are told once as a failure; everything else of that container is unknown for that reason."""
     entries = judge(FAILS["container-runs"].spoilt).checks
@@ -340,6 +351,10 @@ UNKNOWN: dict[str, tuple[str, Evidence, str]] = {
     "egress that nobody tried before": ("egress", act("egress", **NO_GATE), "nobody knows"),
     "a mount of which the host was not asked": ("mount-unseen", act("mount", facts={"seen_on_host": -1}), "not seen"),
     "pods without a network": ("pod-to-pod", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "the way back without a network": ("pod-to-pod-back", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "an address without a network": ("pod-address", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "interfaces without a network": ("interfaces", knowing(HEALTHY, network_expected=False), "no pod network"),
+    "a module that only bridges need": ("module-br-netfilter", on_host(HEALTHY, modules=("overlay",)), "not loaded; only networks with a bridge"),
     "a runtime that we do not know": ("apparmor", knowing(HEALTHY, runtime="kata"), "kata"),
     "a container's limit below the pod's": (
         "pids-limit", limit("pids.max", "1024", knowing(HEALTHY, pods_limit=4096)), "lower than the pod's"),

@@ -40,6 +40,16 @@ def test_both_formulas_give_the_known_weights(request_: int, shares: int, old: i
     assert amounts.weights(shares) == {old, new}
 
 
+def test_interfaces_are_listed_by_sysfs_or_else_by_proc() -> None:
+    """A container whose /sys is masked shows them in net/dev, below its two lines of heads; nobody seen is unknown."""
+    table = "Inter-|   Receive  |  Transmit\n face |bytes packets|bytes packets\n    lo: 1 2 3 4\n  eth0: 5 6 7 8\n"
+
+    assert parse(RawView(lists={"/sys/class/net": ("lo", "eth0")}, files={"net/dev": ""})).interfaces == ("eth0", "lo")
+    assert parse(RawView(files={"net/dev": table})).interfaces == ("eth0", "lo")
+    assert parse(RawView(files={"net/dev": "a\nb\n"})).interfaces == ()
+    assert parse(RawView()).interfaces is None
+
+
 def test_limits_are_the_same_from_both_versions() -> None:
     """64 MiB, a fifth of a CPU and 64 processes read alike on v1 and v2, and so does no limit."""
     one = limits.parse(

@@ -66,6 +66,33 @@ def test_unknown_flags(kubelet: Version, flag: str, *, unknown: bool) -> None:
     assert (flag in {found.name for found in versions.unknown_flags(kubelet)}) is unknown
 
 
+_DOCKERSHIMS = (
+    "--network-plugin --cni-conf-dir --cni-bin-dir --cni-cache-dir --network-plugin-mtu --docker-endpoint "
+    "--image-pull-progress-deadline --experimental-dockershim-root-directory --experimental-dockershim "
+    "--non-masquerade-cidr --dynamic-config-dir"
+)
+_HELP = (
+    "--seccomp-profile-root --experimental-mounter-path --experimental-check-node-capabilities-before-mount "
+    "--experimental-allocatable-ignore-eviction --experimental-kernel-memcg-notification"
+)
+_CADVISORS = (
+    "--docker --docker-env-metadata-whitelist --docker-only --docker-root --docker-tls --docker-tls-ca --docker-tls-cert "
+    "--docker-tls-key --containerd --containerd-namespace"
+)
+GONE = {(1, 22): "", (1, 23): _HELP, (1, 24): _DOCKERSHIMS, (1, 26): "", (1, 27): "--container-runtime", (1, 34): "",
+        (1, 35): "--pod-infra-container-image", (1, 36): "", (1, 37): _CADVISORS}  # fmt: skip
+"""Which flags each kubelet is the first not to know, or the first after the one before of this table."""
+
+
+def test_flags_go_with_their_release() -> None:
+    """Each one at once, and none before."""
+    before: set[str] = set()
+    for kubelet, flags in GONE.items():
+        now = {flag.name for flag in versions.unknown_flags(kubelet)}
+        assert now - before == set(flags.split()), kubelet
+        before = now
+
+
 # Sources: kubernetes/kubernetes#110618, containerd docs/containerd-2.0.md, containerd#7863, cri-o v1.21.0, v1.26.0.
 @pytest.mark.parametrize(
     ("kubelet", "runtime", "version", "speak"),
@@ -120,6 +147,59 @@ def test_recommended_containerd(kubernetes: Version, containerd: Release, *, exp
     assert versions.is_recommended(kubernetes, containerd) is expected
 
 
+MATRIX = {
+    "1.24": "1.6.4 1.7.0", "1.25": "1.6.4 1.7.0", "1.26": "1.6.15 1.7.0", "1.27": "1.6.15 1.7.0", "1.28": "1.6.15 1.7.0",
+    "1.29": "1.6.27 1.7.11", "1.30": "1.6.28 1.7.13 2.0.0 2.1.0", "1.31": "1.6.34 1.7.20 2.0.0 2.1.0",
+    "1.32": "1.6.36 1.7.24 2.0.1 2.1.0", "1.33": "1.6.36 1.7.24 2.0.4 2.1.0", "1.34": "1.6.39 1.7.28 2.0.6 2.1.3",
+    "1.35": "1.7.28 2.1.5 2.2.0", "1.36": "2.2.0 2.3.0",
+}  # fmt: skip
+"""As containerd's maintainers publish it (RELEASES.md, Kubernetes Support)."""
+
+
+@pytest.mark.parametrize(("kubernetes", "releases"), MATRIX.items(), ids=MATRIX)
+def test_the_published_matrix(kubernetes: str, releases: str) -> None:
+    """Each named release and later patches of it are recommended, and the patch before is not."""
+    row = versions.parse(kubernetes)
+
+    for major, minor, patch in map(versions.release, releases.split()):
+        assert versions.is_recommended(row, (major, minor, patch)), (major, minor, patch)
+        assert versions.is_recommended(row, (major, minor, patch + 9)), (major, minor, patch)
+        assert not patch or not versions.is_recommended(row, (major, minor, patch - 1)), (major, minor, patch)
+
+
+# The first version of each state, and the last one of the state before.
+CGROUPS = [
+    ("kubelet", "v1", [((1, 16), "supported"), ((1, 30), "supported"), ((1, 31), "deprecated"), ((1, 34), "deprecated"), ((1, 35), "off")]),
+    ("kubelet", "v2", [((1, 16), "refused"), ((1, 18), "refused"), ((1, 19), "supported")]),
+    ("containerd", "v1", [((1, 0), "supported"), ((2, 1), "supported"), ((2, 2), "deprecated")]),
+    ("containerd", "v2", [((1, 0), "refused"), ((1, 3), "refused"), ((1, 4), "supported")]),
+    ("crio", "v1", [((1, 0), "supported"), ((1, 36), "supported")]),
+    ("crio", "v2", [((1, 0), "refused"), ((1, 19), "refused"), ((1, 20), "supported")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "cgroup", "states"), CGROUPS)
+def test_what_programs_do_on_cgroups(program: str, cgroup: str, states: list[tuple[Version, str]]) -> None:
+    """From the very release on that their makers name."""
+    assert [versions.cgroup_state(program, version, cgroup) for version, _ in states] == [state for _, state in states]
+
+
+# The first version that speaks v1, and the first that speaks it alone.
+SPOKEN = {
+    "kubelet": {(1, 9): "", (1, 10): "v1alpha2", (1, 22): "v1alpha2", (1, 23): "v1 v1alpha2", (1, 25): "v1 v1alpha2", (1, 26): "v1"},
+    "containerd": {(1, 0): "", (1, 1): "v1alpha2", (1, 5): "v1alpha2", (1, 6): "v1 v1alpha2", (1, 7): "v1 v1alpha2", (2, 0): "v1"},
+    "crio": {(1, 9): "", (1, 10): "v1alpha2", (1, 20): "v1alpha2", (1, 21): "v1 v1alpha2", (1, 25): "v1 v1alpha2", (1, 26): "v1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", SPOKEN)
+def test_what_programs_speak(program: str) -> None:
+    """From the very release on that their sources say."""
+    found = {version: " ".join(sorted(versions.cri_versions(program, version))) for version in SPOKEN[program]}
+
+    assert found == SPOKEN[program]
+
+
 def test_the_matrix_has_no_gap() -> None:
     """Each Kubernetes from 1.24 to 1.36 has one row, with releases in their order."""
     assert [row.kubernetes for row in versions.CONTAINERD_FOR] == [(1, minor) for minor in range(24, 37)]
@@ -152,8 +232,12 @@ def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> Non
 # Source: containerd RELEASES.md.
 @pytest.mark.parametrize(
     ("series", "day"),
-    [((1, 6), date(2025, 8, 23)), ((1, 7), date(2026, 9, 30)), ((2, 1), date(2026, 7, 3)), ((9, 9), None)],
-)
+    [
+        ((1, 3), date(2021, 3, 4)), ((1, 4), date(2022, 3, 3)), ((1, 5), date(2023, 2, 28)), ((1, 6), date(2025, 8, 23)),
+        ((1, 7), date(2026, 9, 30)), ((2, 0), date(2027, 3, 31)), ((2, 1), date(2026, 7, 3)), ((2, 2), date(2026, 11, 6)),
+        ((2, 3), date(2028, 4, 30)), ((9, 9), None),
+    ],
+)  # fmt: skip
 def test_end_of_life(series: Version, day: date | None) -> None:
     """The day after which a series gets no fixes is known, or said to be unknown."""
     assert versions.end_of_life(series) == day
@@ -173,11 +257,36 @@ def test_end_of_life(series: Version, day: date | None) -> None:
         ("crio", (1, 22, 0), "k8s.gcr.io/pause:3.5"),
         ("crio", (1, 36, 0), "registry.k8s.io/pause:3.10.1"),
         ("containerd", (1, 0, 0), ""),
+        ("containerd", (1, 3, 9), ""), ("containerd", (1, 4, 0), "k8s.gcr.io/pause:3.2"), ("containerd", (1, 4, 13), "k8s.gcr.io/pause:3.2"),
+        ("containerd", (1, 5, 0), "k8s.gcr.io/pause:3.5"), ("containerd", (1, 6, 11), "k8s.gcr.io/pause:3.6"),
+        ("containerd", (1, 6, 12), "registry.k8s.io/pause:3.6"), ("containerd", (1, 7, 0), "registry.k8s.io/pause:3.8"),
+        ("containerd", (2, 0, 0), "registry.k8s.io/pause:3.10"), ("containerd", (2, 2, 0), "registry.k8s.io/pause:3.10.1"),
+        ("containerd", (2, 2, 9), "registry.k8s.io/pause:3.10.1"),
+        ("crio", (1, 15, 9), ""), ("crio", (1, 16, 0), "k8s.gcr.io/pause:3.1"), ("crio", (1, 17, 9), "k8s.gcr.io/pause:3.1"),
+        ("crio", (1, 18, 0), "k8s.gcr.io/pause:3.2"), ("crio", (1, 20, 9), "k8s.gcr.io/pause:3.2"), ("crio", (1, 21, 0), "k8s.gcr.io/pause:3.5"),
+        ("crio", (1, 23, 0), "k8s.gcr.io/pause:3.6"), ("crio", (1, 23, 9), "k8s.gcr.io/pause:3.6"), ("crio", (1, 24, 0), "registry.k8s.io/pause:3.6"),
+        ("crio", (1, 27, 9), "registry.k8s.io/pause:3.6"), ("crio", (1, 28, 0), "registry.k8s.io/pause:3.9"), ("crio", (1, 30, 9), "registry.k8s.io/pause:3.9"),
+        ("crio", (1, 31, 0), "registry.k8s.io/pause:3.10"), ("crio", (1, 33, 9), "registry.k8s.io/pause:3.10"), ("crio", (1, 34, 0), "registry.k8s.io/pause:3.10.1"),
     ],
-)
+)  # fmt: skip
 def test_default_pause_images(program: str, version: Release, image: str) -> None:
     """Each program's own pause image is known."""
     assert versions.sandbox_image(program, version) == image
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "image"),
+    [
+        ((0, 0), "k8s.gcr.io/pause:3.2"), ((1, 16), "k8s.gcr.io/pause:3.1"), ((1, 20), "k8s.gcr.io/pause:3.2"),
+        ((1, 21), "k8s.gcr.io/pause:3.4.1"), ((1, 22), "k8s.gcr.io/pause:3.5"), ((1, 23), "k8s.gcr.io/pause:3.6"),
+        ((1, 24), "k8s.gcr.io/pause:3.7"), ((1, 25), "registry.k8s.io/pause:3.8"), ((1, 30), "registry.k8s.io/pause:3.9"),
+        ((1, 17), "k8s.gcr.io/pause:3.1"), ((1, 18), "k8s.gcr.io/pause:3.2"), ((1, 26), "registry.k8s.io/pause:3.9"),
+        ((1, 31), "registry.k8s.io/pause:3.10"), ((1, 34), "registry.k8s.io/pause:3.10"),
+    ],
+)  # fmt: skip
+def test_the_pause_image_of_a_kubelet(kubelet: Version, image: str) -> None:
+    """Each has its own, which it keeps from its garbage collection; one that is not known has the lab's."""
+    assert versions.pause_image(kubelet) == image
 
 
 @pytest.mark.parametrize(
