@@ -62,7 +62,7 @@ def test_the_pods_are_of_the_classes_that_are_asked_for() -> None:
 
 
 def test_a_pod_needs_no_scheduler_no_registry_and_no_token() -> None:
-    """It is pinned, tolerates every taint, is never pulled nor started again, and mounts nothing."""
+    """It is pinned, tolerates every taint, is never pulled nor started again, mounts nothing, and ends in an hour."""
     for pod in manifests().values():
         spec = pod["spec"]
         assert (spec["nodeName"], spec["tolerations"]) == ("worker-1", [{"operator": "Exists"}])
@@ -72,6 +72,7 @@ def test_a_pod_needs_no_scheduler_no_registry_and_no_token() -> None:
             False,
             False,
         )
+        assert spec["activeDeadlineSeconds"] == 3600
         assert OWNER_LABEL not in pod["metadata"]["labels"]
 
 

@@ -297,7 +297,7 @@ def test_a_hurried_clock_wakes_up_once() -> None:
 
 
 FLAGS = {
-    "a migration": (STEPS, "cordon switch annotate", "uncordon retire settle", "switch", "verify"),
+    "a migration": (STEPS, "cordon switch annotate", "uncordon leavings retire settle", "switch", "verify"),
     "a way back": (ROLLBACK, "cordon restore annotate", "uncordon settle", "restore", ""),
     "a reboot": (REBOOT, "cordon", "reboot uncordon", "", ""),
     "the end of Docker": (CLEANUP, "", "remove prove-again", "", ""),

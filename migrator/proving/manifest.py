@@ -14,6 +14,7 @@ MANAGED = {"app.kubernetes.io/managed-by": "migrator"}
 NAMES: Mapping[str, str] = {entry.pod: f"probe-{entry.pod}" for entry in ASKED}
 """Names of the pods, by `Asked.pod`."""
 GRACE_SECONDS = 5
+DEADLINE_SECONDS = 3600
 _SECCOMP_FIELD = (1, 19)
 """Kubelets from here on read the field (KEP-135); older ones an annotation, which API servers have from the field's
 name on kept in step for them."""
@@ -51,6 +52,8 @@ def _pod(namespace: str, node: str, reference: str, asked: Sequence[Asked], *, f
             "containers": [_container(entry, reference, field=field) for entry in asked],
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": GRACE_SECONDS,
+            # They end by themselves where whoever started them was killed; no session takes half as long.
+            "activeDeadlineSeconds": DEADLINE_SECONDS,
             "tolerations": [{"operator": "Exists"}],
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,

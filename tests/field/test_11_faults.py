@@ -13,6 +13,7 @@ from tests.field.conftest import Tell
 from tests.lab.faults import (
     FAULTS,
     NODE,
+    ONLY_GUESTS,
     again,
     completes,
     released,
@@ -28,7 +29,9 @@ from tests.lab.transactions import Subject
 __all__ = ["inventory", "subject"]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.guest if name in ONLY_GUESTS else ()) for name in FAULTS]
+)
 def test_it_ends_on_one_runtime(name: str, subject: Subject, inventory: Path, row: Tell) -> None:
     """With what ran there, where the run says it is; the same command again goes on from there."""
     row(survives(subject, inventory, FAULTS[name]))

@@ -192,9 +192,12 @@ KILLED = {
     **dict.fromkeys(("verify", "annotate", "uncordon", "settle"), "containerd"),
 }
 """Where a node is whose run is killed when a step begins. What a switch has begun goes on there, or never began."""
+ONLY_GUESTS = {"a clock that jumps"}
+"""Faults that a container would do to the machine that it runs on."""
 FAULTS: Mapping[str, Fault] = {
     **{f"run killed at {step}": fault(step, killed, -9, runtimes, cordoned=True, back="containerd" in runtimes)
        for step, runtimes in KILLED.items()},
+    "run killed at leavings": fault("leavings", killed, -9, "containerd", back=True, wants=PROVED),
     "no way to the node at stage": fault(
         "stage", partial(ssh, verb="-I"), STEP_FAILED, "docker", mends=partial(ssh, verb="-D"), after=AWAY),
     **{f"no way to the node at {step}": fault(
