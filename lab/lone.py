@@ -5,6 +5,7 @@ It is a container (lab.container) in a lab of its own, so several of them run si
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import subprocess
 import tempfile
@@ -84,8 +85,10 @@ class Lone:
         )  # fmt: skip
 
     def boot_id(self) -> str:
-        """Name its boot."""
-        return self.at("/proc/sys/kernel/random/boot_id").read_text().strip()
+        """Name its boot; "" while it is off."""
+        with contextlib.suppress(OSError):
+            return self.at("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return ""
 
     def renew(self) -> None:
         """Give it a new disk, and boot it."""

@@ -16,7 +16,6 @@ import pytest
 from lab import cluster, container, controlplane, guests, lone, machines, network, waiting, workloads
 from lab.errors import LabError
 from lab.settings import Settings
-
 from tests.lab.nodeside import Node
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import stat
 import subprocess
 import zipfile
@@ -32,6 +33,7 @@ CONFIG = "/etc/containerd/config.toml"
 HOSTS = "/etc/containerd/certs.d/registry.lab:5000/hosts.toml"
 """A file whose folders the switch makes."""
 SOCKET = "/run/containerd/containerd.sock"
+AT_BOOT = ("containerd.service", "docker.service", "docker.socket", "kubelet.service")
 KEPT = ("etc", "var/lib/kubelet")
 """Folders whose files are put back between tests."""
 START = """\
@@ -42,11 +44,14 @@ for place, value in json.loads(os.environ.get("LIMITS", "{}")).items():
     module, _, constant = place.partition(".")
     setattr(importlib.import_module("ansible.module_utils." + module), constant, value)
 call, _, number = os.environ.get("FAILS", "").partition(" ")
+ends, call = call.startswith("!"), call.lstrip("!")
 if call:
     real, count = getattr(os, call), [0]
 
     def fails(*given, **more):
         count[0] += 1
+        if count[0] == int(number) and ends:
+            os.kill(os.getpid(), 9)
         if count[0] == int(number):
             raise OSError(5, os.strerror(5))
         return real(*given, **more)
@@ -54,7 +59,7 @@ if call:
     setattr(os, call, fails)
 runpy.run_module("ansible.modules." + name, run_name="__main__", alter_sys=True)
 """
-"""Starts a module of the archive, with shorter limits where some are given, or with one call of `os` that fails."""
+"""Starts a module of the archive, with shorter limits where some are given, or with one call of `os` that fails, or kills it ("!")."""
 CONFIGURED = f"""\
 version = 2
 
@@ -75,6 +80,15 @@ COMMAND = (
 )  # fmt: skip
 REMOTE = ("--container-runtime=remote", f"--container-runtime-endpoint=unix://{SOCKET}")
 LAST = ("--cni-bin-dir=/usr/lib/cni",)
+OLD: dict[str, Any] = {
+    "changed": [], "kubelet": [*COMMAND, *LAST], "in Docker": [], "in containerd": [], "at boot": list(AT_BOOT),
+    "until boot": [],
+}  # fmt: skip
+"""The state of the node before a switch, and after one that was undone."""
+NEW: dict[str, Any] = {
+    **OLD, "kubelet": [*COMMAND, *REMOTE, *LAST],
+    "changed": sorted([str(Path(HOSTS).parent.parent), str(Path(HOSTS).parent), HOSTS, CONFIG, FLAGS]),
+}  # fmt: skip
 TIDY = f"""
 systemctl kill -s KILL {UNIT} 2>/dev/null || true
 rm -rf /usr/local/sbin/* /usr/local/bin/* /run/kubelet-is-sick /var/log/pods /run/driven /run/systemd/system/{UNIT}*
@@ -140,6 +154,7 @@ class Node:
         self.lone = lone
         self.at, self.do, self.run = lone.at, lone.do, lone.run
         self.base = self.tree()
+        self.do("systemctl stop kubelet; rm -f /var/log/kubelet-starts; systemctl start kubelet")
 
     # Modules.
 
@@ -156,7 +171,9 @@ class Node:
         """Start a module; its answer is read by `ended`."""
         pipe = subprocess.PIPE
         words = self.command(module, **more)
-        process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd="/")
+        process = subprocess.Popen(
+            words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd="/", start_new_session=True
+        )
         assert process.stdin is not None
         process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": dict(arguments)}))
         process.stdin.close()
@@ -172,20 +189,23 @@ class Node:
 
     def request(self, **update: Any) -> dict[str, Any]:
         """Give what the control host asks for."""
-        files = [
-            self.file(CONFIG, CONFIGURED),
-            self.file(FLAGS, FLAGGED, mode="0640", owner="4711", group="4712"),
-            self.file(HOSTS, PLACED),
-        ]
         return {
-            "files": files, "socket": SOCKET, "plugins": [], "stale_addresses": [],
+            "files": self.files(), "socket": SOCKET, "plugins": [], "stale_addresses": [],
             "arguments": [*COMMAND, *REMOTE, *LAST], "about": {"source": "docker://20.10.24"},
             "transaction": "t", **update,
         }  # fmt: skip
 
+    def files(self, **texts: str) -> list[dict[str, Any]]:
+        """Describe the files to write, some with other texts."""
+        return [
+            self.file(CONFIG, texts.get("config", CONFIGURED)),
+            self.file(FLAGS, texts.get("flags", FLAGGED), mode="0640", owner="4711", group="4712"),
+            self.file(HOSTS, texts.get("hosts", PLACED)),
+        ]
+
     def file(self, path: str, content: str, *, mode: str = "0644", owner: str = "root", group: str = "root") -> Any:
         """Describe a file to write."""
-        known = self.base.get(os.path.realpath(self.at(path)).removeprefix(str(self.at("/")).rstrip("/")))
+        known = self.base.get(path)
         return {
             "path": path, "content": b64encode(content.encode()).decode(), "mode": mode, "owner": owner,
             "group": group, "sha256": digest(content),
@@ -228,21 +248,21 @@ class Node:
         return self.at(f"/proc/{pid}/cmdline").read_text().split("\0")[1:-1] if pid != "0" else []
 
     def starts(self) -> list[str]:
-        """Give for which runtime the kubelet was started, each time since the test began."""
+        """Give for which runtime the kubelet was started, each time since right before the test."""
         path = self.at("/var/log/kubelet-starts")
         return path.read_text().split() if path.exists() else []
 
     def state(self) -> dict[str, Any]:
         """Describe what a switch changes."""
-        changed = {path for path, kept in {**self.base, **self.tree()}.items() if self.tree_of(path) != kept}
-        changed |= {path for path, kept in self.base.items() if self.tree_of(path) != kept}
+        now = self.tree()
         return {
-            "changed": sorted(changed),
+            "changed": sorted(path for path in {*now, *self.base} if now.get(path) != self.base.get(path)),
             "kubelet": self.words(),
             "in Docker": sorted(self.do("docker ps --all --format '{{.Names}}'").split()),
             "in containerd": sorted(self.do("ctr -n k8s.io containers list -q").split()),
-            "leftovers": sorted(self.do(f"find / -xdev -name '.migrator-*' ; find /run/systemd/system -name '*{UNIT}*'").split()),
-        }  # fmt: skip
+            "at boot": [unit for unit in AT_BOOT if self.enabled(unit)],
+            "until boot": sorted(self.do("find /run/systemd/system -name '*migrator*'").split()),
+        }
 
     def tree(self) -> dict[str, Kept]:
         """Give every file, link and folder that is put back."""
@@ -257,9 +277,9 @@ class Node:
                         found[path.removeprefix(root)] = kept
         return found
 
-    def tree_of(self, path: str) -> Kept | None:
-        """Give one of them."""
-        return _kept(str(self.at("/")).rstrip("/") + path)
+    def lexists(self, path: str) -> bool:
+        """Tell whether there is something of that name, be it a link to nothing."""
+        return os.path.lexists(self.at(path))
 
     # Containers.
 
@@ -339,6 +359,12 @@ class Node:
         assert self.words() == [*COMMAND, *LAST]
 
 
+def lose(process: subprocess.Popen[str]) -> None:
+    """Kill a module, as the end of its connection does."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Give what a module answers, without what it was asked."""
     out, err = process.communicate(timeout=240)
@@ -355,7 +381,7 @@ def _kept(path: str) -> Kept | None:
     except OSError:
         return None
     if stat.S_ISLNK(status.st_mode):
-        return Kept(os.fsencode(os.readlink(path)), 0o120777, 0, 0)
+        return Kept(os.fsencode(Path(path).readlink()), 0o120777, 0, 0)
     content = Path(path).read_bytes() if stat.S_ISREG(status.st_mode) else b""
     return Kept(content, status.st_mode, status.st_uid, status.st_gid)
 
