@@ -59,7 +59,7 @@ def test_applications_end_before_their_sandboxes(node: Node) -> None:
     assert 2 <= seconds < 10
     assert time.monotonic() - began < 30
     lines = node.at("/run/events").read_text().splitlines()
-    node.do("pkill -f 'docker events' || true")
+    node.do("pkill -x docker || true")
     kills = [line.split() for line in lines if line.startswith("kill ")]
     assert ["kill", "slow", "15"] in kills
     assert ["kill", "slow", "9"] in kills
@@ -310,5 +310,5 @@ def test_a_namespace_that_cannot_go_is_told(node: Node) -> None:
     node.unwrap()
 
     assert result["outcome"] == "restored"
-    assert result["problems"] == [f"containerd still has /run/netns/{name}: Device or resource busy"]
+    assert result["problems"] == [f"containerd still has /var/run/netns/{name}: Device or resource busy"]
     assert node.at(f"{JOURNALS}/t").is_dir()
