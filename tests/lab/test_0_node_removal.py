@@ -421,3 +421,42 @@ def test_a_docker_that_stands_is_left_alone(left: Node) -> None:
     assert not left.active("docker")
     assert not left.enabled("docker.service")
     assert not left.enabled("docker.socket")
+
+
+# What changes meanwhile: packages take their time to go.
+
+
+MEANWHILE: dict[str, tuple[str, list[str]]] = {
+    "a bridge gets a member": (
+        "ip link add other type dummy; ip link set other master docker0",
+        ["docker0 stays: something is plugged into it by now"],
+    ),
+    "something is mounted in memory": (
+        "mkdir -p /run/docker/plugins; mount -t tmpfs none /run/docker/plugins",
+        [
+            "/run/docker/plugins stays: it belongs to another file system",
+            "/run/docker goes at the next boot",
+        ],
+    ),
+    "somebody has the firewall": (
+        "printf '#!/bin/sh\\necho held by another >&2; exit 4\\n' > /usr/local/sbin/iptables; chmod +x /usr/local/sbin/iptables",
+        [
+            "rules and bridges stay: the firewall's rules cannot be read: iptables -w 10 -t filter: held by another",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "told"), MEANWHILE.values(), ids=MEANWHILE)
+def test_once_packages_are_gone_nothing_ends_it(script: str, told: list[str], left: Node) -> None:
+    """The rest goes, what cannot is told, and nothing fails for it."""
+    found = look(left)
+    left.wrap("dpkg", f'case "$*" in --remove*) $real "$@"; {script}; exit 0;; esac')
+
+    answer = absent(left, found)
+    left.unwrap()
+    left.do("umount /run/docker/plugins 2>/dev/null || true; ip link delete other 2>/dev/null || true")
+
+    assert answer["problems"][: len(told)] == told
+    assert not left.lexists(ROOT)
+    assert not left.lexists(RECORD)
