@@ -71,7 +71,9 @@ def data(tmp_path: Path) -> Path:
     for name in ("overlay2/l", "containers/a", "volumes/db/_data"):
         (tmp_path / "docker" / name).mkdir(parents=True)
     (tmp_path / "docker/overlay2/layer").write_bytes(b"x" * 100_000)
-    (tmp_path / "docker/overlay2/l/LINK").symlink_to(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/precious").touch()
+    (tmp_path / "docker/overlay2/l/LINK").symlink_to(tmp_path / "mine")
     (tmp_path / "docker/overlay2/same").hardlink_to(tmp_path / "docker/overlay2/layer")
     return tmp_path / "docker"
 
@@ -110,7 +112,7 @@ def test_only_what_is_there_is_removed(data: Path) -> None:
 
     assert problems == []
     assert sorted(path.name for path in data.iterdir()) == ["containers", "volumes"]
-    assert data.parent.is_dir()
+    assert (data.parent / "mine/precious").exists()
 
 
 def test_what_another_file_system_has_there_stays(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

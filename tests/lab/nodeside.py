@@ -336,6 +336,17 @@ class Node:
         path.write_text(f'#!/bin/sh\nreal={real}\n{script}\nexec $real "$@"\n')
         path.chmod(0o755)
 
+    def fill(self, *, spare: int = 0) -> None:
+        """Fill its disk, but for so many bytes: root may use what others may not."""
+        free = "$(($(stat -f -c %f /) * $(stat -f -c %S /)"
+        self.do(f"fallocate -l {free} - {spare} - 2097152)) /fill")
+        if not spare:
+            self.run("cat /dev/zero > /fill-the-rest")
+
+    def empty(self) -> None:
+        """Take that away."""
+        self.do("rm -f /fill*")
+
     def unwrap(self) -> None:
         """Take all such scripts away."""
         self.do("rm -f /usr/local/sbin/*")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lab import images
-from tests.lab.nodeside import Node
+from tests.lab.nodeside import COMMAND, CONFIG, CONFIGURED, FLAGS, LAST, REMOTE, Node, digest
 
 LOCAL = "local/only-here:1"
 FULL = f"docker.io/{LOCAL}"
@@ -21,6 +23,12 @@ def built(node: Node) -> Node:
 def names(node: Node) -> list[str]:
     """Name what containerd has, where CRI looks."""
     return node.do("ctr -n k8s.io images list -q").split()
+
+
+def alone(node: Node) -> None:
+    """See that the node's own containerd is the only one, and that nothing of ours is left."""
+    assert node.do("pgrep -x -c containerd").strip() == "1"
+    assert node.run("ls -d /run/migrator-carry-*").stdout == ""
 
 
 def untag(node: Node) -> None:
@@ -90,7 +98,7 @@ def test_images_go_where_containerd_will_have_them(built: Node) -> None:
         assert built.lexists("/data/containerd/io.containerd.metadata.v1.bolt/meta.db")
         assert FULL not in names(built)
         assert built.show("containerd", "MainPID") == before
-        assert built.run("pgrep -f migrator-carry; ls -d /run/migrator-carry-*").stdout == ""
+        alone(built)
         assert built.ask("carry_images", images=[LOCAL], root="/data/containerd")["changed"] is False
         assert built.ask("carry_images", check=True, images=[LOCAL], root="/data/containerd")["changed"] is True
     finally:
@@ -100,14 +108,17 @@ def test_images_go_where_containerd_will_have_them(built: Node) -> None:
 
 def test_a_containerd_of_ours_that_does_not_start_is_told_at_once(built: Node) -> None:
     """It is not waited for two minutes."""
-    built.do("mkdir -p /data; touch /data/file")
     try:
-        answer = built.ask("carry_images", images=[LOCAL], root="/data/file/containerd")
-        assert answer["failed"] is True
-        built.do("rm /data/file; mkdir -p /data/containerd; touch /data/containerd/io.containerd.metadata.v1.bolt")
+        built.wrap("containerd", "echo the store is locked >&2; exit 1")
+        began = time.monotonic()
         answer = built.ask("carry_images", images=[LOCAL], root="/data/containerd")
-        assert answer["msg"].startswith("a containerd on /data/containerd does not start: ")
-        assert built.run("pgrep -f migrator-carry; ls -d /run/migrator-carry-*").stdout == ""
+        assert (answer["failed"], answer["msg"]) == (
+            True,
+            "a containerd on /data/containerd does not start: the store is locked\n",
+        )
+        assert time.monotonic() - began < 60
+        built.unwrap()
+        alone(built)
     finally:
         built.do("rm -rf /data")
         untag(built)
@@ -116,12 +127,20 @@ def test_a_containerd_of_ours_that_does_not_start_is_told_at_once(built: Node) -
 def test_a_node_is_inspected_before_and_after(node: Node) -> None:
     """What the inspection says of runtimes, kubelet and switches is what is there."""
     node.docker_pod()
-    before = node.ask("node_facts")["facts"]
+    before = node.ask("node_facts")["node"]
 
-    node.forth()
-    after = node.ask("node_facts")["facts"]
+    node.forth(transaction="20260101-worker-1")
+    after = node.ask("node_facts")["node"]
 
-    assert sorted(before) == sorted(after)
-    assert set(after["transactions"]) == {"t"}
-    assert after["transactions"]["t"]["last"] == "done"
-    assert before["transactions"] == {}
+    assert (before["problems"], after["problems"]) == ([], [])
+    assert (before["docker"]["root"], before["kubelet"]["version"]) == ("/var/lib/docker", "1.20.2")
+    assert before["kubelet"]["unit"]["arguments"] == [*COMMAND, *LAST]
+    assert after["kubelet"]["unit"]["arguments"] == [*COMMAND, *REMOTE, *LAST]
+    assert images.PAUSE not in before["containerd"]["effective"]
+    assert f'sandbox_image = "{images.PAUSE}"' in after["containerd"]["effective"]
+    assert (before["transactions"], before["unwritable"]) == ({}, {})
+    told = after["transactions"]["20260101-worker-1"]
+    assert told.pop("at") > 0
+    assert told == {"source": "docker://20.10.24", "number": 1, "last": "done"}
+    assert after["files"][CONFIG]["sha256"] == digest(CONFIGURED)
+    assert after["files"][FLAGS]["mode"] == "0640"

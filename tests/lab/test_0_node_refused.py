@@ -96,16 +96,15 @@ def test_whatever_fails_before_it_begins_leaves_nothing(call: str, node: Node) -
 
 def test_a_full_disk_begins_nothing(node: Node) -> None:
     """Neither where the journal would be nor where files are written, and what was set aside is free again."""
-    free = node.do("df --output=avail / | tail -1").strip()
-    node.do(f"fallocate -l {int(free) - 3000}K /fill")
     before = node.state()
+    node.fill(spare=2**20)
     try:
         result = node.forth()
         assert result["msg"] == f"nothing was changed: [Errno 28] No space left on device: '{JOURNALS}/t'"
         assert node.state() == before
         assert not node.at(f"{JOURNALS}/t").exists()
     finally:
-        node.do("rm /fill")
+        node.empty()
 
 
 @pytest.fixture
@@ -127,11 +126,12 @@ def test_every_file_system_keeps_its_own_space(other_disk: Node) -> None:
     assert kept.stat().st_blocks * 512 >= 256 * 2**10
     assert node.journal()[0]["reserves"] == ["/etc/containerd/.migrator-switch.reserve"]
     node.run("cat /dev/zero > /etc/containerd/fill")
-    node.do("fallocate -l $(($(df --output=avail / | tail -1) - 8))K /fill")
+    node.fill()
     try:
         assert node.back()["outcome"] == "restored"
     finally:
-        node.do("rm -f /fill /etc/containerd/fill")
+        node.do("rm -f /etc/containerd/fill")
+        node.empty()
     assert not kept.exists()
     assert not node.at(f"{JOURNALS}/t/reserve").exists()
     assert node.at(CONFIG).read_text() == old
@@ -153,14 +153,14 @@ def test_where_nothing_fits_nothing_is_stopped(node: Node) -> None:
     """The way back of a switch that has kept nothing: the node goes on serving until there is room."""
     node.forth()
     node.at(f"{JOURNALS}/t/reserve").unlink()
-    node.do("fallocate -l $(($(df --output=avail / | tail -1) - 8))K /fill")
+    node.fill()
     try:
         result = node.back()
         assert result["failed"] is True
         assert result["msg"].startswith("nothing was changed: ")
         assert (node.actions()[-1], node.words()) == ("done", [*COMMAND, *REMOTE, *LAST])
     finally:
-        node.do("rm /fill")
+        node.empty()
     assert node.back()["outcome"] == "restored"
 
 
