@@ -81,7 +81,8 @@ class Lone:
         """Return when systemd has started what it starts at boot."""
         waiting.until(
             lambda: bool(self.pid) and self.run("systemctl is-system-running --wait").stdout.strip() in _BOOTED,
-            "the node has booted", seconds=60, every=0.1,
+            "the node has booted",
+            seconds=240, every=0.1,
         )  # fmt: skip
 
     def boot_id(self) -> str:
@@ -102,7 +103,7 @@ class Lone:
         """Take its power away and boot it: all of it ends at once."""
         before = self.pid
         self.at("/run/lab/sysrq-trigger").write_text("b")
-        waiting.until(lambda: self.pid not in {0, before}, "the node is on again", seconds=60, every=0.05)
+        waiting.until(lambda: self.pid not in {0, before}, "the node is on again", seconds=120, every=0.05)
         self.await_boot()
 
 

@@ -92,7 +92,7 @@ NEW: dict[str, Any] = {
 TIDY = f"""
 systemctl kill -s KILL {UNIT} 2>/dev/null || true
 rm -rf /usr/local/sbin/* /usr/local/bin/* /run/kubelet-is-sick /var/log/pods /run/driven /run/systemd/system/{UNIT}*
-rm -rf /run/systemd/system/kubelet.service.d /run/systemd/system/docker.service.d /var/lib/migrator
+rm -rf /fill* /run/systemd/system/kubelet.service.d /run/systemd/system/docker.service.d /var/lib/migrator
 systemctl daemon-reload
 systemctl stop {UNIT} kubelet 2>/dev/null || true
 systemctl reset-failed
@@ -338,10 +338,9 @@ class Node:
 
     def fill(self, *, spare: int = 0) -> None:
         """Fill its disk, but for so many bytes: root may use what others may not."""
-        free = "$(($(stat -f -c %f /) * $(stat -f -c %S /)"
-        self.do(f"fallocate -l {free} - {spare} - 2097152)) /fill")
-        if not spare:
-            self.run("cat /dev/zero > /fill-the-rest")
+        self.do(f"fallocate -l $(($(stat -f -c %f /) * $(stat -f -c %S /) - {64 * 2**20})) /fill")
+        self.run("cat /dev/zero > /fill-the-rest")
+        self.do(f"truncate -s -{spare} /fill-the-rest")
 
     def empty(self) -> None:
         """Take that away."""
