@@ -20,7 +20,8 @@ def left(node: Node) -> Iterator[Node]:
     """Give a node on containerd whose Docker was retired, with what is usually left of it."""
     node.foreign("ci", "--volume db:/db --volume /own")
     node.docker_pod()
-    assert node.forth()["outcome"] == "switched"
+    result = node.forth()
+    assert result["outcome"] == "switched", result
     node.do("docker stop -t 0 ci >/dev/null; mkdir -p /var/lib/dockershim/sandbox /srv/mine; echo x > /srv/mine/precious\n"
             "touch /var/lib/dockershim/sandbox/1")  # fmt: skip
     answer = node.ask("docker_stop")
