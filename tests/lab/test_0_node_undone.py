@@ -237,6 +237,7 @@ def test_docker_is_started_however_often_it_was(node: Node) -> None:
     result = failing(config=BROKEN)(node)
 
     assert (result["outcome"], node.active("docker")) == ("rolled-back", True)
+    assert node.actions().count("start Docker") == 1
 
 
 @pytest.mark.parametrize(
