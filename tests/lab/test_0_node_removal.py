@@ -210,7 +210,7 @@ AGAINST: dict[str, tuple[str, str, str, str]] = {
     "a store of its own": (f"mount -t tmpfs none {ROOT}/overlay2", f"or from there: {ROOT}/overlay2", f"umount {ROOT}/overlay2", "mounts"),
     "a volume that is used elsewhere": (f"mount --bind {ROOT}/volumes/db/_data /mnt", "or from there: /mnt", "umount /mnt", "mounts"),
     "layers that are used elsewhere": (f"mkdir -p {ROOT}/overlay2/a {ROOT}/overlay2/b; mount -t overlay -o lowerdir={ROOT}/overlay2/a:{ROOT}/overlay2/b none /mnt", "or from there: /mnt", "umount /mnt", "mounts"),
-    "a container that runs": ("systemctl start docker.socket docker; docker start ci >/dev/null; systemctl stop docker.socket; pkill -KILL dockerd; systemctl kill -s KILL docker 2>/dev/null; systemctl stop docker", "containers of Docker run: ", "pkill -x containerd-shim || true", "running"),
+    "a container that runs": ("systemctl start docker.socket docker; docker start ci >/dev/null; systemctl stop docker.socket; pkill -KILL dockerd; systemctl kill -s KILL docker 2>/dev/null || true; systemctl stop docker", "containers of Docker run: ", "pkill -x containerd-shim || true", "running"),
 }  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def test_a_kubelets_folder_in_its_data_forbids_it(left: Node) -> None:
         ("volumes", [], "a volume that was not shown: db"),
         ("packages", {}, "a package that was not shown: docker.io"),
         ("interfaces", [], "an interface"),
-        ("files", ["/run/docker"], "a file that was not shown: /var/lib/dockershim"),
+        ("files", ["/run/docker", "/run/docker.sock"], "a file that was not shown: /var/lib/dockershim"),
         ("root", "/elsewhere", f"Docker's data is in {ROOT} now, not in /elsewhere"),
         ("rules", [], "a rule that was not shown"),
         ("data", [], f"a folder that was not shown: {ROOT}/"),
@@ -311,7 +311,7 @@ def test_namespaces_that_dockerd_left_are_no_obstacle(left: Node) -> None:
 
 def test_a_bridge_that_is_used_and_rules_of_others_stay(left: Node) -> None:
     """And are told."""
-    left.do("ip link add br-0123456789ab type bridge; ip link add other type dummy; ip link set other master br-0123456789ab\n"
+    left.do("ip link add br-0123456789ab type bridge; ip link add other type veth peer name another; ip link set other master br-0123456789ab\n"
             "iptables -I DOCKER-USER -s 192.0.2.0/24 -j DROP; iptables -A INPUT -i docker0 -p udp -j ACCEPT")  # fmt: skip
     try:
         found = look(left)
@@ -429,7 +429,7 @@ def test_a_docker_that_stands_is_left_alone(left: Node) -> None:
 
 MEANWHILE: dict[str, tuple[str, list[str]]] = {
     "a bridge gets a member": (
-        "ip link add other type dummy; ip link set other master docker0",
+        "ip link add other type veth peer name another; ip link set other master docker0",
         ["docker0 stays: something is plugged into it by now"],
     ),
     "something is mounted in memory": (
