@@ -210,7 +210,7 @@ AGAINST: dict[str, tuple[str, str, str, str]] = {
     "a store of its own": (f"mount -t tmpfs none {ROOT}/overlay2", f"or from there: {ROOT}/overlay2", f"umount {ROOT}/overlay2", "mounts"),
     "a volume that is used elsewhere": (f"mount --bind {ROOT}/volumes/db/_data /mnt", "or from there: /mnt", "umount /mnt", "mounts"),
     "layers that are used elsewhere": (f"mkdir -p {ROOT}/overlay2/a {ROOT}/overlay2/b; mount -t overlay -o lowerdir={ROOT}/overlay2/a:{ROOT}/overlay2/b none /mnt", "or from there: /mnt", "umount /mnt", "mounts"),
-    "a container that runs": ("systemctl start docker.socket docker; docker start ci >/dev/null; systemctl stop docker.socket; pkill -KILL dockerd; systemctl kill -s KILL docker 2>/dev/null || true; systemctl stop docker", "containers of Docker run: ", "pkill -x containerd-shim || true", "running"),
+    "a container that runs": ("systemctl start docker.socket docker; docker start ci >/dev/null; pkill -KILL dockerd; systemctl stop docker.socket docker", "containers of Docker run: ", "pkill -x containerd-shim || true", "running"),
 }  # fmt: skip
 
 
