@@ -59,13 +59,13 @@ def log(settings: Settings, node: Node) -> Path:
     return settings.state / "logs" / f"{node.name}.console"
 
 
-def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "") -> None:
-    """Make its disks anew; `data` is the size of a second, empty one, "" for none."""
+def create_disk(settings: Settings, node: Node, image: Path, *, data: str = "", raw: Path | None = None) -> None:
+    """Make its disks anew; `data` is the size of a second, empty one, "" for none; `raw` takes the image's place."""
     place = folder(settings, node)
     _detach(settings, node)  # a device whose file is gone has its space until somebody finds it
     shutil.rmtree(place, ignore_errors=True)
     (place / "root").mkdir(parents=True)
-    _copy(raw_disk(settings, image), place / "root.img")
+    _copy(raw or raw_disk(settings, image), place / "root.img")
     if data:
         shell.run(["truncate", "-s", data, place / "data.img"])
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -352,118 +351,6 @@ def test_a_configuration_that_cannot_be_read_is_no_guess(
         docker_data.data_root()
 
 
-@dataclass
-class Machine:
-    """A node."""
-
-    root: Path
-    said: list[str]
-    """The commands that ran."""
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Give a node with a stopped Docker."""
-    return stopped_docker(tmp_path, monkeypatch)
-
-
-def stopped_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Make a node with a stopped Docker whose data lies in a folder of the test."""
-    root = tmp_path / "docker"
-    for name in (
-        "overlay2/l",
-        "image",
-        "containers/k8s",
-        "containers/ci",
-        "volumes/db/_data",
-        f"volumes/{'a' * 64}/_data",
-    ):
-        (root / name).mkdir(parents=True)
-    (root / "overlay2" / "layer").write_bytes(b"x" * 100_000)
-    (root / "lost+found").mkdir()
-    for name, labels in (("k8s", {docker_removal.POD_UID: "u"}), ("ci", {})):
-        text = json.dumps({"Name": f"/{name}", "Config": {"Labels": labels}})
-        (root / "containers" / name / "config.v2.json").write_text(text)
-    left = tmp_path / "dockershim"
-    left.mkdir()
-    installed, said = ["docker.io"], []
-
-    def command(argv: list[str], **_: Any) -> tuple[int, str, str]:
-        if argv[0] == "dpkg-query":
-            return 0, "".join(f"{name} 20.10 installed\n" for name in [*installed, "containerd"]), ""
-        if argv[:2] == ["dpkg", "--remove"]:
-            for name in argv[2:]:
-                installed.remove(name)
-        said.append(" ".join(argv[:3]))
-        return (1 if argv[:2] == ["systemctl", "cat"] else 0), "", ""
-
-    monkeypatch.setattr(docker_removal, "run", command)
-    monkeypatch.setattr(docker_removal, "data_root", lambda: str(root))
-    monkeypatch.setattr(docker_removal, "unit_active", lambda _: False)
-    monkeypatch.setattr(docker_removal, "bridges", lambda: ({}, []))
-    monkeypatch.setattr(docker_removal, "LEFT", (str(left),))
-    monkeypatch.setattr(docker_removal, "RECORD", str(tmp_path / "record.json"))
-    monkeypatch.setattr(docker_removal, "debian", lambda: True)
-    monkeypatch.setattr(docker_removal, "command_lines", list)
-    monkeypatch.setattr(docker_removal, "running", list)
-    monkeypatch.setattr(docker_removal, "units", list)
-    monkeypatch.setattr(docker_packages, "run", command)
-    monkeypatch.setattr(docker_packages, "LOCKS", (str(tmp_path / "lock-frontend"), str(tmp_path / "lock")))
-    monkeypatch.setattr(docker_packages, "UPDATES", str(tmp_path / "updates"))
-    return Machine(root, said)
-
-
-def test_all_of_docker_goes(machine: Machine) -> None:
-    """Packages that it brought and the runtime needs are marked first, so that nobody takes them for orphans."""
-    now = docker_removal.look()
-    assert (now["containers"], now["volumes"]) == (["ci"], ["db"])
-    assert (now["packages"], now["keeps"]) == ({"docker.io": "20.10"}, {"containerd": "20.10"})
-    assert 100_000 < sum(entry["bytes"] for entry in now["data"]) < 300_000
-    assert docker_removal.objection(now, now) == ""
-
-    assert docker_removal.remove(now) == []
-
-    assert [path.name for path in machine.root.iterdir()] == ["lost+found"]
-    assert machine.said.index("apt-mark manual containerd") < machine.said.index("dpkg --remove docker.io")
-    after = docker_removal.look()
-    assert not any(after[name] for name in ("packages", "data", "files", "rules", "interfaces"))
-
-
-def test_what_is_not_dockers_forbids_it(machine: Machine) -> None:
-    """Names are no proof where others keep their data in the same folder."""
-    shown = docker_removal.look()
-    (machine.root / "mine").mkdir()
-
-    assert docker_removal.objection(docker_removal.look(), shown) == f"not only Docker's: {machine.root}/mine"
-
-
-def test_a_folder_that_only_has_common_names_is_none_of_dockers(machine: Machine) -> None:
-    """Somebody's `volumes` and `tmp`."""
-    for name in docker_removal.MARKS:
-        shutil.rmtree(machine.root / name)
-
-    now = docker_removal.look()
-
-    assert docker_removal.objection(now, now) == f"not only Docker's: {machine.root}"
-
-
-def test_data_of_another_runtime_forbids_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its folder may lie in Docker's, where the disk is."""
-    (machine.root / "containerd").mkdir()
-    monkeypatch.setattr(docker_removal, "others_data", lambda: {f"{machine.root}/containerd/root", "/var/lib/kubelet"})
-
-    now = docker_removal.look()
-
-    assert docker_removal.objection(now, now) == f"somebody else's data lies there: {machine.root}/containerd/root"
-
-
-def test_a_container_that_cannot_be_read_is_somebodys(machine: Machine) -> None:
-    """By its id."""
-    (machine.root / "containers" / "k8s" / "config.v2.json").write_text('{"Name": ')
-
-    assert docker_removal.look()["containers"] == ["ci", "k8s"]
-
-
 def test_layers_that_are_mounted_elsewhere_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """An overlay's folders stand in its options."""
     rows = [
@@ -474,50 +361,3 @@ def test_layers_that_are_mounted_elsewhere_are_seen(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(docker_data, "mounts", lambda: rows)
 
     assert docker_data.mounts_below("/data/docker") == ["/data/docker/volumes", "/run/x/rootfs"]
-
-
-MORE = {
-    "a container runs": ({"running": ["ci"]}, "containers of Docker run: ci"),
-    "a new volume": ({"volumes": ["db", "new"]}, "a volume that was not shown: new"),
-    "a new container": ({"containers": ["ci", "new"]}, "a container that was not shown: new"),
-    "another folder": ({"root": "/elsewhere"}, "Docker's data is in /elsewhere now"),
-    "another package": ({"packages": {"docker.io": "1", "docker-ce": "2"}}, "a package that was not shown: docker-ce"),
-    "something mounted": ({"mounts": ["/x"]}, "something is mounted in"),
-    "a new rule": ({"rules": ["iptables -w 10 -t nat -F DOCKER"]}, "a rule that was not shown"),
-    "a unit that needs it": ({"dependents": ["kubelet.service"]}, "these units need it: kubelet.service"),
-    "packages that others need": ({"refusal": "no"}, "the packages cannot be removed alone: no"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "said"), MORE.values(), ids=MORE)
-def test_what_nobody_agreed_to_keeps_it_from_beginning(change: dict[str, Any], said: str, machine: Machine) -> None:
-    """It may have come since it was shown."""
-    now = docker_removal.look()
-
-    assert said in docker_removal.objection({**now, **change}, now)
-    assert machine.root.is_dir()
-
-
-def test_a_removal_that_was_cut_short_is_completed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where nothing says any more where the data is: that was written down first."""
-    shown = docker_removal.look()
-    docker_removal.write_file(docker_removal.RECORD, json.dumps(shown).encode(), 0o600)
-    shutil.rmtree(machine.root / "image")
-    monkeypatch.setattr(docker_removal, "data_root", lambda: "/var/lib/docker")
-
-    now = docker_removal.look()
-
-    assert docker_removal.objection(now, shown) == ""
-    assert docker_removal.remove(now) == []
-    assert [path.name for path in machine.root.iterdir()] == ["lost+found"]
-
-
-def test_what_another_file_system_has_there_stays(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever mounts something while it is removed loses nothing."""
-    now = docker_removal.look()
-    monkeypatch.setattr(docker_removal.os.path, "ismount", lambda path: path.endswith("/_data") and "db" in path)
-
-    problems = docker_removal.remove(now)
-
-    assert problems[0] == f"{machine.root}/volumes/db/_data stays: it belongs to another file system"
-    assert (machine.root / "volumes" / "db" / "_data").is_dir()

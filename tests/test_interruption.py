@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,6 +25,16 @@ CASES: dict[str, tuple[tuple[signal.Signals, ...], bool]] = {
 }
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Have none of them ignored, as what `nohup` starts has."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (HUP, TERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize(("numbers", "now"), CASES.values(), ids=CASES)
 def test_what_is_put_back(numbers: tuple[signal.Signals, ...], *, now: bool) -> None:
     """A lost SSH session is nobody's wish to undo anything: it lets nodes in their window be finished."""

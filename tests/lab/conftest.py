@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from lab import cluster, container, controlplane, guests, machines, network, waiting, workloads
+from lab import cluster, container, controlplane, guests, lone, machines, network, waiting, workloads
 from lab.errors import LabError
 from lab.settings import Settings
+from tests.lab.nodeside import Node
 
 ROOT = Path(__file__).parents[2]
 
@@ -179,3 +180,23 @@ def fresh_lab(lab: Lab) -> Lab:
     if not lab.on_docker():
         lab.restore()
     return lab
+
+
+@pytest.fixture(scope="session")
+def lone_node(worker_id: str) -> Iterator[Node]:
+    """Give a node that belongs to no cluster, one for each process that runs tests."""
+    settings = Settings(name=f"{Settings().name}-{worker_id}")
+    if machines.kind(settings) != "container":
+        pytest.skip("needs nodes that are containers")
+    with lone.lone(settings) as made:
+        yield Node(made)
+
+
+@pytest.fixture
+def node(lone_node: Node) -> Iterator[Node]:
+    """Give it on Docker, with nothing of another test."""
+    yield lone_node
+    try:
+        lone_node.tidy()
+    except Exception:  # noqa: BLE001 - whatever it was: the next test gets a new one
+        lone_node.lone.renew()

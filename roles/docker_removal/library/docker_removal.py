@@ -51,6 +51,7 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_docker_data import (
+    ROOT,
     bound_from,
     data_root,
     mounted,
@@ -95,10 +96,14 @@ IN_ROOT = frozenset(
     "swarm tmp tmp-old trust vfs volumes .migrate.lock".split()
 )
 """What dockerd makes in its folder (moby, daemon/daemon.go, 17.09 to 28)."""
+BY_PACKAGE = "nuke-graph-directory.sh"
+"""What Debian's package puts there while it is removed, for its purge (docker.io 20.10, debian/docker.io.prerm)."""
 MARKS = ("image", "containers")
 """What it makes there first, and nobody else has side by side."""
 SPECIAL = frozenset("aufs btrfs devicemapper zfs".split())
 """Stores that are more than files: volumes of a file system or a block device."""
+UNNOTED = frozenset(("lost+found", BY_PACKAGE))
+"""What may be there besides, and is nobody's data."""
 LEFT = ("/run/docker.sock", "/run/docker.pid", "/run/docker", "/run/dockershim.sock", "/var/lib/dockershim")
 """What else dockerd and dockershim leave (dockershim/checkpoint_store.go and docker_service.go, 1.20)."""
 
@@ -228,7 +233,7 @@ def look():
         "active": [unit for unit in known if unit_active(unit)],
         "root": root,
         "data": [{"path": path, "bytes": weights[path][0]} for path in data],
-        "others": shown(os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL | {"lost+found"}),
+        "others": shown(os.path.join(root, name) for name in entries if name not in IN_ROOT | SPECIAL | UNNOTED),
         "special": [os.path.join(root, name) for name in entries if name in SPECIAL],
         "strange": [] if marked or not data else [root],
         "shared": overlap(data, others_data()),
@@ -311,7 +316,7 @@ def remove(now):
     problems = []
     run(["systemctl", "daemon-reload"], check=False)
     clear_network(now, problems)
-    for path in [entry["path"] for entry in now["data"]] + now["files"]:
+    for path in [entry["path"] for entry in now["data"]] + now["files"] + [os.path.join(ROOT, BY_PACKAGE)]:
         delete(path, problems)
     with contextlib.suppress(OSError):  # others have something in it, or mounted there
         if not os.path.ismount(now["root"]):

@@ -56,8 +56,12 @@ class _UnixConnection(http.client.HTTPConnection):
 def docker_open(method, path, timeout=120, socket_path=None):
     """Send a request to Docker's API; return the open response. Raise OSError when no Docker answers."""
     connection = _UnixConnection(socket_path or DOCKER_SOCKET, timeout)
-    connection.request(method, path, headers={"Host": "docker"})
-    return connection.getresponse()
+    try:
+        connection.request(method, path, headers={"Host": "docker"})
+        return connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def docker(method, path, timeout=120, accept=(), socket_path=None):

@@ -99,13 +99,14 @@ kubelet_started:
 """
 
 import fcntl
+import http.client
 import os
 import time
 
 from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
-from ansible.module_utils.migrator_node import BusyError, NodeError, run
+from ansible.module_utils.migrator_node import BusyError, NodeError, docker_containers, run
 from ansible.module_utils.migrator_preparation import ask, prepare_back, with_space
 from ansible.module_utils.migrator_switch import DOCKER, ENDS, FORTH_SECONDS, START_SECONDS, Switch
 
@@ -178,10 +179,23 @@ def traces(journal):
     """Give what tells the node's new status in the cluster from the one that the stopped kubelet left there."""
     entries = journal.entries()
     started = [entry["at"] for entry in entries if entry["action"].startswith("start the kubelet")]
+    meant = [name for entry in entries if entry["action"] == "removed" for name in entry["containers"]]
+    there = still_there() if meant else ()
     return {
-        "removed": [name for entry in entries if entry["action"] == "removed" for name in entry["containers"]],
+        "removed": [name for name in meant if name not in there],
         "kubelet_started": started[-1] if started else 0,
     }
+
+
+def still_there():
+    """Give the ids of the containers that Docker has: a switch may end between the line that names some and the deed.
+
+    Nothing where Docker does not answer.
+    """
+    try:
+        return {entry["Id"] for entry in docker_containers(kubernetes_only=True)}
+    except (NodeError, OSError, ValueError, http.client.HTTPException):
+        return set()
 
 
 def forth(module, journal):

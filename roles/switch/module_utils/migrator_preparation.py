@@ -9,9 +9,12 @@ import os
 import shutil
 
 from ansible.module_utils import migrator_service, migrator_switch
-from ansible.module_utils.migrator_files import BESIDE, SPARE, Files, Journal
-from ansible.module_utils.migrator_node import NodeError, read_bytes, sha256, write_file
+from ansible.module_utils.migrator_files import BESIDE, SPARE, TRIAL, Files, Journal
+from ansible.module_utils.migrator_node import NodeError, read_bytes, remove_file, sha256, write_file
 from ansible.module_utils.migrator_units import arguments, enabled, main_process
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a file system without room says."""
 
 
 def ask(folder, request, about):
@@ -79,17 +82,28 @@ def set_space_aside(journal, files):
     needs, here = files.needs(), os.stat(journal.folder).st_dev
     others = {os.path.join(folder, BESIDE): back for device, (folder, back, _) in needs.items() if device != here}
     journal.set_space_aside(others)
-    lacking = [folder for folder, _, forth in needs.values() if room(folder) < forth]
+    lacking = [folder for folder, _, forth in needs.values() if not fits(folder, forth)]
     if lacking:
         journal.use_space([journal.reserve] + sorted(others))
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), lacking[0])
     return sorted(others)
 
 
-def room(folder):
-    """Give the bytes that root may still write to a folder's file system."""
-    status = os.statvfs(folder)
-    return status.f_bfree * status.f_frsize
+def fits(folder, size):
+    """Tell whether so many bytes can be written to a folder's file system.
+
+    It is tried: what ext4 keeps for itself is in what it says is free.
+    """
+    path = os.path.join(folder, TRIAL)
+    try:
+        try:
+            with open(path, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        finally:
+            remove_file(path)
+    except OSError as error:
+        return error.errno not in FULL
+    return True
 
 
 def opened(journals):
@@ -144,7 +158,7 @@ def with_space(journal, action):
     try:
         action()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         journal.use_space()
         action()
@@ -160,4 +174,4 @@ def cramped(journal):
             _, size = needs.get(os.stat(folder).st_dev, (folder, SPARE))
             more = os.path.getsize(entry["copy"]) if os.path.exists(entry["copy"]) else 0
             needs[os.stat(folder).st_dev] = (folder, size + more)
-    return next((folder for folder, size in needs.values() if room(folder) < size), "")
+    return next((folder for folder, size in needs.values() if not fits(folder, size)), "")
