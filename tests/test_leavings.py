@@ -47,6 +47,23 @@ def test_they_go_when_the_node_serves() -> None:
     assert "checks passed" in told(world)["leavings"]
 
 
+def test_what_a_session_does_is_told_of_the_step_that_is_at_work() -> None:
+    """Not of the one that began it: progress on the Node would go back."""
+    world = World()
+    good = world.prove
+
+    def live(bench: Any, *words: object) -> FakeSession:
+        session = good(*words)
+        object.__setattr__(session, "end", lambda **_: (bench.tell("removes them"), session.whole)[1])
+        return session
+
+    object.__setattr__(world.run.sessions, "live", live)
+
+    apply(world.run)
+
+    assert [event.step for event in world.events if event.message == "removes them"] == ["baseline", "leavings"]
+
+
 def test_what_they_leave_is_told_and_takes_nothing_back() -> None:
     """The node serves: whoever is told decides. It is no success either, so that a rollout ends there."""
     world = World()

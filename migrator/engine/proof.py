@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from migrator.engine import patience, waiting
-from migrator.engine.run import Ongoing, Run
+from migrator.engine.run import Ongoing, Run, Teller
 from migrator.errors import ClusterError, CriError, LineError, MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import Line
 from migrator.model.fate import Fate
@@ -79,6 +79,7 @@ def leavings(run: Run) -> str:
     if not run.ongoing:
         return "no pods of ours are there"
     ongoing = run.ongoing.pop()
+    ongoing.teller.run = run
     try:
         evidence = ongoing.end()
     except (LineError, ClusterError) as error:
@@ -131,7 +132,7 @@ def _asked(run: Run, *, stays: bool) -> Ongoing:
         if evidence.unasked:
             _kept(run, evidence)
             raise UnaskedError("; ".join(evidence.unasked))
-        return Ongoing(_Ended(evidence), ExitStack())
+        return Ongoing(_Ended(evidence), ExitStack(), Teller(run))
 
     return waiting.asked_again(run, ask, _UNASKED, seconds=patience.AWAY)
 
@@ -139,11 +140,12 @@ def _asked(run: Run, *, stays: bool) -> Ongoing:
 def _begun(run: Run, known: Circumstances) -> Ongoing:
     with ExitStack() as held:
         line = held.enter_context(run.hosts.line(run.plan.host))
+        teller = Teller(run)
         try:
-            session = run.sessions.live(_bench(run, line), run.cluster, known)
+            session = run.sessions.live(Bench(line=line, clock=run.clock, tell=teller), run.cluster, known)
         except CriError as error:  # the host answered, and its runtime did not
             raise StepFailedError(str(error)) from error
-        return Ongoing(session, held.pop_all())
+        return Ongoing(session, held.pop_all(), teller)
 
 
 def _let_go(run: Run, ongoing: Ongoing) -> Evidence:

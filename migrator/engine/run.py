@@ -51,12 +51,24 @@ class Sessions:
     live: Callable[[Bench, Cluster, Circumstances], Session] = live.begin
 
 
-@dataclass(frozen=True)
+@dataclass
+class Teller:
+    """Tells what a session does, as progress of the step that is at work."""
+
+    run: Run
+
+    def __call__(self, message: str) -> None:
+        """Tell it."""
+        self.run.progress(message)
+
+
+@dataclass
 class Ongoing:
     """A session on a node, with the line that it goes over."""
 
     session: Session
     line: ExitStack
+    teller: Teller
 
     def end(self) -> Evidence:
         """End it, without waiting for logs: the kubelet takes up to a minute to collect them."""

@@ -16,9 +16,8 @@ class Group:
     """Files and folders, relative to the checkout."""
     but: tuple[str, ...] = ()
     """Those of them that belong to other groups, or that nobody writes by hand."""
-    command: tuple[str, ...] = ()
-    """What tests it, instead of the unit tests that run the mutated line. It makes nodes of its own: it gets the mutated
-    checkout, but neither namespaces of its own nor a read-only disk. Its exit code 0 means: not noticed."""
+    on_nodes: tuple[str, ...] = ()
+    """Tests that run its roles on real nodes: they are asked when no unit test has noticed anything."""
 
     def holds(self, path: str) -> bool:
         """Tell whether a file belongs to it."""
@@ -30,8 +29,14 @@ class Group:
         return [path for path in found if self.holds(path)]
 
 
+_NODE = "tests/lab/test_0_node_{}.py"
+
 GROUPS = {
-    "a": Group("the switch on the node, and what node-side modules share", ("roles/switch", "roles/node_support")),
+    "a": Group(
+        "the switch on the node, and what node-side modules share",
+        ("roles/switch", "roles/node_support"),
+        on_nodes=tuple(map(_NODE.format, ("switch", "unit", "undone", "refused", "containers", "cut", "removal"))),
+    ),
     "b": Group("steps on one node", ("migrator/engine",)),
     "c": Group("rollouts over many nodes", ("migrator/rollout",)),
     "d": Group("planning and its checks", ("migrator/planning",), but=("migrator/planning/translate",)),
@@ -39,6 +44,7 @@ GROUPS = {
     "f": Group(
         "Docker's removal, images, inspection",
         ("roles/docker_removal", "roles/images", "roles/inspect", "roles/runtime_package"),
+        on_nodes=tuple(map(_NODE.format, ("removal", "images"))),
     ),
     "g": Group(
         "the doors to hosts and cluster, and the judgement of proofs",

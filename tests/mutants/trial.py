@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +24,7 @@ _TEST_LIMIT = 150
 """Seconds for one test: a mutant may wait for ever. Other work on the machine must not be taken for that."""
 _FEWER = "MIGRATOR_RUNS=200"
 """Rollouts that are simulated for each mutant."""
-_COMMAND_LIMIT = 1800.0
+_NODE_LIMIT = 1800.0
 _NO_TESTS = 5
 """pytest's exit code where it found no test."""
 
@@ -47,10 +53,32 @@ class Trial:
         changed = out / "changed" / mutant.path
         changed.parent.mkdir(parents=True)
         changed.write_text(mutant.text, encoding="utf-8")
-        command = GROUPS[group_of(mutant.path)].command
-        if command:
-            code = self._run(command, out, limit=_COMMAND_LIMIT, alone=False)
-            return Verdict(code != 0, " ".join(command))
+        verdict = self._by_units(mutant, out)
+        on_nodes = GROUPS[group_of(mutant.path)].on_nodes
+        return verdict if verdict.noticed or not on_nodes else self._on_nodes(on_nodes, out)
+
+    def _on_nodes(self, tests: Sequence[str], out: Path) -> Verdict:
+        """Run what runs roles on real nodes; the mutant acts in the node, and needs no other namespaces."""
+        roles = out / "roles"
+        shutil.copytree(self._copied / "roles", roles)
+        shutil.copytree(out / "changed" / "roles", roles, dirs_exist_ok=True)
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        own = {"MIGRATOR_ROLES": str(roles), "MIGRATOR_LAB_NAME": f"migrator-mutant-{out.name}"}
+        with (out / "log").open("wb") as log:
+            process = subprocess.Popen(
+                words, cwd=isolation.TREE, env=os.environ | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            try:
+                code: int | None = process.wait(_NODE_LIMIT)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)  # it ends its nodes
+                process.wait()
+                code = None
+        if code is None:
+            return Verdict(noticed=False, how=f"on a node, not over after {_NODE_LIMIT:.0f} s")
+        return Verdict(code != 0, "on a node")
+
+    def _by_units(self, mutant: Mutant, out: Path) -> Verdict:
         tests = self._covering.tests(mutant)
         if not tests:
             return Verdict(noticed=False, how="no test runs it")
@@ -66,14 +94,10 @@ class Trial:
             f"--timeout={_TEST_LIMIT}",
             *files,
         )
-        code = self._run(words, out, limit=_LIMIT, alone=True)
+        code = isolation.run(words, self._copied, out / "changed", out, limit=_LIMIT, compiled=self._covering.compiled)
         if code == _NO_TESTS:
             return Verdict(noticed=False, how="its tests were not found")
         if code is None:
             return Verdict(noticed=False, how=f"{len(tests)} tests, not over after {_LIMIT:.0f} s")
         slow = b"from pytest-timeout" in (out / "log").read_bytes()
         return Verdict(code != 0, f"{len(tests)} tests", slow=slow)
-
-    def _run(self, words: tuple[str, ...], out: Path, *, limit: float, alone: bool) -> int | None:
-        compiled = self._covering.compiled if alone else None
-        return isolation.run(words, self._copied, out / "changed", out, limit=limit, alone=alone, compiled=compiled)
