@@ -68,14 +68,15 @@ def layouts(settings: Settings) -> dict[str, Path]:
     proxy = artefact(
         settings.cache, "kube-proxy-image",
         {"suite": SUITE, "packages": " ".join(_PACKET_FILTER), "program": digest(release.folder / "kube-proxy"),
-         "recipe": "1"},
+         "recipe": "2"},
         lambda target: _build_proxy(settings, release, target),
     )  # fmt: skip
     names = artefact(
-        settings.cache, "names-image", {"suite": SUITE, "packages": " ".join(_NAME_SERVER), "recipe": "1"},
+        settings.cache, "names-image", {"suite": SUITE, "packages": " ".join(_NAME_SERVER), "recipe": "2"},
         lambda target: _build_names(settings, target),
     )  # fmt: skip
-    return {PAUSE: folder / "pause", BUSYBOX: folder / "busybox", kube_proxy(release): proxy, NAMES: names}
+    found = {PAUSE: folder / "pause", BUSYBOX: folder / "busybox"}
+    return found | {kube_proxy(release): proxy / "image", NAMES: names / "image"}
 
 
 def _build(settings: Settings, folder: Path) -> None:
@@ -103,7 +104,7 @@ def _build_proxy(settings: Settings, release: Release, folder: Path) -> None:
         (root / "usr/local/bin").mkdir(parents=True)
         shutil.copy2(release.folder / "kube-proxy", root / "usr/local/bin/kube-proxy")
         _check_libraries(root, "xtables-nft-multi", "conntrack")
-        write_layout(folder, packed_tree(root), ["/usr/local/bin/kube-proxy"])
+        write_layout(folder / "image", packed_tree(root), ["/usr/local/bin/kube-proxy"])
 
 
 def _build_names(settings: Settings, folder: Path) -> None:
@@ -111,7 +112,7 @@ def _build_names(settings: Settings, folder: Path) -> None:
         (root / "etc").mkdir(exist_ok=True)
         (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
         _check_libraries(root, "dnsmasq")
-        write_layout(folder, packed_tree(root), ["/usr/sbin/dnsmasq"])
+        write_layout(folder / "image", packed_tree(root), ["/usr/sbin/dnsmasq"])
 
 
 def _check_libraries(root: Path, *programs: str) -> None:

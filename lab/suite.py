@@ -26,7 +26,11 @@ def main() -> int:
     # A build is not to be taken for a slow test: the longest one comes with these.
     images.layouts(settings)
     own = sorted(map(str, Path("tests/lab").glob("test_0_*.py")))
-    if code := _pytest("-v", "-n", "2", "--dist", "loadfile", "--durations=10", *own):
+    on_nodes = [path for path in own if "test_0_node_" in path]
+    if code := _pytest("-v", "-n", "2", "--dist", "loadfile", "--durations=10", *sorted({*own} - {*on_nodes})):
+        return code
+    # These wait most of the time, each on a node of its own.
+    if code := _pytest("-v", "-n", "4", "--dist", "loadfile", "--durations=10", *on_nodes):
         return code
     guestless = time.monotonic()
     if code := _pytest("-v", "--durations=5", _FLEET):

@@ -10,14 +10,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import images, standin
+from lab import images, standin, waiting
+from lab.errors import LabError
 from lab.settings import Settings
 from lab.standin import StandIn
 from migrator.errors import CriError, HostProblemError, LineError
@@ -204,6 +205,8 @@ def unchanged(node: StandIn) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(LabError):  # what says more than "in vain" comes next
+            waiting.until(lambda: node.state() == before, "the node is as it was", seconds=30, every=0.5)
         assert node.state() == before
         assert [path for word in node.sessions for path in node.cgroups(word)] == []
 

@@ -100,7 +100,8 @@ def load(lab: Lab, folder: Path) -> Iterator[Load]:
 
 def tell(seen: Load) -> None:
     """Say what the client saw, with the seconds of the day in which requests failed."""
-    sorted({(time.strftime("%H:%M:%S", time.localtime(began)), problem) for began, problem in seen.failed})
+    when = sorted({(time.strftime("%H:%M:%S", time.localtime(began)), problem) for began, problem in seen.failed})
+    print(f"{seen.requests} requests, {len(seen.failed)} failed, slowest {seen.slowest:.1f} s {when}")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def front(fleet: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
 
 def moved(lab: Lab, folder: Path, *words: str) -> str:
     """Run a rollout under load; it must succeed, and no request fail. Give its messages."""
-    time.monotonic()
+    began = time.monotonic()
     cordoned = []
     with load(lab, folder) as seen, ThreadPoolExecutor(1) as pool:
         inventory = lab.configured(folder / "inventory.yml", **PAIRS)
@@ -153,6 +154,7 @@ def moved(lab: Lab, folder: Path, *words: str) -> str:
             cordoned.append(sum(node["spec"].get("unschedulable", False) for node in lab.get("nodes")["items"]))
             time.sleep(0.5)
         done = running.result()
+    print(f"{words[0]}: {time.monotonic() - began:.0f} s")
     tell(seen)
     assert done.returncode == 0, done.stdout + done.stderr
     assert seen.requests > 1000
