@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def differences(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -
 
 def migrator(lab: Lab, *words: str | Path) -> str:
     """Run it; it must succeed. Give its messages."""
-    time.monotonic()
     done = lab.migrator(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stderr
