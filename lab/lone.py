@@ -128,8 +128,6 @@ def disk(settings: Settings) -> Path:
 def _make(settings: Settings, image: Path, made: Path) -> None:
     for old in made.parent.glob("lone-*.img"):
         old.unlink()
-    off(settings)
-    container.create_disk(settings, NODE, image)
     with _on(settings, image) as node, tempfile.TemporaryDirectory() as name:
         node.await_boot()
         folder = Path(name)
@@ -156,9 +154,10 @@ def _make(settings: Settings, image: Path, made: Path) -> None:
 
 
 @contextmanager
-def _on(settings: Settings, image: Path) -> Iterator[Lone]:
-    """Have the node on, in a network of its own; nothing of it stays but its disk."""
+def _on(settings: Settings, image: Path, raw: Path | None = None) -> Iterator[Lone]:
+    """Have the node on with a new disk, in a network of its own; nothing of it stays but that disk."""
     off(settings)
+    container.create_disk(settings, NODE, image, raw=raw)
     network.create(settings, taps=False)
     try:
         container.start(settings, NODE, image)
@@ -177,9 +176,7 @@ def off(settings: Settings) -> None:
 def lone(settings: Settings) -> Iterator[Lone]:
     """Give such a node, booted, its kubelet well on Docker."""
     base = disk(settings)
-    off(settings)
-    container.create_disk(settings, NODE, base, raw=base)
-    with _on(settings, base) as node:
+    with _on(settings, base, raw=base) as node:
         node.await_boot()
         yield node
 
