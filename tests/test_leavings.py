@@ -138,6 +138,31 @@ def test_they_go_whatever_comes_between(end: BaseException) -> None:
     assert world.run.ongoing == []
 
 
+def test_they_go_when_somebody_wants_an_end_while_they_are_judged() -> None:
+    """Nobody but the run knows of them then."""
+    world = World()
+    good = world.prove
+
+    class Read(FakeSession):
+        """Is interrupted when what it saw is read."""
+
+        @property
+        def evidence(self) -> Any:
+            raise KeyboardInterrupt
+
+    def live(*words: object) -> FakeSession:
+        session = good(*words)
+        return Read(session.whole, world.cluster.calls) if world.sessions[-1] == "containerd" else session
+
+    object.__setattr__(world.run.sessions, "live", live)
+
+    with pytest.raises(KeyboardInterrupt):
+        apply(world.run)
+
+    assert world.cluster.calls.count(GO) == 2
+    assert world.run.ongoing == []
+
+
 def test_pods_that_cannot_be_removed_keep_no_node_from_going_back() -> None:
     """Even a second Ctrl-C in the middle of that."""
     world = World()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from migrator.engine import patience, waiting
 from migrator.engine.run import Ongoing, Run, Teller
@@ -55,18 +54,16 @@ def prove(run: Run, *, stays: bool = False) -> str:
     leave is looked for too. Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask,
     or whose API server nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
     """
-    asked = _asked(run, stays=stays)
-    if asked.session.evidence.problems:  # once more before that is believed: it takes good nodes back
-        run.progress(f"{'; '.join(asked.session.evidence.problems)}; proves it once more")
-        _let_go(run, asked)
-        asked = _asked(run, stays=stays)
-    found = _kept(run, asked.session.evidence, run.seen.get(BASELINE))
+    evidence = _asked(run, stays=stays)
+    if evidence.problems:  # once more before that is believed: it takes good nodes back
+        run.progress(f"{'; '.join(evidence.problems)}; proves it once more")
+        let_go(run)
+        evidence = _asked(run, stays=stays)
+    found = _kept(run, evidence, run.seen.get(BASELINE))
     if not _good(run, found):
-        if stays:
-            found = _kept(run, _let_go(run, asked), run.seen.get(BASELINE))
+        if run.ongoing:
+            found = _kept(run, _let_go(run, run.ongoing.pop()), run.seen.get(BASELINE))
         raise StepFailedError("containers are not what they must be:" + _told(found))
-    if stays:
-        run.ongoing.append(asked)
     return _counted(found)
 
 
@@ -107,32 +104,22 @@ def _advice(run: Run) -> str:
 _UNASKED = (LineError, ClusterError, UnaskedError)
 
 
-@dataclass(frozen=True)
-class _Ended:
-    """A session that is over."""
+def _asked(run: Run, *, stays: bool) -> Evidence:
+    """Give what a session saw that could be asked; it is over, unless it `stays`."""
 
-    evidence: Evidence
-
-    def end(self, *, logs: bool) -> Evidence:
-        del logs
-        return self.evidence
-
-
-def _asked(run: Run, *, stays: bool) -> Ongoing:
-    """Give a session that could be asked; it is over, unless it `stays`."""
-
-    def ask() -> Ongoing:
+    def ask() -> Evidence:
         ongoing = _begun(run, _planned(run))
+        run.ongoing.append(ongoing)  # whatever comes now, somebody knows of its pods
         if stays and not ongoing.session.evidence.unasked:
-            return ongoing
+            return ongoing.session.evidence
         try:
-            evidence = ongoing.end()
+            evidence = run.ongoing.pop().end()
         except CriError as error:
             raise StepFailedError(str(error)) from error
         if evidence.unasked:
             _kept(run, evidence)
             raise UnaskedError("; ".join(evidence.unasked))
-        return Ongoing(_Ended(evidence), ExitStack(), Teller(run))
+        return evidence
 
     return waiting.asked_again(run, ask, _UNASKED, seconds=patience.AWAY)
 
