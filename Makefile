@@ -15,7 +15,7 @@ demo: host $(VENV)/ready ## Migrate a real node of the lab from Docker to contai
 	$(BIN)/python -m lab.demo
 
 test: host lint ## Run the whole test suite, on real nodes too.
-	$(BIN)/python -m lab.suite
+	$(BIN)/python -m tests.suite test
 
 check: $(VENV)/ready lint unit ## Lint, types and unit tests: no root, no nodes, under a minute.
 
@@ -36,8 +36,8 @@ lab-tests: lab-up ## Run the tests that need nodes.
 field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, critest (before a release).
 	$(BIN)/pytest -v -s tests/field
 
-chaos: lab-up ## Cut transactions on real nodes short, and break everything around a migration.
-	$(BIN)/pytest -v -s tests/field/test_8_chaos.py tests/field/test_11_faults.py
+chaos: host $(VENV)/ready ## Cut transactions on real nodes short, and break everything around a migration.
+	$(BIN)/python -m tests.suite chaos
 
 mutants: $(VENV)/ready ## Break the code in small ways and see whether tests notice (root; WORDS="--group c --sample 20").
 	$(BIN)/python -m tests.mutants $(WORDS)

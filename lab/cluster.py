@@ -18,6 +18,7 @@ import yaml
 from lab import (
     acceleration,
     addons,
+    container,
     controlplane,
     docker_settings,
     emulator,
@@ -73,14 +74,7 @@ def up(settings: Settings) -> None:
             say("the lab is up already")
             return
         _end(settings)
-        with _timed(settings, "artefacts"):
-            disks = {node: guest_image.guest_image(settings, node) for node in settings.nodes}
-            if machines.kind(settings) == "guest":
-                emulator.program(settings)
-            tools.tools(settings, kubernetes.of_cluster(settings))
-            services.repositories(settings)
-            services.programs(settings)
-            images.layouts(settings)
+        disks = prepare(settings)
         wanted = key(settings)
         if _saved(settings, BASE, wanted):
             with _timed(settings, "up from the snapshot"):
@@ -89,6 +83,22 @@ def up(settings: Settings) -> None:
             with _timed(settings, "up from nothing"):
                 _start_anew(settings, disks, wanted)
         _write_inventory(settings)
+
+
+def prepare(settings: Settings) -> dict[Node, Path]:
+    """Build what the lab needs and the cache has not; give the disk that each node starts from."""
+    with _timed(settings, "artefacts"):
+        disks = {node: guest_image.guest_image(settings, node) for node in settings.nodes}
+        if machines.kind(settings) == "guest":
+            emulator.program(settings)
+        else:
+            for disk in disks.values():
+                container.raw_disk(settings, disk)
+        tools.tools(settings, kubernetes.of_cluster(settings))
+        services.repositories(settings)
+        services.programs(settings)
+        images.layouts(settings)
+    return disks
 
 
 def key(settings: Settings) -> str:

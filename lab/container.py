@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -21,11 +22,13 @@ _DATA = "/data"
 def raw_disk(settings: Settings, image: Path) -> Path:
     """Give the guests' disk as it is, without qcow2 around it. No artefact: to compare its hash takes a minute."""
     made = settings.cache / "node-disks" / f"{image.name}.img"
-    if not made.exists():
-        made.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = made.with_suffix(".partial")
-        shell.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image / guest_image.DISK, unfinished])
-        unfinished.rename(made)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            unfinished = made.with_suffix(".partial")
+            shell.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image / guest_image.DISK, unfinished])
+            unfinished.rename(made)
     return made
 
 

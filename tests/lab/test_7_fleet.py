@@ -1,6 +1,6 @@
 """Six workers in one rollout, two at a time, while a client asks a Service of theirs; and back again.
 
-In a lab of its own, beside which the usual one is down.
+In a lab of its own.
 """
 
 from __future__ import annotations
@@ -111,13 +111,11 @@ def fleet() -> Iterator[Lab]:
     if machines.kind(usual) == "guest":
         pytest.skip("six guests of QEMU's are too much for one machine: it needs nodes that are containers")
     settings = replace(usual, name=f"{usual.name}-fleet", workers=WORKERS)
-    was_up = network.exists(usual)
-    cluster.down(usual)
-    cluster.up(settings)
-    yield Lab(settings)
-    cluster.down(settings)
-    if was_up:
-        cluster.up(usual)
+    try:
+        cluster.up(settings)
+        yield Lab(settings)
+    finally:
+        cluster.down(settings)
 
 
 @pytest.fixture(scope="module")

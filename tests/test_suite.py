@@ -1,0 +1,68 @@
+"""The suite's parts have every test once, and run in labs of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.settings import Settings
+from tests import abreast, suite
+from tests.abreast import Part
+from tests.lab import chaos, faults
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_file_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest begin first."""
+    monkeypatch.chdir(ROOT)
+
+    files = [part.words[-1] for part in suite.suite()]
+
+    assert sorted(files) == sorted(str(path) for path in Path("tests/lab").glob("test_*.py"))
+    assert len(files) == len(set(files))
+    assert files[0] == "tests/lab/test_7_fleet.py"
+
+
+def test_every_row_of_the_table_is_in_one_part() -> None:
+    """Each cut and each fault, by its id."""
+    rows = Counter(word.partition("[")[2][:-1] for part in suite.table() for word in part.words if "[" in word)
+
+    assert rows == Counter([*chaos.RUNS, *faults.FAULTS])
+
+
+@pytest.mark.parametrize("text", ["0", "17", "-1", "many"])
+def test_a_number_of_labs_that_makes_no_sense_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started."""
+    monkeypatch.setenv("MIGRATOR_LAB_SIDES", text)
+
+    with pytest.raises(LabError, match=f"MIGRATOR_LAB_SIDES='{text}': a whole number from 1 to 16 is needed"):
+        abreast.width(Settings())
+
+
+def test_parts_run_in_labs_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each is told which; what each said is printed whole, and one that fails is told of without ending the others."""
+    monkeypatch.chdir(tmp_path)
+    for name, verdict in (("good", "True"), ("bad", "False")):
+        (tmp_path / f"test_{name}.py").write_text(
+            "import os, pathlib\n"
+            "def test_it():\n"
+            f"    pathlib.Path('{name}').write_text(os.environ['MIGRATOR_LAB_NAME'])\n"
+            f"    assert {verdict}\n"
+        )
+    parts = [Part(name, ("-p", "no:cacheprovider", f"test_{name}.py")) for name in ("bad", "good")]
+
+    passed = abreast.run(Settings(name="nobodys-lab", cache=tmp_path), parts, 2)
+
+    assert not passed
+    assert sorted((tmp_path / name).read_text() for name in ("good", "bad")) == ["nobodys-lab-1", "nobodys-lab-2"]
+    told = capfd.readouterr().out
+    assert "assert False" in told
+    assert "✗ bad: 1 failed" in told
+    assert "✓ good: 1 passed" in told
+    assert "bad begins in lab nobodys-lab-" in told
