@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 
 from lab import cluster, network
 from lab.errors import LabError
@@ -36,6 +37,15 @@ class Part:
     name: str
     words: tuple[str, ...]
     """What pytest is told."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Parts that share some labs, which are down when the last of them has ended."""
+
+    parts: Sequence[Part]
+    labs: Sequence[str]
+    """Their names."""
 
 
 @dataclass(frozen=True)
@@ -69,47 +79,53 @@ def width(settings: Settings) -> int:
     return int(max(1, min(2 * (os.cpu_count() or 1), free // _GIB_A_LAB)))
 
 
-def run(settings: Settings, parts: Sequence[Part], sides: int) -> bool:
-    """Run them, the first ones first, and print what each said when it has ended. Tell whether all passed.
+def run(lanes: Sequence[Lane]) -> bool:
+    """Run the parts of all lanes, the first ones first, and print what each said when it has ended.
 
-    Labs are left up by a part for the next one there, and are down in the end.
+    Tell whether all passed. One that fails does not end the others.
     """
+    left = sum(len(lane.parts) for lane in lanes)
     done: list[Done] = []
-    with _labs(settings, sides) as labs, ThreadPoolExecutor(sides) as pool:
-        running = [pool.submit(_one, part, labs) for part in parts]
-        try:
-            for future in as_completed(running):
-                done.append(future.result())
-                _show(done[-1], len(parts) - len(done))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    print("\nby part:")
+    with ExitStack() as stack:
+        running = [future for lane in lanes for future in stack.enter_context(_begun(lane))]
+        for future in as_completed(running):
+            done.append(future.result())
+            _show(done[-1], left - len(done))
+    _say("\nby part:")
     for each in sorted(done, key=lambda each: -each.seconds):
-        print(f"{'passed' if each.good else 'FAILED'} {each.seconds:5.0f} s  {each.part.name}: {each.verdict}")
+        _say(f"{'passed' if each.good else 'FAILED'} {each.seconds:5.0f} s  {each.part.name}: {each.verdict}")
     return all(each.good for each in done)
 
 
 @contextmanager
-def _labs(settings: Settings, sides: int) -> Iterator[SimpleQueue[Settings]]:
-    """Give the labs that nobody has."""
-    labs = [replace(settings, name=f"{settings.name}-{number}") for number in range(1, sides + 1)]
-    free: SimpleQueue[Settings] = SimpleQueue()
-    for lab in labs:
+def _begun(lane: Lane) -> Iterator[list[Future[Done]]]:
+    free: SimpleQueue[str] = SimpleQueue()
+    for lab in lane.labs:
         free.put(lab)
+    pool = ThreadPoolExecutor(len(lane.labs))
+    running = [pool.submit(_one, part, free) for part in lane.parts]
+    # Labs that nobody needs any more would only take time from the others.
+    ended = Thread(target=_end, args=(lane, running))
+    ended.start()
     try:
-        yield free
+        yield running
     finally:
-        for lab in labs:
-            if network.exists(lab):
-                cluster.down(lab)
+        pool.shutdown(wait=True, cancel_futures=True)
+        ended.join()
 
 
-def _one(part: Part, labs: SimpleQueue[Settings]) -> Done:
+def _end(lane: Lane, running: Sequence[Future[Done]]) -> None:
+    wait(running)
+    for lab in (Settings(name=name) for name in lane.labs):
+        if network.exists(lab):
+            cluster.down(lab)
+
+
+def _one(part: Part, labs: SimpleQueue[str]) -> Done:
     lab = labs.get()
     try:
-        print(f"▸ {part.name} begins in lab {lab.name}", flush=True)
-        return _pytest(part, {**os.environ, "MIGRATOR_LAB_NAME": lab.name})
+        _say(f"▸ {part.name} begins in lab {lab}")
+        return _pytest(part, {**os.environ, "MIGRATOR_LAB_NAME": lab})
     finally:
         labs.put(lab)
 
@@ -133,5 +149,11 @@ def _pytest(part: Part, environment: Mapping[str, str]) -> Done:
 
 def _show(done: Done, left: int) -> None:
     rule = "=" * 20
-    print(f"{rule} {done.part.name} {rule}\n{done.output}", flush=True)
-    print(f"{'✓' if done.good else '✗'} {done.part.name}: {done.verdict}; parts left: {left}", flush=True)
+    verdict = f"{'✓' if done.good else '✗'} {done.part.name}: {done.verdict}; parts left: {left}"
+    _say(f"{rule} {done.part.name} {rule}\n{done.output}\n{verdict}")
+
+
+def _say(text: str) -> None:
+    """Print it in one piece: others print at the same time."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

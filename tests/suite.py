@@ -12,16 +12,16 @@ from lab import cluster
 from lab.errors import LabError
 from lab.settings import Settings
 from tests import abreast
-from tests.abreast import Part
+from tests.abreast import Lane, Part
 from tests.lab import chaos, faults
 
-_LONGEST = (
-    "test_7_fleet", "test_8_promises", "test_3_transaction", "test_6_settings", "test_5_migration", "test_3_faults",
-    "test_0_node_switch", "test_0_node_undone",
-)  # fmt: skip
+_LONGEST = ("test_7_fleet", "test_8_promises", "test_3_transaction", "test_6_settings", "test_5_migration")
 """Begin first, so that nobody waits for one of them in the end."""
+_ALONE = "test_0_"
+"""What files are called that need no cluster."""
 _CUTS = "tests/field/test_8_chaos.py::test_wholly_old_or_wholly_new"
 _FAULTS = "tests/field/test_11_faults.py::test_it_ends_on_one_runtime"
+_AFTER = "tests/field/test_11_faults.py::test_after_all_of_them_the_same_command_completes"
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,7 +29,8 @@ def main(words: Sequence[str]) -> int:
     settings = Settings()
     began = time.monotonic()
     try:
-        parts = list({"test": suite, "chaos": table}[words[0]]())
+        sides = abreast.width(settings)
+        lanes = {"test": suite, "chaos": table}[words[0]](settings, sides)
         # While no node takes the processors from them, and before anybody waits for nodes in vain.
         if words[0] == "test" and (code := _units()):
             return code
@@ -37,8 +38,7 @@ def main(words: Sequence[str]) -> int:
         # A build is not to be taken for a slow test.
         cluster.prepare(settings)
         built = time.monotonic()
-        sides = abreast.width(settings)
-        good = abreast.run(settings, parts, sides)
+        good = abreast.run(lanes)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -54,22 +54,34 @@ def _units() -> int:
     return subprocess.run([sys.executable, "-m", "pytest", *words], check=False).returncode
 
 
-def suite() -> Iterator[Part]:
-    """Give a part for each file."""
+def suite(settings: Settings, sides: int) -> list[Lane]:
+    """Give a part for each file: those that need a cluster, and those that need none, side by side."""
     files = {path.stem: path for path in sorted(Path("tests/lab").glob("test_*.py"))}
-    for name in (*_LONGEST, *sorted(set(files) - {*_LONGEST})):
-        yield Part(name, ("--durations=5", str(files[name])))
+    names = (*_LONGEST, *sorted(set(files) - {*_LONGEST}))
+    parts = [Part(name, ("--durations=5", str(files[name]))) for name in names]
+    alone = [part for part in parts if part.name.startswith(_ALONE)]
+    clusters = [part for part in parts if part not in alone]
+    return [
+        Lane(clusters, _labs(settings, "cluster", max(1, sides - 1))),
+        Lane(alone, _labs(settings, "node", max(1, sides // 2))),
+    ]
 
 
-def table() -> Iterator[Part]:
+def table(settings: Settings, sides: int) -> list[Lane]:
     """Give the rows of docs/faults.md, some at a time."""
-    for number, names in enumerate(_some(chaos.RUNS, 11), 1):
-        yield Part(f"cuts {number}", ("-s", *(f"{_CUTS}[{name}]" for name in names)))
-    for number, names in enumerate(_some(faults.FAULTS, 8), 1):
-        yield Part(f"faults {number}", ("-s", *(f"{_FAULTS}[{name}]" for name in names)))
-    yield Part(
-        "after faults", ("-s", "tests/field/test_11_faults.py::test_after_all_of_them_the_same_command_completes")
-    )
+    cuts = [
+        Part(f"cuts {number}", ("-s", *(f"{_CUTS}[{name}]" for name in names)))
+        for number, names in enumerate(_some(chaos.RUNS, 11), 1)
+    ]
+    broken = [
+        Part(f"faults {number}", ("-s", *(f"{_FAULTS}[{name}]" for name in names)))
+        for number, names in enumerate(_some(faults.FAULTS, 8), 1)
+    ]
+    return [Lane([*cuts, *broken, Part("after faults", ("-s", _AFTER))], _labs(settings, "cluster", sides))]
+
+
+def _labs(settings: Settings, kind: str, number: int) -> list[str]:
+    return [f"{settings.name}-{kind}-{each}" for each in range(1, number + 1)]
 
 
 def _some(names: Iterable[str], most: int) -> Iterator[list[str]]:

@@ -10,7 +10,7 @@ import pytest
 from lab.errors import LabError
 from lab.settings import Settings
 from tests import abreast, suite
-from tests.abreast import Part
+from tests.abreast import Lane, Part
 from tests.lab import chaos, faults
 
 ROOT = Path(__file__).parents[1]
@@ -20,16 +20,26 @@ def test_every_file_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest begin first."""
     monkeypatch.chdir(ROOT)
 
-    files = [part.words[-1] for part in suite.suite()]
+    lanes = suite.suite(Settings(name="x"), 4)
+    files = [part.words[-1] for lane in lanes for part in lane.parts]
 
     assert sorted(files) == sorted(str(path) for path in Path("tests/lab").glob("test_*.py"))
     assert len(files) == len(set(files))
     assert files[0] == "tests/lab/test_7_fleet.py"
+    assert lanes[0].labs == ["x-cluster-1", "x-cluster-2", "x-cluster-3"]
+    assert len({name for lane in lanes for name in lane.labs}) == 5
+    assert {part.name[:7] for part in lanes[1].parts} == {"test_0_"}
 
 
 def test_every_row_of_the_table_is_in_one_part() -> None:
     """Each cut and each fault, by its id."""
-    rows = Counter(word.partition("[")[2][:-1] for part in suite.table() for word in part.words if "[" in word)
+    rows = Counter(
+        word.partition("[")[2][:-1]
+        for lane in suite.table(Settings(), 4)
+        for part in lane.parts
+        for word in part.words
+        if "[" in word
+    )
 
     assert rows == Counter([*chaos.RUNS, *faults.FAULTS])
 
@@ -57,7 +67,7 @@ def test_parts_run_in_labs_of_their_own(
         )
     parts = [Part(name, ("-p", "no:cacheprovider", f"test_{name}.py")) for name in ("bad", "good")]
 
-    passed = abreast.run(Settings(name="nobodys-lab", cache=tmp_path), parts, 2)
+    passed = abreast.run([Lane(parts, ["nobodys-lab-1", "nobodys-lab-2"])])
 
     assert not passed
     assert sorted((tmp_path / name).read_text() for name in ("good", "bad")) == ["nobodys-lab-1", "nobodys-lab-2"]
