@@ -34,6 +34,11 @@ MASKED = (
     "systemd-udevd-kernel.socket", "systemd-networkd.service", "systemd-networkd.socket", "console-getty.service",
 )  # fmt: skip
 """What is done from outside, or is this machine's business."""
+GENERATORS = (
+    "bless-boot", "cryptsetup", "debug", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run", "ssh",
+    "system-update", "sysv", "tpm2", "veritysetup",
+)  # fmt: skip
+"""Of systemd's generators, those that find nothing on a node: each reload would start them all."""
 REAL = "/run/lab"
 """Where a node has what only the lab knows of: its switch for a reset, the low-level runtimes behind a shim."""
 libc = ctypes.CDLL(None, use_errno=True)
@@ -59,7 +64,7 @@ class Told(NamedTuple):
     """Name of the other end of its network, in the lab's namespace."""
     bridge: str
     shim: str
-    """Program that stands before low-level runtimes, "" where this machine lacks nothing."""
+    """Program that stands before low-level runtimes, beside runc_shim.py; "" where this machine lacks nothing."""
 
 
 def mount(source: str, place: str | Path, kind: str = "", flags: int = 0, words: str = "") -> None:
@@ -189,12 +194,17 @@ def _prepare_run(told: Told, root: Path) -> None:
     units.mkdir(parents=True)
     for unit in MASKED:
         (units / unit).symlink_to("/dev/null")
+    generators = root / "run/systemd/system-generators"
+    generators.mkdir()
+    for name in GENERATORS:
+        (generators / f"systemd-{name}-generator").symlink_to("/dev/null")
     lab = root / REAL.lstrip("/")
     lab.mkdir()
     (lab / "sysrq-trigger").touch()
     mount(str(Path(told.folder, "sysrq-trigger")), lab / "sysrq-trigger", flags=BIND)
     if not told.shim:
         return
+    (lab / "without.py").write_text(Path(told.shim).with_name("runc_shim.py").read_text())
     for path in ("usr/sbin/runc", "usr/bin/crun"):
         if (root / path).exists():
             real = lab / Path(path).name

@@ -1,10 +1,9 @@
-#!/usr/bin/python3
 # mypy: ignore-errors
 # Runs on nodes, where Python may be 3.6.
 """Stand before runc or crun on a node whose machine has not CAP_SYS_RESOURCE, and take out just what needs that.
 
 Nobody there can lower `oom_score_adj` below 0 or hold that capability; a container that asks for either would not
-start. Runs on the node: Python 3.6 or later, standard library only.
+start. Runs on the node: `python3 without.py PROGRAM WORDS…`, Python 3.6 or later, standard library only.
 """
 
 import json
@@ -44,7 +43,7 @@ def change(path, inner):
 
 def main():
     """Rewrite what was asked for, and become the real one."""
-    words = sys.argv[1:]
+    program, words = sys.argv[1], sys.argv[2:]
     try:
         if "create" in words or "run" in words or "restore" in words:
             change(os.path.join(words_of("--bundle", words) or words_of("-b", words) or ".", "config.json"), True)
@@ -52,8 +51,7 @@ def main():
             change(words_of("--process", words), False)
     except (OSError, ValueError):
         pass  # the real one says it better
-    real = REAL + os.path.basename(sys.argv[0])
-    os.execv(real, [sys.argv[0]] + words)
+    os.execv(REAL + os.path.basename(program), [program] + words)
 
 
 main()

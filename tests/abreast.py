@@ -88,9 +88,14 @@ def run(lanes: Sequence[Lane]) -> bool:
     done: list[Done] = []
     with ExitStack() as stack:
         running = [future for lane in lanes for future in stack.enter_context(_begun(lane))]
-        for future in as_completed(running):
-            done.append(future.result())
-            _show(done[-1], left - len(done))
+        try:
+            for future in as_completed(running):
+                done.append(future.result())
+                _show(done[-1], left - len(done))
+        except BaseException:
+            for future in running:  # of all lanes, before one is waited for
+                future.cancel()
+            raise
     _say("\nby part:")
     for each in sorted(done, key=lambda each: -each.seconds):
         _say(f"{'passed' if each.good else 'FAILED'} {each.seconds:5.0f} s  {each.part.name}: {each.verdict}")

@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import os
+import py_compile
 import shlex
 import signal
 import stat
 import subprocess
+import tempfile
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -115,16 +117,22 @@ def roles() -> Path:
 
 @cache
 def archive(folder: Path) -> bytes:
-    """Pack all modules of these roles, with what Ansible would send with them."""
+    """Pack all modules of these roles, with what Ansible would send with them, and as this Python compiles them.
+
+    Where the node's Python is of another minor, it takes the sources.
+    """
     packed = io.BytesIO()
     core = Path(ansible.__file__).parent
     files = {f"ansible/{path.relative_to(core)}": path for path in core.glob("module_utils/**/*.py")}
     files["ansible/release.py"] = core / "release.py"
     files |= {f"ansible/module_utils/{path.name}": path for path in folder.glob("*/module_utils/*.py")}
     files |= {f"ansible/modules/{path.name}": path for path in folder.glob("*/library/*.py")}
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target, tempfile.NamedTemporaryFile() as compiled:
         for name, path in files.items():
             target.writestr(name, path.read_bytes())
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            py_compile.compile(str(path), compiled.name, name, doraise=True, invalidation_mode=mode)
+            target.writestr(f"{name}c", Path(compiled.name).read_bytes())
         target.writestr("ansible/__init__.py", "from ansible.release import __author__, __version__\n")
         target.writestr("ansible/modules/__init__.py", "")
         target.writestr("__main__.py", START)
