@@ -66,22 +66,21 @@ def destroy(settings: Settings) -> None:
 
 
 def end(settings: Settings, *, names: Collection[str] | None = None) -> None:
-    """End the lab's processes, or those of them that the kernel knows by one of `names`; return when they are gone.
+    """Kill the lab's processes, or those of them that the kernel knows by one of `names`; return when they are gone.
 
-    They get ten seconds to end by themselves. The caller and its parent are spared.
+    Nothing of theirs is kept: a lab starts from its snapshot. The caller and its parent are spared.
     """
 
     def meant() -> set[int]:
         spared = {os.getpid(), os.getppid()}
         return {pid for pid in processes(settings, names) if pid not in spared}
 
-    for sig in (signal.SIGTERM, signal.SIGKILL):
-        for pid in meant():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sig)
-        deadline = time.monotonic() + 10
-        while meant() and time.monotonic() < deadline:
-            time.sleep(0.1)
+    for pid in meant():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while meant() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def process_name(pid: int) -> str:

@@ -69,14 +69,17 @@ class Done:
 
 
 def width(settings: Settings) -> int:
-    """Give how many labs may be up at once. Raises `LabError` for a number that is none."""
+    """Give how many labs may be up at once; more than processors only wait for each other.
+
+    Raises `LabError` for a number that is none.
+    """
     if text := os.environ.get("MIGRATOR_LAB_SIDES", ""):
         if not text.isdigit() or not 1 <= int(text) <= 16:
             raise LabError(f"MIGRATOR_LAB_SIDES={text!r}: a whole number from 1 to 16 is needed")
         return int(text)
     settings.cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.cache).free / 2**30 - _GIB_SPARED
-    return int(max(1, min(2 * (os.cpu_count() or 1), free // _GIB_A_LAB)))
+    return int(max(1, min(os.cpu_count() or 1, free // _GIB_A_LAB)))
 
 
 def run(lanes: Sequence[Lane]) -> bool:

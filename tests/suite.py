@@ -62,7 +62,7 @@ def suite(settings: Settings, sides: int) -> list[Lane]:
     alone = [part for part in parts if part.name.startswith(_ALONE)]
     clusters = [part for part in parts if part not in alone]
     return [
-        Lane(clusters, _labs(settings, "cluster", max(1, sides - 1))),
+        Lane(clusters, _labs(settings, "cluster", sides)),
         Lane(alone, _labs(settings, "node", max(1, sides // 2))),
     ]
 

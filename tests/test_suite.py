@@ -26,8 +26,8 @@ def test_every_file_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(files) == sorted(str(path) for path in Path("tests/lab").glob("test_*.py"))
     assert len(files) == len(set(files))
     assert files[0] == "tests/lab/test_7_fleet.py"
-    assert lanes[0].labs == ["x-cluster-1", "x-cluster-2", "x-cluster-3"]
-    assert len({name for lane in lanes for name in lane.labs}) == 5
+    assert lanes[0].labs == ["x-cluster-1", "x-cluster-2", "x-cluster-3", "x-cluster-4"]
+    assert len({name for lane in lanes for name in lane.labs}) == 6
     assert {part.name[:7] for part in lanes[1].parts} == {"test_0_"}
 
 
