@@ -66,13 +66,16 @@ def _timed(settings: Settings, what: str) -> Iterator[None]:
         file.write(json.dumps({"what": what, "seconds": round(seconds, 1), "at": round(time.time())}) + "\n")
 
 
-def up(settings: Settings) -> None:
-    """Bring the cluster up in its base state: from its snapshot when there is one, else from nothing."""
+def up(settings: Settings) -> bool:
+    """Bring the cluster up in its base state: from its snapshot when there is one, else from nothing.
+
+    Tell whether that was done: one that is up already is left as it is.
+    """
     host.check(settings.cache)
     with _alone(settings):
         if _healthy(settings):
             say("the lab is up already")
-            return
+            return False
         _end(settings)
         disks = prepare(settings)
         wanted = key(settings)
@@ -83,6 +86,7 @@ def up(settings: Settings) -> None:
             with _timed(settings, "up from nothing"):
                 _start_anew(settings, disks, wanted)
         _write_inventory(settings)
+        return True
 
 
 def prepare(settings: Settings) -> dict[Node, Path]:

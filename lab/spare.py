@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from lab import cluster, guest_image, guests
+from lab import cluster, emulator, guest_image, guests
 from lab.artefacts import key_of
 from lab.machines import SPARES
 from lab.settings import SPARE, Settings
 
 CGROUPS = {"v2": "", "v1": "systemd.unified_cgroup_hierarchy=0"}
 """What the kernel is told for each version of cgroups (systemd(1))."""
+
+
+def prepare(settings: Settings) -> None:
+    """Build what it needs and the cache has not; in the lab's network nothing could be fetched."""
+    guest_image.guest_image(settings, SPARE)
+    emulator.program(settings)
 
 
 def up(settings: Settings, cgroup: str = "v2") -> None:

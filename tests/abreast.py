@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
-from lab import cluster, network
+from lab import cluster, machines, network
 from lab.errors import LabError
 from lab.settings import Settings
 
@@ -77,7 +77,8 @@ def width(settings: Settings) -> int:
         if not text.isdigit() or not 1 <= int(text) <= 16:
             raise LabError(f"MIGRATOR_LAB_SIDES={text!r}: a whole number from 1 to 16 is needed")
         return int(text)
-    settings.cache.mkdir(parents=True, exist_ok=True)
+    if machines.kind(settings) == "guest":
+        return 1  # one emulator for each processor is more than enough
     free = shutil.disk_usage(settings.cache).free / 2**30 - _GIB_SPARED
     return int(max(1, min(os.cpu_count() or 1, free // _GIB_A_LAB)))
 

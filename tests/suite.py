@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lab import cluster
+from lab import cluster, spare
 from lab.errors import LabError
 from lab.settings import Settings
 from tests import abreast
@@ -17,8 +17,10 @@ from tests.lab import chaos, faults
 
 _LONGEST = ("test_7_fleet", "test_8_promises", "test_3_transaction", "test_6_settings", "test_5_migration")
 """Begin first, so that nobody waits for one of them in the end."""
-_ALONE = "test_0_"
-"""What files are called that need no cluster."""
+_ALONE = "test_0_node_"
+"""What files are called that need a node of their own, and no cluster."""
+_HERE = "test_0_"
+"""And those whose programs run on this machine: they see what others leave here."""
 _CUTS = "tests/field/test_8_chaos.py::test_wholly_old_or_wholly_new"
 _FAULTS = "tests/field/test_11_faults.py::test_it_ends_on_one_runtime"
 _AFTER = "tests/field/test_11_faults.py::test_after_all_of_them_the_same_command_completes"
@@ -37,26 +39,40 @@ def main(words: Sequence[str]) -> int:
         units = time.monotonic()
         # A build is not to be taken for a slow test.
         cluster.prepare(settings)
+        spare.prepare(settings)
         built = time.monotonic()
+        if words[0] == "test" and (code := _pytest("-v", "-n", "2", "--dist", "loadfile", "--durations=5", *here())):
+            return code
+        tried = time.monotonic()
         good = abreast.run(lanes)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     print(
-        f"unit tests {units - began:.0f} s, artefacts {built - units:.0f} s, tests in {sides} labs side by side "
-        f"{time.monotonic() - built:.0f} s"
+        f"unit tests {units - began:.0f} s, artefacts {built - units:.0f} s, tests on this machine {tried - built:.0f} s, "
+        f"in {sides} labs side by side {time.monotonic() - tried:.0f} s"
     )
     return 0 if good else 1
 
 
 def _units() -> int:
-    words = ["-q", "-n", "2", "--timeout=120", "--ignore=tests/lab", "--ignore=tests/field", "tests"]
+    return _pytest("-q", "-n", "2", "--timeout=120", "--ignore=tests/lab", "--ignore=tests/field", "tests")
+
+
+def here() -> list[str]:
+    """Give the files whose programs run on this machine."""
+    files = sorted(Path("tests/lab").glob(f"{_HERE}*.py"))
+    return [str(path) for path in files if not path.name.startswith(_ALONE)]
+
+
+def _pytest(*words: str) -> int:
     return subprocess.run([sys.executable, "-m", "pytest", *words], check=False).returncode
 
 
 def suite(settings: Settings, sides: int) -> list[Lane]:
-    """Give a part for each file: those that need a cluster, and those that need none, side by side."""
-    files = {path.stem: path for path in sorted(Path("tests/lab").glob("test_*.py"))}
+    """Give a part for each file: those that need a cluster, and those that need a node alone, side by side."""
+    alone = here()
+    files = {path.stem: path for path in sorted(Path("tests/lab").glob("test_*.py")) if str(path) not in alone}
     names = (*_LONGEST, *sorted(set(files) - {*_LONGEST}))
     parts = [Part(name, ("--durations=5", str(files[name]))) for name in names]
     alone = [part for part in parts if part.name.startswith(_ALONE)]

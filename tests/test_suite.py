@@ -23,12 +23,13 @@ def test_every_file_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = suite.suite(Settings(name="x"), 4)
     files = [part.words[-1] for lane in lanes for part in lane.parts]
 
-    assert sorted(files) == sorted(str(path) for path in Path("tests/lab").glob("test_*.py"))
+    every = [*files, *suite.here()]
+    assert sorted(every) == sorted(str(path) for path in Path("tests/lab").glob("test_*.py"))
     assert len(files) == len(set(files))
     assert files[0] == "tests/lab/test_7_fleet.py"
     assert lanes[0].labs == ["x-cluster-1", "x-cluster-2", "x-cluster-3", "x-cluster-4"]
     assert len({name for lane in lanes for name in lane.labs}) == 6
-    assert {part.name[:7] for part in lanes[1].parts} == {"test_0_"}
+    assert {part.name[:12] for part in lanes[1].parts} == {"test_0_node_"}
 
 
 def test_every_row_of_the_table_is_in_one_part() -> None:

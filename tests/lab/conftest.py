@@ -31,10 +31,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Lab:
     """What tests ask of the lab."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Use the running lab."""
+    def __init__(self, settings: Settings, *, fresh: bool = False) -> None:
+        """Use the running lab; it may be in its base state."""
         self.settings = settings
-        self._fresh = False
+        self._fresh = fresh
         self.inventory = cluster.inventory(settings)
 
     def migrator(
@@ -170,8 +170,7 @@ class Lab:
 def lab() -> Lab:
     """Give the lab, started when it is not up."""
     settings = Settings()
-    cluster.up(settings)
-    return Lab(settings)
+    return Lab(settings, fresh=cluster.up(settings))
 
 
 @pytest.fixture(scope="module")

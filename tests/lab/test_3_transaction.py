@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.chaos import RUNS, SOME, Ended, cut_short, expected
 from tests.lab.conftest import Lab
-from tests.lab.faults import NODE, begun, killed, running, went_back
+from tests.lab.faults import NODE, SAVED, begun, killed, running, went_back
 from tests.lab.test_3_faults import subject
 from tests.lab.test_5_migration import CONSENT
 from tests.lab.transactions import Subject
@@ -73,6 +73,8 @@ def killed_in_the_switch(lab: Lab, inventory: Path) -> None:
 
     Meanwhile a second operator is kept out, from the other node too.
     """
+    stops = f"cat {SAVED}/*/journal.jsonl 2>/dev/null | grep -c '\"stop the kubelet\"' || true"
+    before = int(lab.on(NODE, stops))
     with running(lab, inventory) as run:
         for step in begun(run, []):
             if step == "stage":
@@ -83,5 +85,5 @@ def killed_in_the_switch(lab: Lab, inventory: Path) -> None:
                 assert f"(process {run.pid}," in second.stderr
             if step == "switch":
                 break
-        lab.until(lambda: lab.on(NODE, "systemctl is-active kubelet || true").strip() != "active", "the kubelet stops")
+        lab.until(lambda: int(lab.on(NODE, stops)) > before, "the kubelet is stopped")
         killed(lab, run)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import network
+from lab import network, spare
 from lab.settings import SPARE, USER
 from tests.lab.conftest import ROOT, Lab
 
@@ -23,6 +23,8 @@ def test_the_containerd_scenario(lab: Lab) -> None:
         "LAB_SPARE_KEY": str(lab.settings.ssh_key),
         "ANSIBLE_SSH_COMMON_ARGS": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
     }
+
+    spare.prepare(lab.settings)
 
     with lab.paused():
         done = subprocess.run(

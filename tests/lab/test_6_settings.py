@@ -31,11 +31,18 @@ def on_containerd(lab: Lab, name: str, prepared: str, inventory: Path) -> Lab:
     return lab
 
 
+@pytest.fixture(scope="module")
+def base(lab: Lab) -> Lab:
+    """Give the lab in its base state: what others have carried into containerd stays where they put it."""
+    lab.fresh()
+    return lab
+
+
 @pytest.fixture(scope="class")
-def migrated(lab: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def migrated(base: Lab, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Give the lab with the node of the test's class on containerd."""
     inventory = tmp_path_factory.mktemp("inventory") / "inventory.yml"
-    return on_containerd(lab, request.cls.NODE, getattr(request.cls, "PREPARED", ""), inventory)
+    return on_containerd(base, request.cls.NODE, getattr(request.cls, "PREPARED", ""), inventory)
 
 
 def running(lab: Lab, node: str, app: str) -> dict[str, Any]:
