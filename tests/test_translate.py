@@ -65,7 +65,7 @@ def test_a_file_and_its_arguments_and_its_proxies_become_files_and_fates(tmp_pat
     }
     files = {file["path"]: file["content"] for file in made["files"]}
     assert '[host."https://mirror.example"]' in files["/etc/containerd/certs.d/docker.io/hosts.toml"]
-    assert "HTTP_PROXY=http://proxy:3128" in files["/etc/systemd/system/containerd.service.d/50-migrator.conf"]
+    assert "HTTP_PROXY=http://proxy:3128" in files["/etc/systemd/system/containerd.service.d/zz-migrator.conf"]
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,37 @@ def test_the_cgroup_driver_is_dockers(text: str, words: tuple[str, ...], driver:
     assert f"SystemdCgroup = {driver}" in translate(text, "--to", "containerd", *words).stdout.decode()
 
 
-def test_an_environment_of_a_unit_is_read_as_systemd_does(tmp_path: Path) -> None:
-    """Whole lines of a drop-in are taken; quotes that do not end are one message."""
-    (tmp_path / "good").write_text('Environment="HTTP_PROXY=http://proxy:3128"\n')
-    (tmp_path / "bad").write_text('HTTP_PROXY="http://x\n')
+ENVIRONMENTS = {
+    "a line of a unit, where two % are one": (r'Environment="HTTP_PROXY=http://proxy:3128/%%7Euser"', "http://proxy:3128/%%7Euser"),
+    "a whole drop-in": ('[Service]\nEnvironment="HTTP_PROXY=http://proxy:3128" NO_PROXY=.corp\n', "NO_PROXY=.corp"),
+    "a drop-in that takes back what it said": ("[Service]\nEnvironment=HTTP_PROXY=http://old\nEnvironment=\nEnvironment=HTTP_PROXY=http://new\n", "http://new"),
+    "a file of variables, where % is itself": ("# Docker's\nHTTP_PROXY='http://proxy:3128/%7Euser'\n", "http://proxy:3128/%%7Euser"),
+}  # fmt: skip
 
-    good = translate("{}", "--proxy-env", str(tmp_path / "good"))
-    bad = translate("{}", "--proxy-env", str(tmp_path / "bad"))
 
-    assert "http://proxy:3128" in good.stdout.decode()
-    assert (bad.returncode, b"bad, line 1: No closing quotation" in bad.stderr) == (64, True)
+@pytest.mark.parametrize(("text", "written"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_an_environment_is_read_as_systemd_does(text: str, written: str, tmp_path: Path) -> None:
+    """Whether it is a unit's or a file's; what is written means the same to systemd."""
+    (tmp_path / "proxy").write_text(text)
+
+    assert written in translate("{}", "--proxy-env", str(tmp_path / "proxy")).stdout.decode()
+
+
+def test_what_is_no_environment_is_one_message(tmp_path: Path) -> None:
+    """With the line."""
+    (tmp_path / "bad").write_text("# x\nHTTP_PROXY\n")
+
+    done = translate("{}", "--proxy-env", str(tmp_path / "bad"))
+
+    assert (done.returncode, b"bad, line 2: 'HTTP_PROXY' is not NAME=value" in done.stderr) == (64, True)
+
+
+def test_a_cgroup_driver_that_docker_does_not_know_is_refused() -> None:
+    """It would not start with it."""
+    done = translate('{"exec-opts": ["native.cgroupdriver=Systemd"]}')
+
+    assert done.returncode != 0
+    assert b"Docker knows the cgroup drivers cgroupfs and systemd, not 'Systemd'" in done.stderr
 
 
 def test_an_empty_file_is_dockers_defaults() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,9 @@ import typer
 
 from migrator.cli import options
 from migrator.errors import UsageError
+
+_OF_A_UNIT = re.compile(r"^\s*(\[Service\]|Environment\s*=)", re.MULTILINE)
+"""What only a unit or drop-in of systemd's has, not a file of variables."""
 
 
 class To(StrEnum):
@@ -29,7 +33,7 @@ def command(
     docker_version: Annotated[str, typer.Option(help="Docker's version, for example 20.10.")] = "20.10",
     docker_args: Annotated[str, typer.Option(help="Flags of dockerd, as in its unit.")] = "",
     proxy_env: Annotated[
-        Path | None, typer.Option(help="File with the proxy variables of Docker's unit, NAME=value a line.")
+        Path | None, typer.Option(help="Docker's unit or drop-in with its proxy, or a file of variables.")
     ] = None,
     output: options.Form = options.Output.TEXT,
 ) -> int:
@@ -72,17 +76,20 @@ def _words(text: str) -> list[str]:
 
 
 def _environment(path: Path | None) -> dict[str, str]:
+    """Read variables as systemd does: those of a unit or drop-in, of its `Environment=` lines alone, or of a file."""
     if path is None:
         return {}
-    found = {}
-    for number, line in enumerate(_read(path).splitlines(), 1):
-        try:
-            words = shlex.split(line.strip().removeprefix("Environment="), comments=True)
-        except ValueError as error:
-            raise UsageError(f"{path}, line {number}: {error}") from error
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise UsageError(f"{path}, line {number}: {word!r} is not NAME=value")
-            found[name] = value
-    return found
+    from migrator.planning.translate.systemd import in_force, syntax
+    from migrator.planning.translate.systemd.unit import Unit
+
+    text = _read(path)
+    try:
+        if _OF_A_UNIT.search(text):
+            head = "" if "[Service]" in text else "[Service]\n"
+            return {name: value for name, (value, _) in in_force.variables(Unit(((str(path), head + text),))).items()}
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip() and line.strip()[0] not in "#;" and "=" not in line:
+                raise UsageError(f"{path}, line {number}: {line.strip()!r} is not NAME=value")
+        return {entry.name: entry.value.text for entry in syntax.environment_file(text)}
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error

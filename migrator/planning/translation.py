@@ -66,10 +66,15 @@ def _driver(options: Mapping[str, object], docker_version: str) -> str:
     for word in words if isinstance(words, list) else ():
         name, _, value = str(word).partition("=")
         if name.strip().lower() == "native.cgroupdriver":
+            if value.strip() not in _DRIVERS:
+                raise ValueError(
+                    f"exec-opts: Docker knows the cgroup drivers cgroupfs and systemd, not {value.strip()!r}"
+                )
             return value.strip()
     return "cgroupfs" if (0, 0) < versions.parse(docker_version) < _SYSTEMD_SINCE else "systemd"
 
 
+_DRIVERS = frozenset({"cgroupfs", "systemd"})
 _SYSTEMD_SINCE = (20, 10)
 
 
