@@ -40,6 +40,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "checks.md"
 WARN, BLOCK, INFORM = Severity.WARNS, Severity.BLOCKS, Severity.INFORMS
 CONFIG = "/etc/containerd/config.toml"
 DAEMON = "/etc/docker/daemon.json"
+UNDERSCORE = "/etc/containerd/certs.d/reg_5000_/hosts.toml"
 HUB = "/etc/containerd/certs.d/docker.io/hosts.toml"
 NVIDIA = "/usr/bin/nvidia-container-runtime"
 V2 = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
@@ -91,6 +92,43 @@ def host(**update: object) -> NodeFacts:
     return facts(host=values.changed(facts().host, update))
 
 
+def with_drop_in(name: str, text: str, *, environment: str = "") -> Situation:
+    """Give a node whose containerd has a drop-in of the user's, and perhaps a file of variables."""
+    path = f"{DROP_INS}/{name}"
+    files = values.files() | {path: values.file(path, f"[Service]\n{text}\n")}
+    if environment:
+        files[VARIABLES] = values.file(VARIABLES, environment)
+    unit = values.containerd(
+        fragments=(values.CONTAINERD_UNIT, path), environment_files=(VARIABLES,) if environment else ()
+    )
+    return on(containerd=unit, files=files)
+
+
+def docker_unit(text: str) -> Situation:
+    """Give a node whose Docker has a drop-in of the user's."""
+    path = "/etc/systemd/system/docker.service.d/own.conf"
+    unit = values.docker(fragments=(values.DOCKER_UNIT, path))
+    return on(docker=unit, files=values.files() | {path: values.file(path, text)})
+
+
+def proxied(address: str) -> Situation:
+    """Give a node whose Docker has a proxy, and whose containerd was given one by hand."""
+    there = with_drop_in("own.conf", "Environment=HTTP_PROXY=http://by-hand:3128")
+    return replace(
+        there, facts=there.facts.model_copy(update={"docker": values.docker(environment={"http_proxy": address})})
+    )
+
+
+def with_sysctls(path: str, text: str) -> Situation:
+    """Give a node with a file of sysctls of somebody's."""
+    return on(files=values.files() | {path: values.file(path, text)})
+
+
+def with_unit(text: str, **update: object) -> Situation:
+    """Give a node whose kubelet's unit says more."""
+    return on(kubelet=values.kubelet(**update), files=values.files(kubelet_unit=f"{text}\n{values.UNIT_TEXT}"))
+
+
 def cni(**update: object) -> Situation:
     """Give a node with another network."""
     return on(cni=values.changed(facts().cni, update))
@@ -138,6 +176,11 @@ def package(name: str, version: str = "1.6.20", **update: object) -> Package:
 
 
 CRIO = Target(runtime="crio")
+DROP_INS = "/etc/systemd/system/containerd.service.d"
+VARIABLES = "/etc/default/containerd"
+LIMIT = change(f"{DROP_INS}/zz-migrator.conf", "[Service]\nLimitNOFILE=1048576\n")
+PROXY = change(f"{DROP_INS}/zz-migrator.conf", '[Service]\nEnvironment="HTTP_PROXY=http://proxy:3128"\n')
+SYSCTL = change("/etc/sysctl.d/zz-migrator.conf", "net.ipv4.ip_forward = 1\n")
 ONE_WEB = fleet(replicas={("shop", "ReplicaSet/web"): 1})
 NONE_LEFT = budget("b", disruptions_allowed=0)
 FULL = fleet(free={"worker-2": Room(50, GIB, 100)}, total=Room(50, GIB, 100))
@@ -175,6 +218,9 @@ CASES = {
     "a number and a time that disagree": case("half-migrated", BLOCK, "the one that is undone must be the last one", on(transactions={"a": Transaction(last="done", number=2, at=1), "b": Transaction(last="undone", number=1, at=2)}), says="counts a as its last switch, and its clock says b"),
     "a file that cannot be replaced": case("unwritable", BLOCK, "ioctl_iflags(2)", on(unwritable={CONFIG: f"{CONFIG} is immutable (chattr +i)"}), says="immutable", files=change(CONFIG, "")),
     "a folder in which nothing can be made": case("unwritable", BLOCK, "ioctl_iflags(2)", on(unwritable={"/etc/containerd/certs.d": "/etc/containerd/certs.d is append-only (chattr +a)"}), says="append-only", files=change(HUB, "")),
+    "a limit of a later drop-in": case("overruled", BLOCK, "systemd.unit(5): drop-ins in the order of their names", with_drop_in("zzz.conf", "LimitNOFILE=65536"), says="zzz.conf has the last word on LimitNOFILE", files=LIMIT),
+    "a proxy of a file of variables": case("overruled", BLOCK, "systemd.exec(5): EnvironmentFile= beats Environment=", with_drop_in("a.conf", f"EnvironmentFile=-{VARIABLES}", environment="HTTP_PROXY=http://old:3128\n"), says=f"{VARIABLES} has the last word on HTTP_PROXY", files=PROXY),
+    "a sysctl of a later file": case("overruled", BLOCK, "sysctl.d(5)", with_sysctls("/etc/sysctl.d/zzz-cis.conf", "net.ipv4.ip_forward=0\n"), says="zzz-cis.conf has the last word on net.ipv4.ip_forward", files=SYSCTL),
     "no place for our own unit": case("unwritable", BLOCK, "mount(8)", on(unwritable={"/etc/systemd/system": "/etc is on a file system that is mounted read-only"}), says="read-only"),
     "a pod that stays and takes its time": case("long-grace-period", WARN, "k8s core/v1 terminationGracePeriodSeconds", pods("x", owner="DaemonSet/x", ends_within=301), says="shop/x"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
@@ -225,6 +271,21 @@ CASES = {
     "a flag from nowhere": case("kubelet-flags", BLOCK, "ai-platform#5", kubelet(arguments=flags("--docker-endpoint=unix:///x")), says="--docker-endpoint"),
     "a flag whose value differs": case("kubelet-flags", BLOCK, "the process has what it was started with", kubelet(arguments=flags("--v=5", "--docker-tls")), says="--v (5, files: not set)"),
     "a flag without a value": case("kubelet-flags", BLOCK, "the process has what it was started with", kubelet(arguments=flags("--docker-tls")), says="--docker-tls ("),
+    "a kubelet that a wrapper starts": case("kubelet-flags", BLOCK, "the words after it are the kubelet's", on(files=values.files(kubelet_drop_in=values.DROP_IN_TEXT.replace("ExecStart=/usr/bin/kubelet", "ExecStart=/usr/bin/taskset -c 0,1 /usr/bin/kubelet"))), says="/usr/bin/taskset starts the kubelet"),
+    "a kubelet that is fetched by Docker": case("kubelet-needs-docker", BLOCK, "gardener's kubelet.service", with_unit("[Service]\nExecStartPre=/usr/bin/docker run --rm -v /opt/bin:/opt/bin hyperkube cp kubelet /opt/bin"), says="ExecStartPre=/usr/bin/docker run"),
+    "a kubelet that waits for Docker in a shell": case("kubelet-needs-docker", BLOCK, "systemd.service(5)", with_unit("[Service]\nExecStartPre=/bin/sh -c 'until docker info; do sleep 1; done'"), says="until docker info"),
+    "a kubelet that is started if Docker says so": case("kubelet-needs-docker", BLOCK, "systemd.service(5), ExecCondition=", with_unit("[Service]\nExecCondition=curl --unix-socket /var/run/docker.sock http://d/_ping"), says="ExecCondition="),
+    "a command that may fail": case("kubelet-needs-docker", WARN, "terraform-ignition-kubernetes", with_unit("[Service]\nExecStartPre=-/bin/docker rm kubelet"), says="it fails without Docker"),
+    "a command of its end": case("kubelet-needs-docker", WARN, "terraform-ignition-kubernetes", with_unit("[Service]\nExecStop=/usr/bin/docker stop kubelet"), says="ExecStop="),
+    "a kubelet that is a container": case("kubelet-needs-docker", BLOCK, "public units of hyperkube", on(files=values.files(kubelet_drop_in="[Service]\nExecStart=\nExecStart=/usr/bin/docker run --net=host hyperkube kubelet\n")), says="the kubelet is a container of Docker's"),
+    "a kubelet that is a part of Docker": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), PartOf=", with_unit("[Unit]\nPartOf=docker.service"), says="PartOf=docker.service"),
+    "a kubelet that stops with Docker": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), StopPropagatedFrom=", with_unit("[Unit]\nStopPropagatedFrom=docker.service")),
+    "a kubelet bound to Docker's socket": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), BindsTo=", with_unit("[Unit]\nBindsTo=docker.socket cri-docker.service"), says="docker.socket"),
+    "a kubelet that wants a file of Docker's": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), ConditionPathExists=", with_unit("[Unit]\nConditionPathExists=/var/run/docker.sock"), says="ConditionPathExists"),
+    "a kubelet that wants Docker's folder": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), AssertPathIsDirectory=", with_unit("[Unit]\nAssertPathIsDirectory=/var/lib/docker"), says="AssertPathIsDirectory"),
+    "systemd knows of another unit that stops it": case("kubelet-needs-docker", BLOCK, "links in .requires folders, units that name this one", kubelet(stops_with=("docker.service",)), says="PartOf=docker.service"),
+    "a kubelet in a container of its own": case("kubelet-elsewhere", BLOCK, "Mirantis Kubernetes Engine", on(kubelet=values.kubelet(version="", active=False, arguments=(), fragments=()), docker=values.docker(containers=(beside("ucp-kubelet", image="mirantis/ucp-hyperkube:3.4.15"),))), says="ucp-kubelet"),
+    "a kubelet of a snap": case("kubelet-elsewhere", BLOCK, "Charmed Kubernetes", kubelet(active=False, arguments=(), fragments=()), says="there is no kubelet.service"),
     "the unit requires Docker": case("kubelet-needs-docker", BLOCK, "machine-controller#1099", kubelet(requires=("docker.service",))),
     "the unit wants Docker": case("kubelet-needs-docker", WARN, "kubespray's kubelet.service", kubelet(wants=("docker.socket",))),
     "dynamic configuration": case("kubelet-config", BLOCK, "--dynamic-config-dir, until 1.24", kubelet(arguments=flags("--dynamic-config-dir=/x")), says="--dynamic-config-dir"),
@@ -243,12 +304,23 @@ CASES = {
     "another default": case("default-runtime", INFORM, "dockershim used Docker's default", docker(default_runtime="crun")),
     "a silent registry": case("insecure-registry-silent", WARN, "containerd hosts.go: scheme must be known", docker(insecure={"reg:5000": "", "ok:5000": "http"}), says="reg:5000"),
     "a registry of the user's": case("registries-kept", INFORM, "theirs is never replaced", kept=("reg:5000",)),
-    "a registry of the user's that lacks a mirror": case("registries-kept", BLOCK, "theirs is never replaced, and Docker's mirror would not be asked", on(files=values.files() | {HUB: values.file(HUB, 'server = "https://registry-1.docker.io"\n')}), kept=("docker.io",), settings=settings(registries=(Registry(name="docker.io", server=Endpoint(url="https://registry-1.docker.io"), mirrors=(Endpoint(url="https://mirror.corp"),)),)), says="does not name mirror.corp"),
+    "a registry of the user's that lacks a mirror": case("registries-kept", BLOCK, "theirs is never replaced, and Docker's mirror would not be asked", on(files=values.files() | {HUB: values.file(HUB, 'server = "https://registry-1.docker.io"\n')}), kept=("docker.io",), settings=settings(registries=(Registry(name="docker.io", server=Endpoint(url="https://registry-1.docker.io"), mirrors=(Endpoint(url="https://mirror.corp"),)),)), says="does not name https://mirror.corp"),
     "a proxy with a password in daemon.json": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", on(files=values.files() | {DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://me:sha256-abc@proxy:3128"}}')})),
     "a proxy with a password and no scheme": case("proxy-credentials", BLOCK, "Go takes such a proxy for HTTP", docker(environment={"HTTP_PROXY": "me:sha256-abc@proxy:3128"})),
     "a proxy with a password": case("proxy-credentials", BLOCK, "plans carry no secrets", docker(environment={"HTTP_PROXY": "http://me:sha256-abc@proxy:3128"}), says="http://proxy:3128"),
     "a proxy with a token": case("proxy-credentials", BLOCK, "GitHub's and others' tokens are users without a password", docker(environment={"HTTP_PROXY": "sha256:0123456789abcdef@proxy:3128"}), says="http://proxy:3128"),
     "the same, translated": case("proxy-credentials", BLOCK, "daemon.json proxies, since 23.0", settings=settings(proxy=Proxy(https="http://me:x@proxy:3128"))),
+    "a proxy that only containerd has": case("other-proxy", WARN, "kind#688", with_drop_in("http-proxy.conf", 'Environment="HTTPS_PROXY=http://old:3128" "no_proxy=.corp"'), says="gives containerd.service HTTPS_PROXY, NO_PROXY"),
+    "certificates of Docker's own unit": case("docker-environment", WARN, "containerd#7039", docker_unit('[Service]\nEnvironment="GODEBUG=x509ignoreCN=0" SSL_CERT_DIR=/corp\n'), says="GODEBUG, SSL_CERT_DIR"),
+    "a slice of Docker's own": case("docker-unit", WARN, "giantswarm/k8scloudconfig#848", docker_unit("[Service]\nSlice=kubereserved.slice\n"), says="Slice=kubereserved.slice"),
+    "labels that Docker did not give": case("selinux-appears", WARN, "kops#15487", on(files=values.files(containerd=V2 + '[plugins."io.containerd.grpc.v1.cri"]\nenable_selinux = true\n'))),
+    "a containerd that is no service": case("containerd-elsewhere", BLOCK, "docker.com, install from binaries", containerd(fragments=(), active=False), says="without containerd.service"),
+    "an import that replaces the whole table": case("containerd-imports", BLOCK, "containerd 1.x, mergeConfig", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}), says="as a whole"),
+    "zfs without a dataset": case("zfs-dataset", BLOCK, "containerd/zfs README", settings=settings(storage="zfs"), says="/var/lib/containerd/io.containerd.snapshotter.v1.zfs"),
+    "a registry's file behind an underscore": case("registries-kept", BLOCK, "containerd docs/hosts.md, Port Handling", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "https://reg:5000"\n[host."https://reg:5000"]\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="reg_5000_/hosts.toml does not name http://reg:5000"),
+    "a registry's file without a host": case("registries-kept", BLOCK, "containerd 1.x, getSortedHosts", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "http://reg:5000"\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="no [host] table"),
+    "a name that is only a part of another": case("registries-kept", BLOCK, "hosts.toml is read, not searched", on(files=values.files() | {HUB: values.file(HUB, 'server = "https://registry-1.docker.io"\n# not https://mirror\n[host."https://mirror.corp"]\n')}), kept=("docker.io",), settings=settings(registries=(Registry(name="docker.io", server=Endpoint(url="https://registry-1.docker.io"), mirrors=(Endpoint(url="https://mirror"),)),)), says="does not name https://mirror,"),
+    "a data folder of the user's, nearly full": case("disk-space", BLOCK, "containerd-config.toml(5), root", replace(docker(images=(image(PAUSE), image("web:1", size=GIB))), facts=facts(docker=values.docker(images=(image(PAUSE), image("web:1", size=GIB))), host=values.changed(facts().host, {"disks": (*facts().host.disks, Disk(path="/mnt/ssd/containerd", mount="/mnt/ssd", size=20 * GIB, free=3 * GIB))}), files=values.files(containerd='version = 2\nroot = "/mnt/ssd/containerd"\n'))), says="below /mnt/ssd/containerd"),
     "a credential helper": case("credential-helpers", WARN, "kubelet reads auths only", on(credentials=(Credential(path="/var/lib/kubelet/config.json", sha256="x", helpers=("ecr-login",)),)), says="ecr-login"),
     "root's login": case("docker-login", INFORM, "containerd reads no docker login", on(credentials=(Credential(path="/root/.docker/config.json", sha256="x", registries=("reg",)),))),
     # containerd
@@ -341,6 +413,7 @@ FAILURES = {
     6: failure("a flag that the kubelet no longer knows keeps it from starting", "kubeone#2924, voxpupuli/puppet-k8s#64, kURL#4451, canonical/microk8s#3861", "kubernetes-target-flags", aiming("1.35")),
     7: failure("addresses stay reserved, or are given out twice", "calico#4502, KubeMarine#208", "stale-addresses", cni(reservations=(Reservation(network="lab", address="10.88.0.7", container="gone"),))),
     8: failure("it works until the first reboot", "kubernetes/website#36336", "not-persistent", files=change("/etc/modules-load.d/migrator.conf", "overlay\n")),
+    26: failure("a hardening file turns forwarding off", "moby#47966, kops#9551", "sysctl-contradicted", with_sysctls("/etc/sysctl.d/99-cis.conf", "net.ipv4.ip_forward = 0\n"), files=SYSCTL),
     9: failure("the FORWARD policy turns over", "deckhouse#470, moby#28257", "forward-policy", situation(facts=host(forward_policy="DROP"))),
     10: failure("mirrors and insecure registries are lost", "website#30843, containerd#4938, containerd#8835", "docker-settings-lost", fates=fate("insecure-registries.10.0.0.0/8", Fate.LOST, "a network cannot be said")),
     11: failure("registry passwords are lost", "kubermatic/operating-system-manager#570, containerd#10916", "credential-helpers", on(credentials=(Credential(path="/root/.docker/config.json", sha256="x", helpers=("pass",)),))),
@@ -375,8 +448,8 @@ def test_what_broke_elsewhere_is_seen_before(entry: Failure) -> None:
 
 
 def test_all_failures_are_dealt_with() -> None:
-    """Of the 25 known failures none is forgotten."""
-    assert {*FAILURES, 5, 13} == set(range(1, 26))
+    """Of the 26 known failures none is forgotten."""
+    assert {*FAILURES, 5, 13} == set(range(1, 27))
 
 
 def test_an_old_annotation_is_a_step() -> None:
@@ -398,8 +471,27 @@ def quiet(now: Situation | None = None, **drafted: Any) -> tuple[Situation, Draf
     return now or situation(), draft(**drafted)
 
 
+UNSET = "[Service]\nExecStartPre=/usr/bin/docker ps\nExecStartPre=\n[Unit]\nConditionPathExists=/run/docker.sock\nConditionFileNotEmpty="
 WITH_LOG = "[Unit]\nWants=docker.service\n"
 QUIET = {
+    "a limit of an earlier drop-in": ("overruled", quiet(with_drop_in("override.conf", "LimitNOFILE=65536"), files=LIMIT)),
+    "a limit that is said twice": ("overruled", quiet(with_drop_in("zzz.conf", "LimitNOFILE=1048576"), files=LIMIT)),
+    "a variable of another name": ("overruled", quiet(with_drop_in("zzz.conf", "Environment=GODEBUG=x"), files=PROXY)),
+    "a proxy that Docker has too": ("other-proxy", quiet(proxied("http://proxy:3128"))),
+    "a proxy with a password, given by hand": ("other-proxy", quiet(proxied("http://me:sha256-abc@proxy:3128"))),
+    "an empty proxy": ("other-proxy", quiet(with_drop_in("a.conf", "Environment=HTTP_PROXY= http_proxy="))),
+    "a sysctl of an earlier file": ("overruled", quiet(with_sysctls("/etc/sysctl.d/99-cis.conf", "net.ipv4.ip_forward=0\n"), files=SYSCTL)),
+    "a sysctl of the same value": ("sysctl-contradicted", quiet(with_sysctls("/etc/sysctl.d/99-k8s.conf", "net/ipv4/ip_forward = 1\n"), files=SYSCTL)),
+    "commands and conditions that are taken back": ("kubelet-needs-docker", quiet(with_unit(UNSET))),
+    "an order behind Docker": ("kubelet-needs-docker", quiet(with_unit("[Unit]\nAfter=docker.service docker.socket"))),
+    "a program whose name begins alike": ("kubelet-needs-docker", quiet(with_unit("[Service]\nExecStartPre=/opt/dockerless/bin/prepare --docker-free"))),
+    "a kubelet that is stopped": ("kubelet-elsewhere", quiet(kubelet(active=False, arguments=()))),
+    "a proxy of Docker's unit": ("docker-environment", quiet(docker_unit("[Service]\nEnvironment=HTTPS_PROXY=http://p DOCKER_OPTS=-D\n"))),
+    "variables of Docker's command line": ("docker-environment", quiet(docker_unit("[Service]\nEnvironment=MORE=-D\nExecStart=\nExecStart=/usr/bin/dockerd $MORE\n"))),
+    "a slice that both have": ("docker-unit", quiet(docker_unit("[Service]\nSlice=\nRestart=always\n"))),
+    "zfs on a dataset of its own": ("zfs-dataset", quiet(situation(facts=host(disks=(Disk(path="/var/lib/containerd", mount="/var/lib/containerd/io.containerd.snapshotter.v1.zfs", kind="zfs"),))), settings=settings(storage="zfs"))),
+    "an endpoint of Docker's for images, which goes": ("kubelet-config", quiet(on(kubelet=values.kubelet(arguments=flags("--image-service-endpoint=unix:///var/run/dockershim.sock")), files=values.files(default="KUBELET_EXTRA_ARGS=--image-service-endpoint=unix:///var/run/dockershim.sock\n")), files=change("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=\n"))),
+    "a data folder of the user's with room": ("disk-space", quiet(situation(facts=facts(docker=values.docker(images=(image(PAUSE), image("web:1", size=4 * GIB))), host=values.changed(facts().host, {"disks": (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4), Disk(path="/mnt/ssd/containerd", mount="/mnt/ssd", size=200 * GIB, free=190 * GIB))}), files=values.files(containerd='version = 2\nroot = "/mnt/ssd/containerd"\n'))))),
     "a mount beside Docker's": ("docker-socket-mounts", quiet(pods("log", host_paths=("/var/log", "/run/xtables.lock")))),
     "a finished pod with an emptyDir": ("local-storage", quiet(pods("job", empty_dirs=("tmp",), phase="Succeeded"))),
     "a finished bare pod": ("unmanaged-pods", quiet(pods("once", owner="", phase="Failed"))),

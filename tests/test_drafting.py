@@ -16,7 +16,7 @@ from tests.fakes import values
 from tests.fakes.values import containerd, docker, facts, situation
 
 DAEMON = "/etc/docker/daemon.json"
-UNIT = "/etc/systemd/system/containerd.service.d/50-migrator.conf"
+UNIT = "/etc/systemd/system/containerd.service.d/zz-migrator.conf"
 SPEC = "/etc/containerd/migrator-spec.json"
 ALONE = {"containers": ()}
 
@@ -134,7 +134,7 @@ PROBLEMS = {
     "one that is too large": ({DAEMON: FileFact(path=DAEMON, exists=True, problem="has more than 1 MiB")}, f"{DAEMON}: has more than 1 MiB"),
     "credentials in containerd's": ({"/etc/containerd/config.toml": FileFact(path="/etc/containerd/config.toml", exists=True, hidden=True, content="version = 2\n")}, "config.toml holds credentials"),
     "what was hidden in an option that is carried": ({DAEMON: values.file(DAEMON, '{"runtimes": {"k": {"runtimeType": "io.containerd.kata.v2", "options": {"ConfigPath": "sha256:0123456789abcdef"}}}}')}, "config.toml would be written with a value that was hidden"),
-    "what was hidden in a proxy's address": ({DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://p:1/?a=sha256:0123456789abcdef"}}')}, "50-migrator.conf would be written with a value that was hidden"),
+    "what was hidden in a proxy's address": ({DAEMON: values.file(DAEMON, '{"proxies": {"http-proxy": "http://p:1/?a=sha256:0123456789abcdef"}}')}, "zz-migrator.conf would be written with a value that was hidden"),
     "broken TOML": ({"/etc/containerd/config.toml": values.file("/etc/containerd/config.toml", "version = 2\nx = [\n")}, "config.toml"),
     "a broken kubelet configuration": ({"/var/lib/kubelet/config.yaml": values.file("/var/lib/kubelet/config.yaml", "a: [\n")}, "/var/lib/kubelet/config.yaml"),
 }  # fmt: skip

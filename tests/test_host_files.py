@@ -131,7 +131,7 @@ def test_sysctls(forwarding: tuple[str, ...], expected: list[str]) -> None:
     """What Docker turned on is turned on at boot, once each, sorted."""
     file = host_files.sysctl(RuntimeSettings(cgroup_driver="systemd", forwarding=forwarding))
 
-    assert file.path == "/etc/sysctl.d/90-migrator.conf"
+    assert file.path == "/etc/sysctl.d/zz-migrator.conf"
     assert file.content.splitlines()[1:] == expected
 
 

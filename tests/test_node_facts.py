@@ -90,6 +90,9 @@ MainPID=42
 ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS ; ignore_errors=no ; pid=42 }
 Requires=system.slice docker.socket
 BindsTo=containerd.service
+Requisite=docker.socket
+PartOf=corp.target
+StopPropagatedFrom=
 Wants=network-online.target containerd.service
 KillMode=process
 
@@ -126,6 +129,7 @@ def test_a_unit_is_what_its_process_runs_with(tmp_path: Path) -> None:
         "program": "/usr/sbin/dockerd",
         "environment": {"HTTP_PROXY": f"http://{hashed('u:pw')}@p:1", "no_proxy": "localhost"},
         "requires": ["containerd.service", "docker.socket", "system.slice"],
+        "stops_with": ["corp.target"],
         "wants": ["containerd.service", "network-online.target"],
         "kill_mode": "process",
         "limits": {"core": "0:-1", "nproc": "96365:96365", "nofile": "1024:524288", "memlock": "8388608:8388608"},

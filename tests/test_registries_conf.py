@@ -102,7 +102,7 @@ def test_short_names_go_to_docker_io() -> None:
     """A name without a registry means what it meant to Docker, also where no registry was configured."""
     (file,) = registries_conf.write(())
 
-    assert file.path == "/etc/containers/registries.conf.d/50-migrator.conf"
+    assert file.path == "/etc/containers/registries.conf.d/zz-migrator.conf"
     assert tomllib.loads(file.content) == {"unqualified-search-registries": ["docker.io"]}
 
 

@@ -280,7 +280,7 @@ PLACES = {
     ),
     UNIT: (
         "/lib/systemd/system/docker.service", "/etc/systemd/system/docker.service.d/a.conf", "/lib/systemd/system/containerd.service",
-        "/etc/systemd/system/kubelet.service.d/99-migrator.conf", "/etc/systemd/system/containerd.service.d/50-migrator.conf",
+        "/etc/systemd/system/kubelet.service.d/zz-migrator.conf", "/etc/systemd/system/containerd.service.d/zz-migrator.conf",
     ),
     HOSTS: ("/etc/containerd/certs.d/r.example/hosts.toml", "/srv/certs/r:5000/hosts.toml"),
     DOCKER: ("/etc/docker/daemon.json",),

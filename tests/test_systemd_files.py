@@ -28,7 +28,7 @@ def test_the_whole_file() -> None:
     file = systemd.drop_in("containerd.service", proxy=proxy, limits={"nofile": "1024:1048576", "core": "0:-1"})
 
     assert file is not None
-    assert (file.path, file.mode) == ("/etc/systemd/system/containerd.service.d/50-migrator.conf", "0644")
+    assert (file.path, file.mode) == ("/etc/systemd/system/containerd.service.d/zz-migrator.conf", "0644")
     assert file.content.endswith(
         "[Service]\n"
         'Environment="HTTP_PROXY=http://proxy:3128"\n'

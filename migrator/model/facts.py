@@ -50,7 +50,9 @@ class UnitFacts(Value):
     environment: Mapping[str, str] = {}
     """The running process's proxy variables, users and passwords replaced by a hash."""
     requires: tuple[str, ...] = ()
-    """Units it cannot run without (`Requires=`, `BindsTo=`)."""
+    """Units it cannot run without (`Requires=`, `Requisite=`, `BindsTo=`)."""
+    stops_with: tuple[str, ...] = ()
+    """Units whose stop stops it too (`PartOf=`, `StopPropagatedFrom=`)."""
     wants: tuple[str, ...] = ()
     kill_mode: str = ""
     """What a stop of it ends: `process` its main process alone, `control-group` all (systemd.kill(5)); "" unknown."""

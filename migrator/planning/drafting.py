@@ -8,11 +8,11 @@ from migrator.model.plan import FileChange
 from migrator.planning import files, network, versions
 from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import docker, kubelet
+from migrator.planning.translate import containerd, docker, kubelet
 from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker import DockerSource
+from migrator.planning.translate.docker import DockerSource, storage
 from migrator.planning.translate.docker import options as docker_options
-from migrator.planning.translate.runtimes import RUNTIMES, registries_kept
+from migrator.planning.translate.runtimes import RUNTIMES, data_root, registries_kept
 from migrator.planning.translate.settings import RuntimeSettings
 
 
@@ -74,6 +74,8 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
     if found is None:
         return DockerSource()
     options = dict(docker_options.read(facts.file(found.config).content, found.unit.arguments, path=found.config))
+    if found.storage_driver in storage.NAMED and "storage-driver" not in options:
+        options["storage-driver"] = found.storage_driver  # what Docker chose by itself counts like what it was told
     keeps_root = _keeps_root(facts, runtime)
     kinds = {disk.path: disk.kind for disk in facts.host.disks}
     if not keeps_root:
@@ -90,14 +92,16 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
         ),
         specification=bool(facts.containerd.oci_spec),
         keeps_root=keeps_root,
-        new_root_kind=kinds.get(RUNTIMES[runtime].root if keeps_root else found.root, ""),
+        new_root_kind=kinds.get(data_root(facts, runtime) if keeps_root else found.root, ""),
         root_mount=next((disk.mount for disk in facts.host.disks if disk.path == found.root), ""),
     )
 
 
 def _keeps_root(facts: NodeFacts, runtime: str) -> str:
     """Say why the new runtime's data stays in its usual folder; "" when it has to follow Docker's to another disk."""
-    usual = RUNTIMES[runtime].root
+    usual = data_root(facts, runtime)
+    if usual != RUNTIMES[runtime].root:
+        return f"{containerd.CONFIG} says where it is: {usual}"
     mounts = {disk.path: disk.mount for disk in facts.host.disks}
     if facts.docker is None or mounts.get(facts.docker.root, "") == mounts.get(usual, ""):
         return f"it is on the same disk as {usual}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found
-from migrator.planning.checks.reading import table, toml
+from migrator.planning.checks.reading import has_kubelet, table, toml
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd, kubelet
 
@@ -54,6 +54,8 @@ def afterwards_the_same(now: Situation, draft: Draft) -> Iterator[Finding]:
 
 
 def _of_kubelet(now: Situation) -> str:
+    if not has_kubelet(now.facts):
+        return ""
     try:
         return kubelet.cgroup_driver(now.facts)
     except ValueError:

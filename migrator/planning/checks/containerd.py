@@ -63,7 +63,14 @@ def elsewhere(now: Situation, _: Draft) -> Iterator[Finding]:
     """What is written must be what containerd reads, and the kubelet must look where it listens."""
     if now.target.runtime != "containerd":
         return
-    arguments = now.facts.containerd.unit.arguments
+    version, unit = now.facts.containerd.version, now.facts.containerd.unit
+    if version and not unit.fragments and now.facts.host.systemd:
+        yield found(
+            "containerd-elsewhere",
+            f"containerd {version} is a program without {unit.name}, such as comes with Docker's own archive",
+            "install containerd's package, or write a unit for it that starts at boot",
+        )
+    arguments = unit.arguments
     document = toml(now.facts.file(containerd.CONFIG).content)
     told = [
         ("reads", _told(arguments, "--config", "-c"), containerd.CONFIG),
@@ -89,6 +96,27 @@ def _told(arguments: Sequence[str], *names: str) -> str:
         if name in names:
             value = rest if equals else following
     return value
+
+
+def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Containers that get labels reach fewer files of the host."""
+    text = planned_text(now, draft, containerd.CONFIG)
+    on = any(value is True for key, value in _pairs(toml(text)) if key == "enable_selinux")
+    had = now.facts.docker is not None and any("selinux" in entry for entry in now.facts.docker.security_options)
+    if now.target.runtime == "containerd" and on and not had:
+        yield found(
+            "selinux-appears",
+            f"{containerd.CONFIG} has enable_selinux = true, and Docker gave containers no labels: pods that mount "
+            "folders of the host may not reach them any more",
+            "take it out of that file, or label those folders (container_file_t) first",
+        )
+
+
+def _pairs(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key), inner
+            yield from _pairs(inner)
 
 
 def low_ports(now: Situation, draft: Draft) -> Iterator[Finding]:
@@ -134,11 +162,18 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 Severity.BLOCKS,
             )
         same |= _PLACES & set(document)
-        if same or (sections and version < _MERGES) or file.problem:
+        if sections and version < _MERGES:
             yield found(
                 "containerd-imports",
-                f"{path} is imported and "
-                + (f"sets {listed(same)}" if same else file.problem or f"replaces {listed(sections)} as a whole"),
+                f"{path} is imported and replaces {listed(sections)} as a whole, which containerd before 2.0 does: "
+                "cgroup driver, sandbox image, registries and network folders of the plan are gone with it",
+                f"move what it says into {containerd.CONFIG}, where the plan keeps it, and take it out of the imports",
+                Severity.BLOCKS,
+            )
+        elif same or file.problem:
+            yield found(
+                "containerd-imports",
+                f"{path} is imported and " + (f"sets {listed(same)}" if same else file.problem),
                 "see that containerd config dump shows what the plan writes, or move these keys into "
                 f"{containerd.CONFIG}",
             )

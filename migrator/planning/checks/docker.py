@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from migrator.model.fate import Fate
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import docker_config
+from migrator.planning.checks.reading import docker_config, table, toml
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate.containerd import CONFIG, certs_folder
-from migrator.planning.translate.settings import has_user
+from migrator.planning.translate.runtimes import hosts_file
+from migrator.planning.translate.settings import Endpoint, has_user
 
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")
+
+_NO_HOST_NEEDED = (2, 0)
+"""First containerd that takes a hosts.toml with a server alone (hosts.go, getSortedHosts)."""
 
 
 def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
@@ -91,30 +94,52 @@ def registries(now: Situation, draft: Draft) -> Iterator[Finding]:
             f"these insecure registries did not answer: {listed(silent)}",
             "start them and plan again, or check their scheme in what is written",
         )
-    for name, missing in _kept(now, draft).items():
-        lacks = f", and it does not name {listed(missing)}, which Docker asks" if missing else ""
+    for name, wrong in _kept(now, draft).items():
         yield found(
             "registries-kept",
-            f"there is a hosts.toml already for {name}{lacks}",
+            f"there is a hosts.toml already for {name}" + (f": {wrong}" if wrong else ""),
             "write what Docker has into it, or remove it so that it is written anew"
-            if missing
+            if wrong
             else "compare it with Docker's settings for this registry",
-            Severity.BLOCKS if missing else None,
+            Severity.BLOCKS if wrong else None,
         )
 
 
-def _kept(now: Situation, draft: Draft) -> dict[str, list[str]]:
-    """Give the registries whose hosts.toml stays, each with the addresses of Docker's that it does not name."""
+def _kept(now: Situation, draft: Draft) -> dict[str, str]:
+    """Give the registries whose hosts.toml stays, each with what is wrong with it; "" for nothing that is seen."""
     if not draft.kept or draft.settings is None:
         return {}
-    folder = certs_folder(now.facts.file(CONFIG).content)
-    found: dict[str, list[str]] = {name: [] for name in draft.kept}
+    found = dict.fromkeys(draft.kept, "")
     for registry in draft.settings.registries:
         if registry.name in found:
-            text = now.facts.file(f"{folder}/{registry.name}/hosts.toml").content
-            hosts = (endpoint.url.partition("://")[2] for endpoint in (*registry.mirrors, registry.server))
-            found[registry.name] = [host for host in dict.fromkeys(hosts) if host not in text]
+            path = hosts_file(now.facts, registry.name)
+            document = toml(now.facts.file(path).content)
+            asked = _asked(document, registry.name)
+            missing = [
+                endpoint.url
+                for endpoint in (*registry.mirrors, registry.server)
+                if endpoint.url and not asked & _meant(endpoint)
+            ]
+            if missing:
+                found[registry.name] = f"{path} does not name {listed(missing)}, which Docker asks"
+            elif "host" not in document and draft.destination.version < _NO_HOST_NEEDED:
+                found[registry.name] = f"{path} has no [host] table, and containerd before 2.0 refuses such a file"
     return found
+
+
+def _asked(document: Mapping[str, object], name: str) -> set[str]:
+    """Give the addresses that a hosts.toml has containerd ask: the registry itself, where it names no other server.
+
+    One without a scheme is asked by HTTPS (hosts.go).
+    """
+    own = str(document.get("server") or ("registry-1.docker.io" if name == "docker.io" else name))
+    return {(url if "://" in url else f"https://{url}").rstrip("/") for url in (*table(document, "host"), own)}
+
+
+def _meant(endpoint: Endpoint) -> set[str]:
+    """Give the addresses by which this one may be asked: by HTTP too where nobody knows what it speaks."""
+    url = endpoint.url.rstrip("/")
+    return {url, f"http://{url.partition('://')[2]}"} if endpoint.fallback_http else {url}
 
 
 def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:

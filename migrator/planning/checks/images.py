@@ -11,6 +11,7 @@ from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import new_runtime
 from migrator.planning.image_names import familiar
 from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate.runtimes import data_root
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""
@@ -49,7 +50,7 @@ def room(now: Situation, draft: Draft) -> Iterator[Finding]:
     runtime = new_runtime(now)
     carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
     needed = sum(carried.values()) * runtime.copies
-    root = (draft.settings.root if draft.settings else "") or runtime.root
+    root = (draft.settings.root if draft.settings else "") or _root(now)
     disk = _under(now.facts.host.disks, root)
     if disk is None or not disk.size or not needed:
         return
@@ -61,6 +62,26 @@ def room(now: Situation, draft: Draft) -> Iterator[Finding]:
             f"{_human(disk.size)} free, and the kubelet wants {KEPT_FREE:.0%} to stay free",
             "remove unused images (docker image prune), or give the folder a larger disk",
         )
+
+
+def zfs(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
+    if draft.settings is None or draft.settings.storage != "zfs" or now.target.runtime != "containerd":
+        return
+    folder = f"{draft.settings.root or _root(now)}/io.containerd.snapshotter.v1.zfs"
+    if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
+        yield found(
+            "zfs-dataset",
+            f"containerd keeps images in a ZFS dataset that is mounted at {folder}, and none is known to be",
+            f"make one: zfs create -o mountpoint={folder} POOL/containerd",
+        )
+
+
+def _root(now: Situation) -> str:
+    try:
+        return data_root(now.facts, now.target.runtime)
+    except ValueError:  # `unreadable-file` says so
+        return new_runtime(now).root
 
 
 def _under(disks: tuple[Disk, ...], root: str) -> Disk | None:

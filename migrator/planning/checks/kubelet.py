@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from migrator.model.facts import UnitFacts
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags, kubelet_config, planned_text
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.kubelet import DOCKER_UNITS
 from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.planning.translate.systemd import in_force, needed
+from migrator.planning.translate.systemd.edit import DROP_IN
+from migrator.planning.translate.systemd.needed import Effect, Need
+from migrator.planning.translate.systemd.unit import Unit
 
-_DEPENDENCY = re.compile(r"^\s*(?:Requires|BindsTo|Requisite|PartOf|Wants)\s*=.*\bdocker\b", re.MULTILINE)
+_CALL = re.compile(r"(?:^|[\s/;&|(`'\"])(?:docker|docker-compose|dockerd)(?=[\s;&|)`'\"]|$)|docker\.sock")
+_DOCKER_RUN = re.compile(r"[@:+!|-]*\S*/?docker\s")
+_FILE = re.compile(r"(?:^|[|!\s])\S*(?:/docker\.sock|/docker\.pid|/dockershim\.sock|bin/docker|/var/lib/docker)\b")
+_IMAGES = "--image-service-endpoint"
+_LONG = 160
+"""Characters of a line that are shown."""
 
 
 def known_flags(now: Situation, draft: Draft) -> Iterator[Finding]:
@@ -23,7 +33,13 @@ def known_flags(now: Situation, draft: Draft) -> Iterator[Finding]:
         if str(error) not in draft.problems:
             yield found("unreadable-file", str(error), "mend the file; nothing is guessed")
         return
-    if differences:
+    if differences and (wrapper := _wrapper(now)):
+        yield found(
+            "kubelet-flags",
+            f"{wrapper} starts the kubelet, so that its files do not say what flags it has",
+            "start the kubelet itself in ExecStart=; systemd has settings for what taskset, nice and numactl do",
+        )
+    elif differences:
         yield found(
             "kubelet-flags",
             "the running kubelet is not what its files say: "
@@ -34,40 +50,81 @@ def known_flags(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
+def _wrapper(now: Situation) -> str:
+    """Name the program that the unit starts where that is not a kubelet; "" for one that is."""
+    words = kubelet_flags.unit(now.facts).service.words
+    program = words[0].text if words else ""
+    return "" if program.rpartition("/")[2] == "kubelet" else program
+
+
 def _values(given: tuple[str, ...]) -> str:
     return " ".join(value or "set" for value in given) or "not set"
 
 
 def dependencies(now: Situation, draft: Draft) -> Iterator[Finding]:
-    """A kubelet that needs Docker's unit goes down with it."""
+    """A kubelet that needs Docker goes down with it, or does not start again."""
     unit = now.facts.kubelet.unit
-    if _rewritten(now, draft):
-        return
-    needed = {*DOCKER_UNITS} & {*unit.requires}
-    if needed:
-        yield found(
+    texts = tuple((path, planned_text(now, draft, path)) for path in unit.fragments)
+    stood = any(_on_docker(now, need) for need in needed.needs(in_force.unit_of(now.facts, unit)))
+    left = [need for need in needed.needs(Unit(texts)) if _on_docker(now, need)]
+    told = {need.value for need in left}
+    asked = [] if stood and not left else [*_as_systemd_says(unit, told)]
+    for need in (*left, *asked):
+        yield _told(unit.name, need)
+
+
+def _told(name: str, need: Need) -> Finding:
+    said = f"{need.path}: {need.key}={need.value}" if need.path else f"{need.key}={need.value} of {name}"
+    said = said if len(said) <= _LONG else f"{said[:_LONG]}…"
+    if need.key == "ExecStart":
+        return found(
             "kubelet-needs-docker",
-            f"{unit.name} requires {listed(needed)}: it would stop with Docker",
-            "take Requires= or BindsTo= out of its unit file and run systemctl daemon-reload",
+            f"the kubelet is a container of Docker's ({said})",
+            "run it on the host first, from the same version's package",
         )
-    wanted = {*DOCKER_UNITS} & {*unit.wants} - needed
-    if wanted:
-        yield found(
-            "kubelet-needs-docker",
-            f"{unit.name} wants {listed(wanted)}: each start of the kubelet starts Docker again",
-            "take Wants= out of its unit file and run systemctl daemon-reload",
-            Severity.WARNS,
-        )
+    remedy = f"take {need.key}= out of that file and run systemctl daemon-reload"
+    if need.effect is Effect.STOPS:
+        why = "the kubelet stops with Docker, or does not start without it"
+        return found("kubelet-needs-docker", f"{said}: {why}", remedy)
+    why = "each start of the kubelet starts Docker again" if need.effect is Effect.STARTS else "it fails without Docker"
+    return found("kubelet-needs-docker", f"{said}: {why}", remedy, Severity.WARNS)
 
 
-def _rewritten(now: Situation, draft: Draft) -> bool:
-    """Tell whether the draft takes every dependency on Docker out of the unit's files."""
-    paths = now.facts.kubelet.unit.fragments
-    stood = any(_DEPENDENCY.search(now.facts.file(path).content) for path in paths)
-    return stood and not any(_DEPENDENCY.search(planned_text(now, draft, path)) for path in paths)
+def _on_docker(now: Situation, need: Need) -> bool:
+    """Tell whether a line needs Docker: one of its units, its program, its socket, or what is in its folder."""
+    if need.key.startswith("Exec"):
+        return bool(_CALL.search(need.value)) and not (need.key == "ExecStart" and not _DOCKER_RUN.match(need.value))
+    if need.value in DOCKER_UNITS:
+        return True
+    root = now.facts.docker.root if now.facts.docker else ""
+    return bool(_FILE.search(need.value) or (root and root in need.value))
 
 
-def configuration(now: Situation, _: Draft) -> Iterator[Finding]:
+def _as_systemd_says(unit: UnitFacts, told: Collection[str]) -> Iterator[Need]:
+    """Give what systemd knows beside the files: links in folders of units, and units that name this one."""
+    for names, key, effect in (
+        (unit.requires, "Requires", Effect.STOPS), (unit.stops_with, "PartOf", Effect.STOPS),
+        (unit.wants, "Wants", Effect.STARTS),
+    ):  # fmt: skip
+        for name in sorted({*DOCKER_UNITS} & {*names} - {*told}):
+            yield Need("", key, name, effect)
+
+
+def _dropped(now: Situation, draft: Draft, name: str) -> bool:
+    """Tell whether the draft takes a flag out of the files that it stands in."""
+    unit = now.facts.kubelet.unit
+    try:
+        before = after = kubelet_flags.unit(now.facts)
+        for path in (*unit.fragments, *unit.environment_files, DROP_IN):
+            if text := planned_text(now, draft, path):
+                after = after.replaced(path, text)
+        stood, stays = (kubelet_flags.effective(kubelet_flags.flags_of(files)) for files in (before, after))
+    except ValueError:
+        return False
+    return name in stood and name not in stays
+
+
+def configuration(now: Situation, draft: Draft) -> Iterator[Finding]:
     """What is rewritten must be what the kubelet reads."""
     given = flags(now.facts)
     if given.get("--dynamic-config-dir"):
@@ -76,7 +133,8 @@ def configuration(now: Situation, _: Draft) -> Iterator[Finding]:
             "the kubelet takes its configuration from the API server (--dynamic-config-dir), which wins over its file",
             "take that flag away: kubelet 1.24 does not know it either",
         )
-    service = given.get("--image-service-endpoint") or str(kubelet_config(now.facts).get("imageServiceEndpoint") or "")
+    told = "" if _dropped(now, draft, _IMAGES) else given.get(_IMAGES, "")
+    service = told or str(kubelet_config(now.facts).get("imageServiceEndpoint") or "")
     if service:
         yield found(
             "kubelet-config",

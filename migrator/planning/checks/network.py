@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from migrator.model.plan import Finding
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.checks.reading import flags
+from migrator.planning.checks.reading import flags, has_kubelet
 from migrator.planning.network import stale_addresses
 from migrator.planning.situation import Draft, Situation
 
@@ -24,6 +24,8 @@ _PERSISTENT = ("/etc/modules-load.d/", "/etc/sysctl.d/")
 def inherited(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Without CNI there is no network to inherit: dockershim's kubenet and docker0 end with it."""
     plugin = flags(now.facts).get("--network-plugin", "")
+    if not has_kubelet(now.facts):
+        return
     if plugin != "cni" and versions.parse(now.facts.kubelet.version) < versions.DOCKERSHIM_GONE:
         yield found(
             "no-cni",

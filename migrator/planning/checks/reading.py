@@ -36,6 +36,11 @@ def new_runtime(now: Situation) -> NewRuntime:
     return NewRuntime(it.title, it.installed(facts), it.service(facts), it.root, it.copies)
 
 
+def has_kubelet(facts: NodeFacts) -> bool:
+    """Tell whether anything is known of the kubelet: what it is told is not known to be nothing."""
+    return bool(facts.kubelet.arguments or facts.kubelet.unit.fragments)
+
+
 def flags(facts: NodeFacts) -> Mapping[str, str]:
     """Give the flags of the running kubelet; the last of a name wins, as it does for the kubelet."""
     return _flags(facts.kubelet.arguments)

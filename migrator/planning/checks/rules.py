@@ -60,6 +60,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("facts-incomplete", (B,), "A part of the node could not be read, so nobody knows what it holds.",
              waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
+        Rule("overruled", (B,), "Another file has the last word over one that would be written.",
+             "systemd.unit(5), systemd.exec(5), sysctl.d(5)"),
         Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
              "system, chattr, a mount or several names of one file."),
     ),
@@ -67,6 +69,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("source-runtime", (B,), "Only Docker can be migrated from in this version."),
         Rule("cri-dockerd", (B,), "The kubelet reaches Docker through cri-dockerd, which cannot be migrated from yet."),
         Rule("kubelet-stopped", (B,), "Without a running kubelet its real command line is not known."),
+        Rule("kubelet-elsewhere", (B,), "The kubelet is not a service of the host's.",
+             "Charmed Kubernetes (snap); Mirantis Kubernetes Engine (ucp-kubelet)"),
         Rule("docker-stopped", (B,), "Without a running Docker its containers and images are not known."),
     ),
     "Versions": (
@@ -109,7 +113,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "The kubelet": (
         Rule("kubelet-flags", (B,), "Flags of the running kubelet come from a place that is not known, and would "
              "contradict the rewritten ones.", "Faisal-Hajari/ai-platform#5"),
-        Rule("kubelet-needs-docker", (B, W), "The kubelet's unit stops when Docker's does.",
+        Rule("kubelet-needs-docker", (B, W), "The kubelet's unit stops when Docker's does, calls it, or wants "
+             "a file of its.",
              "kubermatic/machine-controller#1099"),
         Rule("kubelet-config", (B,), "The kubelet takes its configuration, or its images, from elsewhere than what "
              "is rewritten.", "kubelet --dynamic-config-dir; --image-service-endpoint"),
@@ -121,6 +126,10 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              waivable=True),
         Rule("docker-unknown-key", (B,), "Keys that no known Docker has; what they do for pods cannot be told.",
              "moby daemon/config, 19.03 to 29", waivable=True),
+        Rule("docker-environment", (W,), "Docker's unit has variables that the new runtime's has not.",
+             "rke2#775; containerd#7039; harbor#16971"),
+        Rule("docker-unit", (W,), "Docker's unit has settings of its owner's that the new runtime's has not.",
+             "giantswarm/k8scloudconfig#848"),
         Rule("docker-image-store", (B,), "Docker keeps its images in containerd, from where they cannot be carried "
              "yet.", "moby 29 release notes; tsouza/cerberus#3589"),
         Rule("docker-remote-api", (W,), "Docker's API is served over the network, so somebody outside may use it."),
@@ -134,6 +143,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd core/remotes/docker/config/hosts.go"),
         Rule("registries-kept", (I, B), "A registry's hosts.toml is there already and is left as it is.",
              waivable=True),
+        Rule("other-proxy", (W,), "The new runtime's unit has a proxy already, and Docker has none.",
+             "golang.org/x/net/http/httpproxy"),
         Rule("proxy-credentials", (B,), "A proxy's password or token would be written; no plan carries secrets."),
         Rule("credential-helpers", (W,), "Docker gets passwords from helpers, which the kubelet does not know.",
              "kubernetes 1.20.2 pkg/credentialprovider/config.go; kubermatic/operating-system-manager#570"),
@@ -147,6 +158,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd docs/man/containerd-config.toml.5.md; kubespray#13285"),
         Rule("containerd-elsewhere", (B,), "containerd runs with another configuration, socket or data folder than the "
              "one that is planned for.", "containerd(8), --config, --address, --root"),
+        Rule("selinux-appears", (W,), "Containers get SELinux labels that Docker did not give them.",
+             "kops#15487; containerd#211"),
         Rule("containerd-broken", (B,), "containerd's CRI plugin fails to load now."),
         Rule("containerd-shared", (I, W), "Docker runs on the containerd that the kubelet will use.",
              "moby contrib/init/systemd/docker.service"),
@@ -164,6 +177,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "kubernetes/kubernetes#100707; Azure/aks-engine#1723"),
         Rule("cni-plugins", (B,), "No folder that the new runtime looks into has all network plugins."),
         Rule("cni-order", (W,), "Another tool's bridge network is there, and wins if it sorts first.", "cri-o#2411"),
+        Rule("sysctl-contradicted", (W,), "Another file says otherwise what pods need and Docker turned on at each "
+             "start.", "moby#47966; kops#9551; kubespray#747; sysctl.d(5)"),
         Rule("forward-policy", (W,), "The FORWARD policy DROP is Docker's and changes at the next boot.",
              "moby#28257; deckhouse#470"),
         Rule("not-persistent", (I,), "Docker loads modules and sets sysctls at its start; they are made permanent.",
@@ -213,6 +228,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "Images and disk": (
         Rule("disk-space", (B,), "The images do not fit beside Docker's, or leave less than the kubelet wants free.",
              "kubespray#8485; kubelet imagefs.available 15 %", waivable=True),
+        Rule("zfs-dataset", (B,), "containerd's zfs snapshotter needs a dataset that is mounted in its folder.",
+             "containerd/zfs README; microk8s#401", waivable=True),
         Rule("images-missing", (W,), "Images that are in use are not in Docker's store and have to be pulled again.",
              "containerd#10916; rke2#1830"),
         Rule("node-only-images", (I,), "Images that were never pulled exist on this node alone.", "kURL#2855"),

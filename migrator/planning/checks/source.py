@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding
 from migrator.planning import versions
-from migrator.planning.checks.finding import found
+from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags
 from migrator.planning.situation import Draft, Situation
 
@@ -27,9 +28,31 @@ def known_source(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
+def _elsewhere(now: Situation) -> str:
+    """Say where the kubelet runs that is not kubelet.service; "" when none seems to run."""
+    containers = now.facts.docker.containers if now.facts.docker else ()
+    if inside := [entry for entry in containers if entry.running and not entry.pod_uid and _is_kubelet(entry)]:
+        return f"the kubelet is a container of Docker's: {listed(f'{entry.name} ({entry.image})' for entry in inside)}"
+    if now.node.ready and not now.facts.kubelet.unit.fragments:
+        return (
+            f"Node {now.node.name} is Ready, and there is no kubelet.service: a snap or another unit runs its kubelet"
+        )
+    return ""
+
+
+def _is_kubelet(container: DockerContainer) -> bool:
+    repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    name = container.name.lstrip("/")
+    return name == "kubelet" or name.endswith("-kubelet") or repository in {"kubelet", "hyperkube"}
+
+
 def answering(now: Situation, _: Draft) -> Iterator[Finding]:
     """What the kubelet and Docker really do is read from the running ones."""
-    if not now.facts.kubelet.version:
+    if not now.facts.kubelet.active and (elsewhere := _elsewhere(now)):
+        yield found(
+            "kubelet-elsewhere", elsewhere, "run it as kubelet.service on the host first, or leave the node out"
+        )
+    elif not now.facts.kubelet.version:
         yield found("kubelet-stopped", "no kubelet is installed", "leave this host out, or install its kubelet")
     elif not now.facts.kubelet.active:
         yield found("kubelet-stopped", "the kubelet does not run", "start it: its real command line is needed")

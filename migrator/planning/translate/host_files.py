@@ -17,7 +17,8 @@ from migrator.planning.translate.settings import RuntimeSettings, Written
 
 CRICTL = "/etc/crictl.yaml"
 MODULES = "/etc/modules-load.d/migrator.conf"
-SYSCTL = "/etc/sysctl.d/90-migrator.conf"
+SYSCTL = "/etc/sysctl.d/zz-migrator.conf"
+"""Read last, but for what sorts after it: the last file that sets a key counts (`sysctl_d`)."""
 
 KEPT_MODULES = ("overlay", "br_netfilter")
 KEPT_SYSCTLS = ("net.bridge.bridge-nf-call-iptables", "net.ipv4.ip_forward")

@@ -54,7 +54,9 @@ def _write_containerd(facts: NodeFacts, settings: RuntimeSettings, to: Destinati
     if spec:
         written.append(Written(path=BASE_SPEC, content=spec))
     if hosts_toml.used(to.version):
-        written += _kept_out(facts, hosts_toml.write(registries, containerd.certs_folder(existing), to.version))
+        kept = registries_kept(facts, registries)
+        new = tuple(entry for entry in registries if entry.name not in kept)
+        written += hosts_toml.write(new, containerd.certs_folder(existing), to.version)
     drop_in = systemd.drop_in("containerd.service", proxy=settings.proxy, limits=limits)
     return (*written, *([drop_in] if drop_in else []))
 
@@ -102,20 +104,28 @@ def _write_crio(facts: NodeFacts, settings: RuntimeSettings, to: Destination) ->
     )
 
 
-def _kept_out(facts: NodeFacts, written: tuple[Written, ...]) -> list[Written]:
-    """Leave out every registry whose folder has a hosts.toml of the user's already."""
-    taken = {
-        entry.path.rpartition("/")[0]
-        for entry in written
-        if entry.path.endswith("/hosts.toml") and facts.file(entry.path).exists
-    }
-    return [entry for entry in written if entry.path.rpartition("/")[0] not in taken]
+def data_root(facts: NodeFacts, runtime: str) -> str:
+    """Give the folder that a runtime's data are in, or would be: what its own configuration says, else the usual one.
+
+    Raises `ValueError` when containerd's configuration is not TOML.
+    """
+    said = containerd.root(facts.file(containerd.CONFIG).content) if runtime == "containerd" else ""
+    return said or RUNTIMES[runtime].root
+
+
+def hosts_file(facts: NodeFacts, name: str) -> str:
+    """Give the path of the user's own hosts.toml that containerd reads for a registry; "" when there is none.
+
+    Raises `ValueError` when containerd's configuration is not TOML.
+    """
+    folders = containerd.certs_folders(facts.file(containerd.CONFIG).content)
+    called = "_default" if name == containerd_read.WILDCARD else name
+    return next((path for path in hosts_toml.places(folders, called) if facts.file(path).exists), "")
 
 
 def registries_kept(facts: NodeFacts, registries: tuple[Registry, ...]) -> tuple[str, ...]:
     """Name the registries whose hosts.toml the user has written already, which is left as it is."""
-    folder = containerd.certs_folder(facts.file(containerd.CONFIG).content)
-    return tuple(entry.name for entry in registries if facts.file(f"{folder}/{entry.name}/hosts.toml").exists)
+    return tuple(entry.name for entry in registries if hosts_file(facts, entry.name))
 
 
 RUNTIMES = {

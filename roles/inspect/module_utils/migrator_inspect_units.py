@@ -41,7 +41,10 @@ _PROPERTIES = (
     "MainPID",
     "ExecStart",
     "Requires",
+    "Requisite",
     "BindsTo",
+    "PartOf",
+    "StopPropagatedFrom",
     "Wants",
     "KillMode",
 )
@@ -95,7 +98,8 @@ def unit_fact(tree, units, name):
         "enabled": _one(properties, "UnitFileState").startswith("enabled"),
         "fragments": _words(properties, "FragmentPath") + _words(properties, "DropInPaths"),
         "environment_files": environment_files(tree, properties),
-        "requires": sorted(set(_words(properties, "Requires") + _words(properties, "BindsTo"))),
+        "requires": _all(properties, "Requires", "Requisite", "BindsTo"),
+        "stops_with": _all(properties, "PartOf", "StopPropagatedFrom"),
         "wants": sorted(_words(properties, "Wants")),
         "kill_mode": _one(properties, "KillMode"),
     }
@@ -180,6 +184,10 @@ def _strings(tree, path):
 
 def _one(properties, name):
     return "".join(properties.get(name, [""])[:1])
+
+
+def _all(properties, *names):
+    return sorted({word for name in names for word in _words(properties, name)})
 
 
 def _words(properties, name):

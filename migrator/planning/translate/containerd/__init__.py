@@ -88,17 +88,33 @@ def credentials(existing: str) -> bool:
         return False  # `write` refuses such a file with the parser's own words
 
 
-@remembered
-def certs_folder(existing: str) -> str:
-    """Give the folder that hosts.toml files belong in: the file's own choice, else containerd's usual one.
+def root(existing: str) -> str:
+    """Give the data folder that the file says; "" when it says none. Raises `ValueError` when it is not TOML."""
+    return str(containerd_read.load(existing).get("root") or "")
 
+
+def certs_folder(existing: str) -> str:
+    """Give the folder that hosts.toml files belong in: the first of `certs_folders`. Raises likewise."""
+    return certs_folders(existing)[0]
+
+
+def certs_folders(existing: str) -> tuple[str, ...]:
+    """Give the folders that containerd looks into for a registry's, in order, for each registry the first that has it.
+
+    They are the file's own choice, with colons between them, else containerd's usual one (hosts.go, HostDirFromRoots).
     Raises `ValueError` when the file is not TOML.
     """
+    said = _certs_path(existing).split(":")
+    return tuple(folder.rstrip("/") or folder for folder in said if folder) or ("/",)
+
+
+@remembered
+def _certs_path(existing: str) -> str:
+    """Give what the file says. Raises `ValueError` when it is not TOML."""
     document = containerd_read.load(existing)
     number = containerd_read.version(document)
     said = [find(document, path) for path in dialects.candidates("config_path", number)]
-    folder = next((str(value) for value in said if value), dialects.config_path(dialects.HOSTS_TOML))
-    return folder.split(":")[0]
+    return next((str(value) for value in said if value), dialects.config_path(dialects.HOSTS_TOML))
 
 
 def _rewrite(document: Tables, settings: RuntimeSettings, version: Version, spec: str) -> int:

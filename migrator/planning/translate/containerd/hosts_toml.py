@@ -31,6 +31,17 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
 _CAPABILITIES = ["pull", "resolve"]
 
 
+def places(folders: Iterable[str], name: str) -> tuple[str, ...]:
+    """Give where containerd looks for a registry's file, in order; it takes the first that is there.
+
+    A port may stand behind an underscore, with another one at the end, as in `host_5000_`: that folder comes first
+    (docs/hosts.md, "Port Handling"; config_unix.go, hostPaths).
+    """
+    host, colon, port = name.rpartition(":")
+    names = [f"{host}_{port}_", name] if colon and port.isdigit() else [name]
+    return tuple(posixpath.join(folder, each, "hosts.toml") for folder in folders for each in names)
+
+
 def used(version: Release) -> bool:
     """Tell whether this containerd reads `hosts.toml` at all."""
     return version >= HOSTS_TOML

@@ -18,7 +18,7 @@ from migrator.planning.translate import host_files
 from migrator.planning.translate.settings import Endpoint, Registry, Written
 
 CONFIG = "/etc/containers/registries.conf"
-DROP_IN = "/etc/containers/registries.conf.d/50-migrator.conf"
+DROP_IN = "/etc/containers/registries.conf.d/zz-migrator.conf"
 POLICY = "/etc/containers/policy.json"
 CERTIFICATES = "/etc/containers/certs.d"
 

@@ -10,7 +10,7 @@ from migrator.planning.translate.destination import Destination
 from migrator.planning.versions import Version
 
 KUBELET = "/var/lib/kubelet/config.yaml"
-SYSCTL = "/etc/sysctl.d/90-migrator.conf"
+SYSCTL = "/etc/sysctl.d/zz-migrator.conf"
 _UNITS = "/etc/systemd/system"
 _ANY: Version = (0, 0)
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -22,13 +22,13 @@ _CONTAINERD = {
     "cgroup driver": ((_ANY, "{config}: {handlers}.runc.options.SystemdCgroup"),),
     "handlers": ((_ANY, "{config}: {handlers}.{name}"),),
     "nri": (((2, 0), "{config}: plugins.'io.containerd.nri.v1.nri'"),),
-    "proxy": ((_ANY, f"{_UNITS}/containerd.service.d/50-migrator.conf: {{name}}"),),
+    "proxy": ((_ANY, f"{_UNITS}/containerd.service.d/zz-migrator.conf: {{name}}"),),
 }
 """What is not one key of config.toml, or not called as in `dialects.PLACES`, which has all others."""
 
 _CRIO: Mapping[str, tuple[tuple[Version, str], ...]] = {
-    "mirrors": ((_ANY, '/etc/containers/registries.conf.d/50-migrator.conf: "docker.io"'),),
-    "registry": ((_ANY, '/etc/containers/registries.conf.d/50-migrator.conf: "{name}"'),),
+    "mirrors": ((_ANY, '/etc/containers/registries.conf.d/zz-migrator.conf: "docker.io"'),),
+    "registry": ((_ANY, '/etc/containers/registries.conf.d/zz-migrator.conf: "{name}"'),),
     "ulimits": ((_ANY, "{config}: [crio.runtime] default_ulimits"),),
     "cgroup driver": ((_ANY, "{config}: [crio.runtime] cgroup_manager"),),
     "handlers": ((_ANY, "{config}: [crio.runtime.runtimes.{name}]"),),
@@ -43,7 +43,7 @@ _CRIO: Mapping[str, tuple[tuple[Version, str], ...]] = {
     "cdi": (((1, 24), "{config}: [crio.runtime] cdi_spec_dirs"),),
     "cdi_folders": (((1, 24), "{config}: [crio.runtime] cdi_spec_dirs"),),
     "nri": (((1, 30), "{config}: [crio.nri] enable_nri"),),
-    "proxy": ((_ANY, f"{_UNITS}/crio.service.d/50-migrator.conf: {{name}}"),),
+    "proxy": ((_ANY, f"{_UNITS}/crio.service.d/zz-migrator.conf: {{name}}"),),
 }
 """CRI-O's keys (pkg/config/config.go, v1.20 to v1.36), each with the versions that have it, newest first."""
 

@@ -55,7 +55,7 @@ def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]
     alone = case.to.runtime != "containerd" or case.source.specification
     where = place("ulimits", case.to) if alone else ""
     why = "containers inherit the limits of the runtime itself, where nothing limits them alone"
-    unit = f"/etc/systemd/system/{case.to.runtime}.service.d/50-migrator.conf"
+    unit = f"/etc/systemd/system/{case.to.runtime}.service.d/zz-migrator.conf"
     return {name: carried(where) if where else moved(f"{unit}: Limit{name.upper()}", why) for name in value}
 
 

@@ -20,6 +20,8 @@ STOCK = frozenset({"runc", "io.containerd.runc.v2"})
 """Names of runc itself, which every Docker has."""
 _RUNC_OPTIONS = frozenset({"BinaryName", "SystemdCgroup"})
 """Options of runc's shim that CRI-O says in its own words."""
+_DOCKERS_RUNC = re.compile(r"docker-runc(-current|-latest)?")
+"""Docker's own copy of runc, of an old release, under any name of a runtime (CentOS 7; Docker before 18.09)."""
 _SHIM = re.compile(r"containerd-shim-([a-z0-9]+)-(v[0-9]+)", re.ASCII)
 _NO_PATH = "CRI-O needs the full path of a runtime's program"
 
@@ -46,7 +48,7 @@ def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
 
 def judge_default(value: str, case: Case) -> Verdict:
     """Keep the default where it is carried at all."""
-    if value in STOCK:
+    if value in STOCK or _is_runc(value, (case.source.given.get("runtimes") or {}).get(value) or {"path": value}):
         return never("it is runc, and the new runtime has its own default, which does the same")
     to, options = case.to, case.source.given
     if default(options, to):
@@ -78,7 +80,8 @@ def _described(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_runc(name: str, entry: Mapping[str, Any]) -> bool:
-    return name in STOCK and fields(dict(entry)).get("path", "runc") == "runc"
+    path = str(fields(dict(entry)).get("path", "runc"))
+    return (name in STOCK and path == "runc") or bool(_DOCKERS_RUNC.fullmatch(path.rpartition("/")[2]))
 
 
 def _handler(name: str, entry: Mapping[str, Any], to: Destination) -> Read:

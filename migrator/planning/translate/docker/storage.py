@@ -6,6 +6,7 @@ moby, daemon/graphdriver; containerd, plugins/snapshots; containers/storage, dri
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from migrator.planning.translate.docker.places import place
 from migrator.planning.translate.docker.source import DockerSource
 from migrator.planning.translate.docker.verdicts import Case, Verdict, carried, lost, never, pairs, unknown
 
+_REMAPPED = re.compile(r"\d+\.\d+")
+"""What Docker calls its folder for users of another number (moby, daemon/daemon_unix.go, setupDaemonRoot)."""
 _FOLDERS = {"containerd": "containerd", "crio": "containers-storage"}
 """What the folder beside Docker's is called."""
 _NAMES = {name: name for name in ("overlay2", "btrfs", "zfs", "vfs")} | {
@@ -24,6 +27,8 @@ _NAMES = {name: name for name in ("overlay2", "btrfs", "zfs", "vfs")} | {
 """Drivers that both runtimes have, and their names in the neutral settings."""
 _OWN_FILE_SYSTEM = frozenset({"btrfs", "zfs"})
 """Drivers that work on a file system of their name alone."""
+NAMED = frozenset({"aufs", "btrfs", "devicemapper", "fuse-overlayfs", "vfs", "zfs"})
+"""Drivers that Docker may have chosen by itself, and that are not what any runtime has when nothing is said."""
 _WITHOUT = {
     "aufs": "no kernel has aufs any more; overlay takes its place",
     "devicemapper": "a thin pool must be set up by hand for it; overlay takes its place",
@@ -47,6 +52,8 @@ def root(source: DockerSource, to: Destination) -> str:
     if not wanted or source.keeps_root:
         return ""
     folder = posixpath.normpath(wanted)
+    if source.given.get("userns-remap") and _REMAPPED.fullmatch(posixpath.basename(folder)):
+        folder = posixpath.dirname(folder)  # a folder of Docker's own, inside the one that it was told
     parent, name = posixpath.split(folder)
     if folder == source.root_mount:
         parent, name = folder, f"migrator-{_FOLDERS[to.runtime]}"

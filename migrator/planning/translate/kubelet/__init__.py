@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from migrator.model.facts import NodeFacts
+from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning import versions
 from migrator.planning.translate.kubelet import config as kubelet_config
 from migrator.planning.translate.kubelet import flags as kubelet_flags
@@ -18,6 +18,7 @@ from migrator.planning.translate.kubelet.config import Scalar
 from migrator.planning.translate.kubelet.flags import Flag
 from migrator.planning.translate.settings import RuntimeSettings
 from migrator.planning.translate.systemd import edit as unit_edit
+from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd import syntax as systemd_syntax
 from migrator.planning.translate.systemd.unit import Definition, Unit
 from migrator.planning.versions import Version
@@ -122,6 +123,8 @@ class _Rewrite:
         self.version = version
         self.endpoint = endpoint
         self.unit = unit
+        services = (facts.containerd.unit, *([facts.crio.unit] if facts.crio else []))
+        self.service = next((entry for entry in services if entry.name == unit), UnitFacts(name=unit))
         found = kubelet_flags.flags(facts)
         told = kubelet_flags.effective(found)
         self.network_variable = next((flag.variable for flag in found if flag.name == "--network-plugin"), "")
@@ -228,7 +231,8 @@ class _Rewrite:
                 yield flag, str(value)
         parent, slash, name = told.get(_CGROUPS, "").rpartition("/")
         if name in DOCKER_UNITS:
-            yield _CGROUPS, f"{parent}{slash}{self.unit}"
+            place = in_force.slice_of(in_force.unit_of(self.facts, self.service)) if parent else ""
+            yield _CGROUPS, f"{place}{slash}{self.unit}"
         image = self.settings.pause_image
         # The kubelet keeps the image of this name from its garbage collection; one without the flag its own default.
         default = told.get(versions.PAUSE_FLAG) or versions.pause_image(self.version)

@@ -18,6 +18,9 @@ ULIMITS = frozenset(
 """Names of ulimits; in capitals and after `Limit` each is a setting of systemd (systemd.exec(5)). Plain numbers
 mean the same in both: bytes, seconds for `cpu`, microseconds for `rttime`."""
 
+NAME = "zz-migrator.conf"
+"""What our drop-ins are called: systemd reads them in the order of their names, whatever folder they are in, and the
+last one has the last word. Whether it is the last one is looked at (`in_force`)."""
 _INFINITE = -1
 _HIGHEST = 2**63 - 1
 _UNIT = re.compile(r"[A-Za-z0-9:_.@-]+\.service", re.ASCII)
@@ -40,7 +43,7 @@ def drop_in(unit: str, *, proxy: Proxy, limits: Mapping[str, str]) -> Written | 
     if not lines:
         return None
     return Written(
-        path=f"/etc/systemd/system/{unit}.d/50-migrator.conf",
+        path=f"/etc/systemd/system/{unit}.d/{NAME}",
         content=host_files.render("drop-in.conf.j2", lines=lines),
         mode="0600" if proxy_secret(proxy) else "0644",
     )

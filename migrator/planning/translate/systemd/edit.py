@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from migrator.planning.translate.systemd import syntax as systemd_syntax
 from migrator.planning.translate.systemd.unit import Definition, Unit, Word
 
-DROP_IN = "/etc/systemd/system/kubelet.service.d/99-migrator.conf"
+DROP_IN = "/etc/systemd/system/kubelet.service.d/zz-migrator.conf"
 _HEADER = "# Written by migrator: says anew what packaged files say, for the container runtime of this node.\n"
 _NOT_OURS = ("/lib/", "/usr/lib/", "/usr/share/", "/run/")
 """Folders of packages and of generators: what is edited there is gone with the next update or boot."""

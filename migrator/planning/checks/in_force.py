@@ -1,0 +1,102 @@
+"""What would be written must have the last word: other files of the node set the same things."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from migrator.model.facts import NodeFacts
+from migrator.model.plan import Finding
+from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.reading import docker_config, new_runtime
+from migrator.planning.situation import Draft, Situation
+from migrator.planning.translate import host_files, sysctl_d, systemd
+from migrator.planning.translate.systemd import in_force
+from migrator.planning.translate.systemd.unit import Unit
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def service(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """The runtime's process must get the limits and the proxy of the drop-in that is written, and no other proxy."""
+    runtime = new_runtime(now).unit
+    path = f"/etc/systemd/system/{runtime.name}.d/{systemd.NAME}"
+    before = in_force.unit_of(now.facts, runtime)
+    text = next((change.content for change in draft.files if change.path == path), now.facts.file(path).content)
+    after = before.replaced(path, text) if text else before
+    if text:
+        yield from _overruled(Unit((("", "[Service]\nExecStart=/bin/true"), (path, text))), after, path)
+    if draft.settings is not None and now.facts.docker is not None:
+        yield from _other_proxy(_of_docker(now), after, runtime.name)
+
+
+def _overruled(ours: Unit, after: Unit, path: str) -> Iterator[Finding]:
+    wanted = in_force.limits(ours) | in_force.variables(ours)
+    have = in_force.limits(after) | in_force.variables(after)
+    for name, (value, _) in sorted(wanted.items()):
+        there, by = have.get(name, (value, path))
+        if by != path and there != value:
+            yield found(
+                "overruled",
+                f"{by} has the last word on {name}, over {path}: {there!r}, and {value!r} would be written",
+                f"take {name} out of {by}",
+            )
+
+
+def _of_docker(now: Situation) -> set[str]:
+    """Name the variables of a proxy that Docker has, also where it has a password and is not carried."""
+    docker = now.facts.docker
+    own = docker_config(now.facts).get("proxies")
+    keys = {name.upper().replace("-", "_") for name in own} if isinstance(own, dict) else set()
+    return keys | ({name.upper() for name in docker.unit.environment} if docker else set())
+
+
+def _other_proxy(docker: Collection[str], after: Unit, name: str) -> Iterator[Finding]:
+    """Go takes the name in capitals first, and then the other (golang.org/x/net/http/httpproxy)."""
+    have = in_force.variables(after)
+    there = {
+        variable: next((have[key] for key in (variable, variable.lower()) if have.get(key, ("",))[0]), None)
+        for variable in _PROXIES
+        if variable not in docker
+    }
+    others = {variable: entry[1] for variable, entry in there.items() if entry is not None}
+    if others:
+        yield found(
+            "other-proxy",
+            f"{listed(others.values())} gives {name} {listed(others)}, which Docker has not: pulls will go another "
+            "way than they do now",
+            "see that registries are reached that way, or take it out",
+        )
+
+
+def sysctls(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """What Docker turned on must be on after the next boot too, whatever other files say."""
+    text = next((change.content for change in draft.files if change.path == host_files.SYSCTL), "")
+    if not text:
+        return
+    known = sysctl_d.assignments(_texts(now.facts) | {host_files.SYSCTL: text})
+    for ours in sysctl_d.lines(host_files.SYSCTL, text):
+        key = ours.key.replace("/", ".")
+        last = sysctl_d.in_force(known, ours.key)
+        if last is not None and last.path != ours.path and last.value != ours.value:
+            yield found(
+                "overruled",
+                f"{last.path} has the last word on {key}, over {ours.path}: {last.value}, and pods need {ours.value}",
+                f"take {key} out of {last.path}",
+            )
+        others = sorted(
+            line.path
+            for line in (*known, *sysctl_d.lines(sysctl_d.BY_PROCPS, _texts(now.facts).get(sysctl_d.BY_PROCPS, "")))
+            if line.key == ours.key and line.path != ours.path and line.value != ours.value and not line.excludes
+        )
+        if others and (last is None or last.path == ours.path):
+            yield found(
+                "sysctl-contradicted",
+                f"{listed(others)} says {key} otherwise; Docker turned it on over that at each start, and from now on "
+                f"{ours.path} does at each boot",
+                "see who wants it off: pods of other nodes are not reached without it",
+            )
+
+
+def _texts(facts: NodeFacts) -> dict[str, str]:
+    folders = (*(f"{folder}/" for folder in sysctl_d.FOLDERS), sysctl_d.BY_PROCPS)
+    return {path: fact.content for path, fact in facts.files.items() if fact.exists and path.startswith(folders)}

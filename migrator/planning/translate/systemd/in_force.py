@@ -1,0 +1,57 @@
+"""Which file has the last word on what a service's process is given: its limits, and variables of its environment."""
+
+from __future__ import annotations
+
+from migrator.model.facts import NodeFacts, UnitFacts
+from migrator.planning.translate.systemd import syntax
+from migrator.planning.translate.systemd.unit import Unit
+
+_LIMIT = "Limit"
+
+
+def unit_of(facts: NodeFacts, service: UnitFacts) -> Unit:
+    """Give the files that make a service, as they were read; what was not read is empty."""
+    fragments = tuple((path, facts.file(path).content) for path in service.fragments)
+    files = (facts.file(path) for path in service.environment_files)
+    return Unit(fragments, tuple((file.path, file.content if file.exists else None) for file in files))
+
+
+def limits(unit: Unit) -> dict[str, tuple[str, str]]:
+    """Give the value of each `Limit…=` and the file that it stands in, by the setting's name.
+
+    The last one counts; an empty one takes back what came before (systemd, conf-parser.c and config_parse_rlimit).
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for path, text in unit.fragments:
+        for setting in syntax.settings(text):
+            if setting.section == "Service" and setting.key.startswith(_LIMIT):
+                found.pop(setting.key, None)
+                if setting.value.text:
+                    found[setting.key] = (setting.value.text, path)
+    return found
+
+
+def slice_of(unit: Unit) -> str:
+    """Give the cgroup of a service's slice, as in "/a.slice/a-b.slice"; system.slice where nothing says another.
+
+    Source: systemd.slice(5): a dash in a name stands for a slice inside another.
+    """
+    name = "system.slice"
+    for _, text in unit.fragments:
+        for setting in syntax.settings(text):
+            if setting.section == "Service" and setting.key == "Slice":
+                name = setting.value.text or "system.slice"
+    parts = name.removesuffix(".slice").split("-")
+    return "".join(f"/{'-'.join(parts[:number])}.slice" for number in range(1, len(parts) + 1))
+
+
+def variables(unit: Unit) -> dict[str, tuple[str, str]]:
+    """Give the value of each variable and the file that it stands in, by its name; {} where systemd refuses the unit.
+
+    `EnvironmentFile=` has the last word over every `Environment=` (systemd.exec(5)).
+    """
+    try:
+        known = unit.service.definitions
+    except ValueError:
+        return {}
+    return {name: (definition.value.text, definition.path) for name, definition in known.items()}
