@@ -16,6 +16,7 @@ from tests.fakes import values
 from tests.fakes.values import containerd, docker, facts, situation
 
 DAEMON = "/etc/docker/daemon.json"
+TOML = "/etc/containerd/config.toml"
 UNIT = "/etc/systemd/system/containerd.service.d/zz-migrator.conf"
 SPEC = "/etc/containerd/migrator-spec.json"
 ALONE = {"containers": ()}
@@ -33,9 +34,12 @@ def changes(draft: Draft) -> dict[str, FileChange]:
     return {file.path: file for file in draft.files}
 
 
-def disks(docker_mount: str, root: str = "/data/docker") -> dict[str, object]:
+def disks(docker_mount: str, root: str = "/data/docker", device: str = "8:2") -> dict[str, object]:
     """Give a host whose Docker data lies on the filesystem mounted there."""
-    found = (Disk(path=root, mount=docker_mount), Disk(path="/var/lib/containerd", mount="/"))
+    found = (
+        Disk(path=root, mount=docker_mount, device=device),
+        Disk(path="/var/lib/containerd", mount="/", device="8:1"),
+    )
     return {"host": facts().host.model_copy(update={"disks": found})}
 
 
@@ -43,6 +47,8 @@ ROOTS = {
     "the same disk": ({"data-root": "/data/docker"}, disks("/"), docker(root="/data/docker", **ALONE), containerd(), ""),
     "another disk": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", **ALONE), containerd(), "/data/containerd"),
     "a disk on Docker's own folder": ({}, disks("/var/lib/docker", "/var/lib/docker"), docker(**ALONE), containerd(), "/var/lib/docker/migrator-containerd"),
+    "a folder that Docker has mounted on itself": ({}, disks("/var/lib/docker", "/var/lib/docker", "8:1"), docker(**ALONE), containerd(), ""),
+    "users of another number": ({"data-root": "/data/docker", "userns-remap": "default"}, disks("/data", "/data/docker/165536.165536"), docker(root="/data/docker/165536.165536", **ALONE), containerd(), "/data/containerd"),
     "containers of others": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker"), containerd(), ""),
     "containers of others, in Docker's own containerd": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", embedded=True), containerd(), "/data/containerd"),
     "images there already": ({"data-root": "/data/docker"}, disks("/data"), docker(root="/data/docker", **ALONE), containerd(images=("a:1",)), ""),
@@ -62,6 +68,57 @@ def test_data_follows_docker_to_another_disk(
         if fate.key == "data-root":
             assert (fate.fate is Fate.CARRIED) == bool(root)
             assert fate.reason
+
+
+def test_a_data_folder_of_the_users_stays() -> None:
+    """Its own configuration says where it is, whatever disk Docker is on."""
+    own = 'version = 2\nroot = "/mnt/ssd/containerd"  # fast\n'
+
+    draft = drafted({"data-root": "/data/docker"}, files=values.files(containerd=own), **disks("/data"))
+
+    assert draft.settings is not None
+    assert draft.settings.root == ""
+    assert 'root = "/mnt/ssd/containerd"  # fast' in changes(draft)[TOML].content
+
+
+@pytest.mark.parametrize(
+    ("driver", "kept"), [("zfs", "zfs"), ("btrfs", "btrfs"), ("overlay2", ""), ("devicemapper", "")]
+)
+def test_a_storage_driver_that_docker_chose_counts(driver: str, kept: str) -> None:
+    """It was told none, and the disk decided."""
+    found = tuple(Disk(path=path, mount="/", kind=driver) for path in ("/var/lib/docker", "/var/lib/containerd"))
+    host = facts().host.model_copy(update={"disks": found})
+
+    draft = drafted({}, docker=docker(storage_driver=driver), host=host)
+
+    assert draft.settings is not None
+    assert draft.settings.storage == kept
+    assert any(fate.key == "storage-driver" for fate in draft.fates) == (driver != "overlay2")
+
+
+def test_dockers_own_copy_of_runc_is_not_carried() -> None:
+    """CentOS' Docker has it under a name of its own, as the default; the system's runc takes its place."""
+    path = "/usr/libexec/docker/docker-runc-current"
+    draft = drafted({"runtimes": {"docker-runc": {"path": path}}, "default-runtime": "docker-runc"})
+
+    assert draft.settings is not None
+    assert (draft.settings.handlers, draft.settings.default_handler) == ((), "")
+    assert path not in changes(draft)[TOML].content
+    assert {fate.fate for fate in draft.fates if "runtime" in fate.key} == {Fate.NOT_APPLICABLE}
+
+
+def test_the_kubelet_looks_at_the_runtime_where_that_runs() -> None:
+    """Docker's unit had a slice of its own, and containerd's has not, or another."""
+    told = "KUBELET_EXTRA_ARGS=--runtime-cgroups=/kube.slice/docker.service\n"
+    path = "/etc/systemd/system/containerd.service.d/own.conf"
+    sliced = values.files(default=told) | {path: values.file(path, "[Service]\nSlice=a-b.slice\n")}
+    unit = containerd(fragments=(values.CONTAINERD_UNIT, path))
+
+    usual = changes(drafted({}, files=values.files(default=told)))["/etc/default/kubelet"].content
+    own = changes(drafted({}, files=sliced, containerd=unit))["/etc/default/kubelet"].content
+
+    assert "--runtime-cgroups=/system.slice/containerd.service" in usual
+    assert "--runtime-cgroups=/a.slice/a-b.slice/containerd.service" in own
 
 
 LIMITS = {"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 4096, "Hard": 8192}}}

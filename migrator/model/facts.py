@@ -69,10 +69,17 @@ class Disk(Value):
     """Mount point of its filesystem; two folders with the same one share their space."""
     kind: str = ""
     """Filesystem type."""
+    device: Line = ""
+    """Numbers of its device, as "8:1"; "" when they are not known. Folders on the same one share their space too: a
+    folder that is mounted on itself, as Docker does it on a private root, is no other disk."""
     size: int = 0
     """Bytes."""
     free: int = 0
     """Bytes that root may still use."""
+
+    def shares(self, other: Disk) -> bool:
+        """Tell whether two folders are on one disk."""
+        return self.mount == other.mount or (bool(self.device) and self.device == other.device)
 
 
 class HostFacts(Value):

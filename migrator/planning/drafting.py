@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.facts import NodeFacts
+from migrator.model.facts import Disk, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
 from migrator.planning import files, network, versions
@@ -102,8 +102,9 @@ def _keeps_root(facts: NodeFacts, runtime: str) -> str:
     usual = data_root(facts, runtime)
     if usual != RUNTIMES[runtime].root:
         return f"{containerd.CONFIG} says where it is: {usual}"
-    mounts = {disk.path: disk.mount for disk in facts.host.disks}
-    if facts.docker is None or mounts.get(facts.docker.root, "") == mounts.get(usual, ""):
+    disks = {disk.path: disk for disk in facts.host.disks}
+    unknown = Disk(path="/", mount="/")
+    if facts.docker is None or disks.get(facts.docker.root, unknown).shares(disks.get(usual, unknown)):
         return f"it is on the same disk as {usual}"
     if runtime != "containerd":
         return ""

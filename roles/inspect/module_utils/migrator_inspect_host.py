@@ -138,12 +138,14 @@ def disks(tree, paths):
         mount, kind = mount_of(tree.real(there or "/"), mounted)
         try:
             status = os.statvfs(tree.at(there or "/"))
+            device = os.stat(tree.at(there or "/")).st_dev
         except OSError:
             continue
         found.append({
             "path": path,
             "mount": mount,
             "kind": kind,
+            "device": "{}:{}".format(os.major(device), os.minor(device)),
             "size": status.f_frsize * status.f_blocks,
             "free": status.f_frsize * status.f_bfree,
         })  # fmt: skip
