@@ -71,8 +71,8 @@ def _pytest(*words: str) -> int:
 
 def suite(settings: Settings, sides: int) -> list[Lane]:
     """Give a part for each file: those that need a cluster, and those that need a node alone, side by side."""
-    alone = here()
-    files = {path.stem: path for path in sorted(Path("tests/lab").glob("test_*.py")) if str(path) not in alone}
+    others = here()
+    files = {path.stem: path for path in sorted(Path("tests/lab").glob("test_*.py")) if str(path) not in others}
     names = (*_LONGEST, *sorted(set(files) - {*_LONGEST}))
     parts = [Part(name, ("--durations=5", str(files[name]))) for name in names]
     alone = [part for part in parts if part.name.startswith(_ALONE)]
