@@ -30,8 +30,8 @@ def service(now: Situation, draft: Draft) -> Iterator[Finding]:
 
 
 def _overruled(ours: Unit, after: Unit, path: str) -> Iterator[Finding]:
-    wanted = in_force.limits(ours) | in_force.variables(ours)
-    have = in_force.limits(after) | in_force.variables(after)
+    wanted = {**in_force.limits(ours), **in_force.variables(ours)}
+    have = {**in_force.limits(after), **in_force.variables(after)}
     for name, (value, _) in sorted(wanted.items()):
         there, by = have.get(name, (value, path))
         if by != path and there != value:

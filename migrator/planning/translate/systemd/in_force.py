@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning.translate.systemd import syntax
 from migrator.planning.translate.systemd.unit import Unit
@@ -16,7 +19,8 @@ def unit_of(facts: NodeFacts, service: UnitFacts) -> Unit:
     return Unit(fragments, tuple((file.path, file.content if file.exists else None) for file in files))
 
 
-def limits(unit: Unit) -> dict[str, tuple[str, str]]:
+@lru_cache(maxsize=256)
+def limits(unit: Unit) -> Mapping[str, tuple[str, str]]:
     """Give the value of each `Limit…=` and the file that it stands in, by the setting's name.
 
     The last one counts; an empty one takes back what came before (systemd, conf-parser.c and config_parse_rlimit).
@@ -45,7 +49,8 @@ def slice_of(unit: Unit) -> str:
     return "".join(f"/{'-'.join(parts[:number])}.slice" for number in range(1, len(parts) + 1))
 
 
-def variables(unit: Unit) -> dict[str, tuple[str, str]]:
+@lru_cache(maxsize=256)
+def variables(unit: Unit) -> Mapping[str, tuple[str, str]]:
     """Give the value of each variable and the file that it stands in, by its name; {} where systemd refuses the unit.
 
     `EnvironmentFile=` has the last word over every `Environment=` (systemd.exec(5)).

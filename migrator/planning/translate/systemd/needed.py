@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from migrator.planning.translate.systemd import syntax
 from migrator.planning.translate.systemd.unit import Unit
@@ -41,7 +41,8 @@ class Need:
     effect: Effect
 
 
-def needs(unit: Unit) -> Iterator[Need]:
+@lru_cache(maxsize=256)
+def needs(unit: Unit) -> tuple[Need, ...]:
     """Give every line of a service that needs a unit, or names a program or file, as far as it is in force.
 
     An empty assignment takes back commands and conditions, not dependencies (systemd.unit(5)).
@@ -56,7 +57,7 @@ def needs(unit: Unit) -> Iterator[Need]:
                 found = _added(found, path, key, value, _tested(value))
             elif setting.section == "Service" and key in _BEFORE | _AFTER:
                 found = _added(found, path, key, value, _run(key, value))
-    yield from found
+    return tuple(found)
 
 
 def _added(found: list[Need], path: str, key: str, value: str, effect: Effect) -> list[Need]:
