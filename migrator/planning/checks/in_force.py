@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import docker_config, new_runtime
+from migrator.planning.checks.reading import docker_config, new_runtime, planned_text
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import host_files, sysctl_d, systemd
 from migrator.planning.translate.systemd import in_force
@@ -21,7 +21,7 @@ def service(now: Situation, draft: Draft) -> Iterator[Finding]:
     runtime = new_runtime(now).unit
     path = f"/etc/systemd/system/{runtime.name}.d/{systemd.NAME}"
     before = in_force.unit_of(now.facts, runtime)
-    text = next((change.content for change in draft.files if change.path == path), now.facts.file(path).content)
+    text = planned_text(now, draft, path)
     after = before.replaced(path, text) if text else before
     if text:
         yield from _overruled(Unit((("", "[Service]\nExecStart=/bin/true"), (path, text))), after, path)
@@ -70,7 +70,7 @@ def _other_proxy(docker: Collection[str], after: Unit, name: str) -> Iterator[Fi
 
 def sysctls(now: Situation, draft: Draft) -> Iterator[Finding]:
     """What Docker turned on must be on after the next boot too, whatever other files say."""
-    text = next((change.content for change in draft.files if change.path == host_files.SYSCTL), "")
+    text = planned_text(now, draft, host_files.SYSCTL)
     if not text:
         return
     known = sysctl_d.assignments(_texts(now.facts) | {host_files.SYSCTL: text})

@@ -54,7 +54,7 @@ def needs(unit: Unit) -> tuple[Need, ...]:
             if setting.section == "Unit" and key in _STOPPED | _STARTED:
                 found += [Need(path, key, word, _effect(key)) for word in value.split()]
             elif setting.section == "Unit" and _TESTED.fullmatch(key):
-                found = _added(found, path, key, value, _tested(value))
+                found = _added(found, path, key, value, Effect.STOPS)
             elif setting.section == "Service" and key in _BEFORE | _AFTER:
                 found = _added(found, path, key, value, _run(key, value))
     return tuple(found)
@@ -64,15 +64,13 @@ def _added(found: list[Need], path: str, key: str, value: str, effect: Effect) -
     kinds = _TESTED.match(key)
     if not value:  # conditions are one list, as assertions are; commands are one of each key
         return [need for need in found if not (need.key.startswith(kinds[1]) if kinds else need.key == key)]
+    if kinds and value.lstrip("|").startswith("!"):
+        return found  # it wants the thing not to be there
     return [*found, Need(path, key, value, effect)]
 
 
 def _effect(key: str) -> Effect:
     return Effect.STOPS if key in _STOPPED else Effect.STARTS
-
-
-def _tested(value: str) -> Effect:
-    return Effect.FAILS if value.lstrip("|").startswith("!") else Effect.STOPS
 
 
 def _run(key: str, value: str) -> Effect:
