@@ -58,7 +58,17 @@ def test_doomed_flags(kubelet: Version, flag: str, *, doomed: bool) -> None:
         ((1, 24), "--network-plugin", True),
         ((1, 24), "--dynamic-config-dir", True),
         ((1, 27), "--container-runtime", True),
-        ((1, 36), "--docker", False),
+        # What the kubelets 1.20.2, 1.23.1, 1.31.14 and 1.36.2 say to each flag.
+        ((1, 20), "--experimental-dockershim", True),
+        ((1, 23), "--redirect-container-streaming", True),
+        ((1, 23), "--experimental-check-node-capabilities-before-mount", False),
+        ((1, 23), "--experimental-kernel-memcg-notification", False),
+        ((1, 23), "--docker-root", False),
+        ((1, 31), "--docker-root", True),
+        ((1, 36), "--docker", True),
+        ((1, 36), "--containerd", False),
+        ((1, 36), "--experimental-mounter-path", False),
+        ((1, 36), "--experimental-allocatable-ignore-eviction", False),
     ],
 )
 def test_unknown_flags(kubelet: Version, flag: str, *, unknown: bool) -> None:
@@ -66,21 +76,18 @@ def test_unknown_flags(kubelet: Version, flag: str, *, unknown: bool) -> None:
     assert (flag in {found.name for found in versions.unknown_flags(kubelet)}) is unknown
 
 
+_DOCKERS = "--docker --docker-env-metadata-whitelist --docker-only --docker-root --docker-tls --docker-tls-ca --docker-tls-cert --docker-tls-key"
 _DOCKERSHIMS = (
     "--network-plugin --cni-conf-dir --cni-bin-dir --cni-cache-dir --network-plugin-mtu --docker-endpoint "
-    "--image-pull-progress-deadline --experimental-dockershim-root-directory --experimental-dockershim "
-    "--non-masquerade-cidr --dynamic-config-dir"
+    "--image-pull-progress-deadline --experimental-dockershim-root-directory --non-masquerade-cidr --dynamic-config-dir "
+    f"--experimental-check-node-capabilities-before-mount {_DOCKERS}"
 )
-_HELP = (
-    "--seccomp-profile-root --experimental-mounter-path --experimental-check-node-capabilities-before-mount "
-    "--experimental-allocatable-ignore-eviction --experimental-kernel-memcg-notification"
-)
-_CADVISORS = (
-    "--docker --docker-env-metadata-whitelist --docker-only --docker-root --docker-tls --docker-tls-ca --docker-tls-cert "
-    "--docker-tls-key --containerd --containerd-namespace"
-)
-GONE = {(1, 22): "", (1, 23): _HELP, (1, 24): _DOCKERSHIMS, (1, 26): "", (1, 27): "--container-runtime", (1, 34): "",
-        (1, 35): "--pod-infra-container-image", (1, 36): "", (1, 37): _CADVISORS}  # fmt: skip
+GONE = {
+    (1, 19): "", (1, 20): "--experimental-dockershim", (1, 22): "",
+    (1, 23): "--seccomp-profile-root --redirect-container-streaming", (1, 24): _DOCKERSHIMS,
+    (1, 25): "--experimental-kernel-memcg-notification", (1, 26): "", (1, 27): "--container-runtime", (1, 34): "",
+    (1, 35): "--pod-infra-container-image", (1, 36): "", (1, 37): "--containerd --containerd-namespace",
+}  # fmt: skip
 """Which flags each kubelet is the first not to know, or the first after the one before of this table."""
 
 
@@ -258,8 +265,8 @@ def test_end_of_life(series: Version, day: date | None) -> None:
         ("crio", (1, 36, 0), "registry.k8s.io/pause:3.10.1"),
         ("containerd", (1, 0, 0), ""),
         ("containerd", (1, 3, 9), ""), ("containerd", (1, 4, 0), "k8s.gcr.io/pause:3.2"), ("containerd", (1, 4, 13), "k8s.gcr.io/pause:3.2"),
-        ("containerd", (1, 5, 0), "k8s.gcr.io/pause:3.5"), ("containerd", (1, 6, 11), "k8s.gcr.io/pause:3.6"),
-        ("containerd", (1, 6, 12), "registry.k8s.io/pause:3.6"), ("containerd", (1, 7, 0), "registry.k8s.io/pause:3.8"),
+        ("containerd", (1, 5, 0), "k8s.gcr.io/pause:3.5"), ("containerd", (1, 6, 8), "k8s.gcr.io/pause:3.6"),
+        ("containerd", (1, 6, 9), "registry.k8s.io/pause:3.6"), ("containerd", (1, 7, 0), "registry.k8s.io/pause:3.8"),
         ("containerd", (2, 0, 0), "registry.k8s.io/pause:3.10"), ("containerd", (2, 2, 0), "registry.k8s.io/pause:3.10.1"),
         ("containerd", (2, 2, 9), "registry.k8s.io/pause:3.10.1"),
         ("crio", (1, 15, 9), ""), ("crio", (1, 16, 0), "k8s.gcr.io/pause:3.1"), ("crio", (1, 17, 9), "k8s.gcr.io/pause:3.1"),

@@ -48,20 +48,29 @@ DOCKERSHIM_FLAGS = (
     Flag("--docker-endpoint", (1, 24), "kubernetes/kubernetes#106907"),
     Flag("--image-pull-progress-deadline", (1, 24), "kubernetes/kubernetes#106907"),
     Flag("--experimental-dockershim-root-directory", (1, 24), "kubernetes/kubernetes#106907"),
-    Flag("--experimental-dockershim", (1, 24), "absent from kubelet 1.20.2, cmd/kubelet/app/options", guess=True),
+    Flag("--experimental-dockershim", (1, 20), "unknown to kubelet 1.20.2; the first one may be older", guess=True),
     Flag("--non-masquerade-cidr", (1, 24), "kubernetes/kubernetes#107096"),
-    # Without function since 1.20; in which release it went is not verified, so it always goes.
-    Flag("--redirect-container-streaming", None, "KEP-1558"),
+    Flag(
+        "--redirect-container-streaming",
+        (1, 23),
+        "KEP-1558; unknown to kubelet 1.23.1, without function since 1.20",
+        guess=True,
+    ),
 )
 """Flags that only dockershim read."""
 
-CADVISOR_FLAGS = tuple(
-    Flag(name, (1, 37), "kubelet 1.20.2, cmd/kubelet/app/options/globalflags_linux.go; kubernetes/kubernetes#139870",
-         guess=True)
-    for name in (
-        "--docker", "--docker-env-metadata-whitelist", "--docker-only", "--docker-root", "--docker-tls",
-        "--docker-tls-ca", "--docker-tls-cert", "--docker-tls-key", "--containerd", "--containerd-namespace",
-    )
+CADVISOR_FLAGS = (
+    *(
+        Flag(name, (1, 24), "known to kubelets 1.20.2 and 1.23.1, unknown to 1.31.14 and 1.36.2")
+        for name in (
+            "--docker", "--docker-env-metadata-whitelist", "--docker-only", "--docker-root", "--docker-tls",
+            "--docker-tls-ca", "--docker-tls-cert", "--docker-tls-key",
+        )
+    ),
+    *(
+        Flag(name, (1, 37), "known to kubelet 1.36.2; kubernetes/kubernetes#139870", guess=True)
+        for name in ("--containerd", "--containerd-namespace")
+    ),
 )  # fmt: skip
 """What cAdvisor registered by mistake (kubernetes/kubernetes#57613). `--containerd` alone still has a use: it names
 containerd's socket for statistics, where that is not the usual one."""
@@ -87,12 +96,15 @@ OTHER_FLAGS = (
     Flag(PAUSE_FLAG, PAUSE_FLAG_REMOVED, "kubernetes/kubernetes#133779"),
     Flag("--dynamic-config-dir", (1, 24), "deprecated in 1.22 with its feature gate", guess=True),
     Flag("--seccomp-profile-root", (1, 23), "its help text in kubelet 1.20.2", guess=True),
-    Flag("--experimental-mounter-path", (1, 23), "its help text in kubelet 1.20.2", guess=True),
-    Flag("--experimental-check-node-capabilities-before-mount", (1, 23), "its help text in 1.20.2", guess=True),
-    Flag("--experimental-allocatable-ignore-eviction", (1, 23), "its help text in kubelet 1.20.2", guess=True),
-    Flag("--experimental-kernel-memcg-notification", (1, 23), "its help text in kubelet 1.20.2", guess=True),
-)
-"""Flags that have nothing to do with dockershim's code and that later kubelets do not know."""
+    Flag("--experimental-check-node-capabilities-before-mount", (1, 24), "kubelet 1.23.1 knows it; "
+         "kubernetes/kubernetes#104732", guess=True),
+    Flag("--experimental-kernel-memcg-notification", (1, 25), "kubernetes/kubernetes#109388"),
+)  # fmt: skip
+"""Flags that have nothing to do with dockershim's code and that later kubelets do not know.
+
+Not among them, whatever their help text announced: `--experimental-mounter-path` and
+`--experimental-allocatable-ignore-eviction`, which kubelet 1.36.2 knows.
+"""
 
 
 @lru_cache(maxsize=64)
@@ -236,6 +248,7 @@ CONTAINERD_END = (
     EndOfLife((2, 1), date(2026, 7, 3)),
     EndOfLife((2, 2), date(2026, 11, 6)),
     EndOfLife((2, 3), date(2028, 4, 30)),
+    EndOfLife((2, 4), date(2027, 4, 30), "containerd#14169: no LTS, about seven months after September 2026"),
 )
 
 
@@ -342,7 +355,7 @@ CONTAINERD_SANDBOX = (
     SandboxImage((1, 4, 0), "k8s.gcr.io/pause:3.2", "containerd v1.4.0, v1.4.13"),
     SandboxImage((1, 5, 0), "k8s.gcr.io/pause:3.5", "containerd v1.5.0; v1.5.18 has it at registry.k8s.io"),
     SandboxImage((1, 6, 0), "k8s.gcr.io/pause:3.6", "containerd pkg/cri/config, v1.6.0 to v1.6.8"),
-    SandboxImage((1, 6, 12), "registry.k8s.io/pause:3.6", "containerd pkg/cri/config, v1.6.12; the first may be older"),
+    SandboxImage((1, 6, 9), "registry.k8s.io/pause:3.6", "containerd pkg/cri/config, v1.6.9"),
     SandboxImage((1, 7, 0), "registry.k8s.io/pause:3.8", "containerd pkg/cri/config, v1.7.0"),
     SandboxImage((2, 0, 0), "registry.k8s.io/pause:3.10", "containerd internal/cri/config, v2.0.0, v2.1.0"),
     SandboxImage((2, 2, 0), "registry.k8s.io/pause:3.10.1", "containerd internal/cri/config, v2.2.0"),
