@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import sys
 import threading
@@ -508,3 +509,38 @@ def test_who_is_taken_for_nobody_is_not_known(api: Served, cluster: KubeCluster)
 
     with pytest.raises(UnknownUserError):
         cluster.nodes()
+
+
+def split(folder: Path, port: int) -> str:
+    """Write two kubeconfigs that make one: each has a context of its own, and the second one has the user of both."""
+    whole = json.loads(Path(kubeconfig(folder, port)).read_text())
+    dead = {"name": "dead", "cluster": {"server": "http://127.0.0.1:9"}}
+    first = whole | {"users": None}
+    second = {
+        "current-context": "d", "clusters": [dead], "users": whole["users"],
+        "contexts": [{"name": "d", "context": {"cluster": "dead", "user": "c"}}],
+    }  # fmt: skip
+    for name, content in (("first", first), ("second", second)):
+        (folder / name).write_text(json.dumps(content))
+    return os.pathsep.join(str(folder / name) for name in ("missing", "first", "second"))
+
+
+def test_several_kubeconfigs_are_merged_as_kubectl_does(
+    api: Served, server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first context that is current counts, a file that is not there does not; another one may be chosen."""
+    monkeypatch.setenv("KUBECONFIG", split(tmp_path, server.server_port))
+    api.answer("GET /api/v1/nodes", 200, {"items": []})
+
+    assert kube.connect("").nodes() == ()
+    assert kube.connect("", "c").nodes() == ()
+    with pytest.raises(ClusterError, match="first:"):
+        kube.connect("", "d").nodes()
+
+
+def test_none_of_several_kubeconfigs_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are named."""
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/a{os.pathsep}{tmp_path}/b")
+
+    with pytest.raises(ClusterError, match=f"there is no kubeconfig {tmp_path}/a{os.pathsep}{tmp_path}/b; name one"):
+        kube.connect("")

@@ -33,6 +33,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     allow: options.Allow = None,
     yes: options.Yes = False,
     until: Annotated[
@@ -52,7 +53,7 @@ def command(
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
     planned = time.monotonic()
-    doors, plan = _planned(source, node or [], limit, kubeconfig, allow or [])
+    doors, plan = _planned(source, node or [], limit, options.Place(kubeconfig, context), allow or [])
     doing = partial(
         work.Work,
         doors,
@@ -106,12 +107,12 @@ def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
     return f"{plan.node} is migrated: {plan.source} → {now}"
 
 
-def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: list[str]) -> tuple[Doors, Plan]:
+def _planned(source: Path, node: list[str], limit: str, place: options.Place, allow: list[str]) -> tuple[Doors, Plan]:
     """Plan the nodes of an inventory; or look again at those of a plan that was shown, which must still hold."""
     from migrator.cli import wiring
 
     if not saved.is_plan(source):
-        doors = wiring.open_doors(source, node, kubeconfig, allow, limit)
+        doors = wiring.open_doors(source, node, place, allow, limit)
         return doors, doors.plan()
     shown = saved.read(source)
     if limit or allow:
@@ -119,5 +120,5 @@ def _planned(source: Path, node: list[str], limit: str, kubeconfig: str, allow: 
     shown = saved.select(shown, node)
     refuse(shown)
     names = [entry.host for entry in shown.nodes]
-    doors = wiring.open_doors(Path(shown.inventory), names, kubeconfig or shown.kubeconfig, shown.allow)
+    doors = wiring.open_doors(Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow)
     return doors, doors.plan_again(shown.nodes)

@@ -21,6 +21,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     allow: options.Allow = None,
     yes: options.Yes = False,
     max_nodes: options.MaxNodes = 0,
@@ -38,7 +39,7 @@ def command(
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
+    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
     if not as_json:
         for entry in plan.nodes:

@@ -21,6 +21,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the facts to this folder, for `plan --facts`.")
     ] = None,
@@ -34,7 +35,8 @@ def command(
     from migrator.report import inspection
 
     chosen = wiring.choose(inventory, node or [], limit)
-    cluster = ClusterFacts() if hosts_only else wiring.open_cluster(inventory, chosen, kubeconfig).facts()
+    place = options.Place(kubeconfig, context)
+    cluster = ClusterFacts() if hosts_only else wiring.open_cluster(inventory, chosen, place).facts()
     seen = tuple(survey.observe(chosen, wiring.open_hosts(inventory, chosen)))
     if save is not None:
         recorded.save(save, seen, cluster)

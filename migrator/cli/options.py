@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -30,6 +30,7 @@ Inventory = Annotated[Path, typer.Argument(help="Inventory, in any form that Ans
 Nodes = Annotated[list[str] | None, typer.Option("--node", help="Only this node; may be given several times.")]
 Limit = Annotated[str, typer.Option("--limit", help="Only hosts that this pattern of Ansible's matches.")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="Kubeconfig of an administrator of the cluster.")]
+Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; else its current one.")]
 Allow = Annotated[list[str] | None, typer.Option("--allow", help="Waive the check with this id.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Runs = Annotated[
@@ -40,3 +41,14 @@ MaxNodes = Annotated[
 ]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
 PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]
+
+
+class Place(NamedTuple):
+    """Where the cluster is, as the command line says; "" where it does not."""
+
+    kubeconfig: str = ""
+    context: str = ""
+
+    def over(self, kubeconfig: str, context: str) -> Place:
+        """Give what was said, else these. A context belongs to its kubeconfig: another file brings its own."""
+        return Place(self.kubeconfig or kubeconfig, self.context or ("" if self.kubeconfig else context))

@@ -22,6 +22,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     allow: options.Allow = None,
     facts: Annotated[
         Path | None, typer.Option("--facts", help="Plan from what `inspect --save` wrote, without the cluster.")
@@ -42,8 +43,13 @@ def command(
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
-        plan = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit).plan()
-        origin = {"inventory": str(inventory.absolute()), "kubeconfig": kubeconfig, "allow": tuple(allow or ())}
+        plan = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit).plan()
+        origin = {
+            "inventory": str(inventory.absolute()),
+            "kubeconfig": kubeconfig,
+            "context": context,
+            "allow": tuple(allow or ()),
+        }
         plan = plan.model_copy(update=origin)
     if out is not None:
         write(out, plan)

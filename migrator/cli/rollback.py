@@ -18,6 +18,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     allow: options.Allow = None,
     yes: options.Yes = False,
     max_nodes: options.MaxNodes = 0,
@@ -35,7 +36,7 @@ def command(
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = wiring.open_doors(inventory, node or [], kubeconfig, allow or [], limit)
+    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan(survey.rollback)
     if not as_json:
         print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)

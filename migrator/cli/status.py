@@ -12,6 +12,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Show for each node its runtime, whether it serves, and how its last switch ended. Changes nothing."""
@@ -19,7 +20,7 @@ def command(
     from migrator.cli import wiring
     from migrator.report import status
 
-    doors = wiring.open_doors(inventory, node or [], kubeconfig, [], limit)
+    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), [], limit)
     rows = status.rows(tuple(survey.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
     if output is options.Output.JSON:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))

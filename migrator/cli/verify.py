@@ -39,6 +39,7 @@ def command(
     node: options.Nodes = None,
     limit: options.Limit = "",
     kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
     output: Annotated[VerifyOutput, typer.Option("-o", "--output", help="Form of the result.")] = VerifyOutput.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every check.")] = False,
     baseline: Annotated[
@@ -66,7 +67,8 @@ def command(
     before = evidence.read(baseline, [host.node for host in chosen]) if baseline is not None else None
     if save is not None:
         evidence.prepare(save)
-    hosts, cluster = wiring.open_hosts(inventory, chosen), wiring.open_cluster(inventory, chosen, kubeconfig)
+    cluster = wiring.open_cluster(inventory, chosen, options.Place(kubeconfig, context))
+    hosts = wiring.open_hosts(inventory, chosen)
     doors = wiring.Doors(chosen, hosts, cluster, wiring.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     if not reboot:

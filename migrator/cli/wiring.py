@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrator import inventory, survey
+from migrator.cli.options import Place
 from migrator.cluster import Cluster
 from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
 from migrator.hosts import Hosts
@@ -141,23 +142,22 @@ def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:
     return AnsibleHosts(path, connect_timeout=max(host.target.connect_timeout for host in chosen))
 
 
-def open_cluster(path: Path, chosen: Sequence[Host], kubeconfig: str) -> Cluster:
+def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:
     """Open the door to the one cluster that all chosen hosts belong to. Raises `InventoryError` or `ClusterError`."""
     targets = {(host.target.kubeconfig, host.target.context) for host in chosen}
     if len(targets) > 1:
         raise InventoryError(f"{path}: the hosts belong to different clusters; choose those of one with --node")
-    from_inventory, context = next(iter(targets))
     from migrator.cluster import kube
 
-    return kube.connect(kubeconfig or from_inventory, context)
+    return kube.connect(*place.over(*next(iter(targets))))
 
 
-def open_doors(path: Path, nodes: Sequence[str], kubeconfig: str, allow: Collection[str], limit: str = "") -> Doors:
+def open_doors(path: Path, nodes: Sequence[str], place: Place, allow: Collection[str], limit: str = "") -> Doors:
     """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
     allowed = check_allowed(allow)
     known = inventory.load(path, limit=limit)
     chosen = _chosen(path, known, nodes)
-    cluster = open_cluster(path, chosen, kubeconfig)
-    place = (chosen[0].target.kubeconfig, chosen[0].target.context)
-    everyone = tuple(host for host in known.everyone if (host.target.kubeconfig, host.target.context) == place)
+    cluster = open_cluster(path, chosen, place)
+    one = (chosen[0].target.kubeconfig, chosen[0].target.context)
+    everyone = tuple(host for host in known.everyone if (host.target.kubeconfig, host.target.context) == one)
     return Doors(chosen, open_hosts(path, chosen), cluster, allowed, everyone)

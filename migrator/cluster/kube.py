@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, Ru
 def connect(kubeconfig: str, context: str = "") -> KubeCluster:
     """Open the cluster that a kubeconfig names, and ask it something.
 
-    The file is `kubeconfig`, else `$KUBECONFIG`, else `~/.kube/config`. Raises `ClusterError`.
+    The file is `kubeconfig`, else those of `$KUBECONFIG` together, else `~/.kube/config`. Raises `ClusterError`.
     """
-    path = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    if not Path(path).is_file():
+    usual = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    named = [kubeconfig] if kubeconfig else [path for path in usual.split(os.pathsep) if path]
+    path = os.pathsep.join(named)
+    there = [each for each in named if Path(each).is_file()]  # kubectl too passes over those that are not
+    if not there:
         raise ClusterError(
             f"there is no kubeconfig {path}; name one with --kubeconfig, $KUBECONFIG or migrator_kubeconfig"
         )
@@ -34,13 +37,25 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
     def read() -> ApiClient:
         try:
             client: ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
-                config_file=path, context=context or None, persist_config=False
+                config_file=os.pathsep.join(there), context=context or _current(there) or None, persist_config=False
             )
         except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
             raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
         return client
 
     return KubeCluster(Api(read(), name=path, renewed=read))
+
+
+def _current(files: Sequence[str]) -> str:
+    """Give the context that kubectl would take: the first file's that has one, where the client takes the last.
+
+    Source: kubernetes.io, Organizing Cluster Access Using kubeconfig Files, "Merging kubeconfig files".
+    """
+    for path in files:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        if isinstance(document, dict) and document.get("current-context"):
+            return str(document["current-context"])
+    return ""
 
 
 _REPLICATED = {

@@ -148,6 +148,8 @@ class Plan(Value):
     """Path of the inventory that it was made with, for `apply`; "" for a plan from recorded facts."""
     kubeconfig: str = ""
     """The kubeconfig that was given on the command line, if one was."""
+    context: str = ""
+    """Likewise its context."""
     allow: tuple[str, ...] = ()
     """Ids of checks that were waived on the command line."""
     nodes: tuple[NodePlan, ...] = ()
