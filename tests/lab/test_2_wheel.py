@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab.conftest import ROOT, Lab
 
 
-def test_an_installed_migrator_plans(lab: Lab, tmp_path: Path) -> None:
+def test_an_installed_migrator_plans(fresh_lab: Lab, tmp_path: Path) -> None:
     """Installed from the wheel into an empty environment, outside the checkout, `plan` plans a real node."""
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", tmp_path, ROOT],
@@ -21,6 +21,7 @@ def test_an_installed_migrator_plans(lab: Lab, tmp_path: Path) -> None:
     python = str(tmp_path / "venv/bin/python")
     subprocess.run([python, "-m", "pip", "install", "-q", wheel], check=True)
 
+    lab = fresh_lab
     done = lab.migrator("plan", "--node", "worker-2", lab.inventory, python=python, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
