@@ -77,7 +77,8 @@ def _kubectl(settings: Settings, ours: argparse.Namespace) -> None:
 
 def _run(settings: Settings, ours: argparse.Namespace) -> None:
     os.environ["KUBECONFIG"] = str(settings.kubeconfig)
-    _become(network.inside(settings, _words(ours)))
+    # With this machine's own /sys: a benchmark puts the lab back, which wants the nodes' cgroups.
+    _become(network.beside(settings, _words(ours)))
 
 
 _OWN_WORDS = {"kubectl": 1, "run": 1, "ssh": 2}
