@@ -32,8 +32,8 @@ class Flag:
     """A kubelet flag that a migration or an upgrade must not leave behind."""
 
     name: str
-    removed_in: Version | None
-    """First kubelet that does not know it, and dies of it. None: still there, only without function."""
+    removed_in: Version
+    """First kubelet that does not know it, and dies of it."""
     source: str
     guess: bool = False
     """Whether `removed_in` was not read in a source of that release."""
@@ -121,7 +121,7 @@ def doomed_flags(kubelet: Version) -> frozenset[str]:
 def unknown_flags(kubelet: Version) -> tuple[Flag, ...]:
     """Give the flags that a kubelet of this version dies of, guesses too."""
     known = (*DOCKERSHIM_FLAGS, *CADVISOR_FLAGS, *OTHER_FLAGS)
-    return tuple(flag for flag in known if flag.removed_in and flag.removed_in <= kubelet)
+    return tuple(flag for flag in known if flag.removed_in <= kubelet)
 
 
 DEFAULT_CGROUP_DRIVER = "cgroupfs"

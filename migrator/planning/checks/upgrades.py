@@ -20,9 +20,7 @@ def remaining(now: Situation) -> tuple[versions.Flag, ...]:
     after = set(flags(now.facts)) - versions.doomed_flags(version) - set(versions.RUNTIME_FLAGS)
     if version < versions.RUNTIME_FLAG_OPTIONAL:
         after.add("--container-runtime")
-    return tuple(
-        flag for flag in versions.OTHER_FLAGS if flag.name in after and flag.removed_in and version < flag.removed_in
-    )
+    return tuple(flag for flag in versions.OTHER_FLAGS if flag.name in after and version < flag.removed_in)
 
 
 def aim(now: Situation) -> versions.Version | None:
@@ -82,7 +80,7 @@ def cgroups(now: Situation, _: Draft) -> Iterator[Finding]:
 def command_line(now: Situation, _: Draft) -> Iterator[Finding]:
     """Flags that stay must not kill a later kubelet unannounced."""
     left, wanted = remaining(now), aim(now)
-    fatal = [flag for flag in left if wanted and flag.removed_in and flag.removed_in <= wanted]
+    fatal = [flag for flag in left if wanted and flag.removed_in <= wanted]
     if fatal:
         yield found(
             "kubernetes-target-flags",
@@ -99,9 +97,7 @@ def command_line(now: Situation, _: Draft) -> Iterator[Finding]:
 
 def _removals(gone: Iterable[versions.Flag]) -> str:
     return listed(
-        f"{flag.name} ({'probably ' if flag.guess else ''}from {_dotted(flag.removed_in)} on)"
-        for flag in gone
-        if flag.removed_in
+        f"{flag.name} ({'probably ' if flag.guess else ''}from {_dotted(flag.removed_in)} on)" for flag in gone
     )
 
 
