@@ -20,3 +20,8 @@ def registry_of(image: str) -> str:
     """Give the registry that a name begins with; "" for Docker Hub's (distribution/reference, splitDockerDomain)."""
     first, slash, _ = image.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
+
+
+def last_part(image: str) -> str:
+    """Give the last part of an image's repository, such as "etcd", without tag and digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]

@@ -10,6 +10,7 @@ from migrator.model.objects import Node, Pod
 from migrator.model.plan import Finding
 from migrator.planning.addresses import parsed
 from migrator.planning.checks.finding import found, listed
+from migrator.planning.image_names import last_part
 from migrator.planning.situation import Draft, Situation
 
 _COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -54,5 +55,5 @@ def _controls(pod: Pod, node: str) -> bool:
     component = pod.labels.get("component", "")
     if component in _COMPONENTS or (pod.labels.get("tier") == "control-plane" and component != "kube-proxy"):
         return True
-    names = (image.partition("@")[0].rpartition("/")[2].partition(":")[0] for image in pod.images)
+    names = map(last_part, pod.images)
     return bool(_POD.fullmatch(pod.name.removesuffix(f"-{node}"))) or any(map(_IMAGE.fullmatch, names))

@@ -9,7 +9,7 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import new_runtime
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate.systemd import in_force, syntax
+from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd.unit import Unit
 
 _PROXY = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
@@ -76,9 +76,7 @@ def settings(now: Situation, _: Draft) -> Iterator[Finding]:
 def _shaped(unit: Unit) -> dict[str, str]:
     """Give what an owner's files say: those that no package brings."""
     return {
-        setting.key: setting.value.text
-        for path, text in unit.fragments
-        if path.startswith("/etc/")
-        for setting in syntax.settings(text)
-        if setting.section == "Service" and setting.key in _RESOURCES and setting.value.text
+        key: value
+        for path, key, value in in_force.of_service(unit)
+        if path.startswith("/etc/") and key in _RESOURCES and value
     }

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
+from migrator.planning.image_names import last_part
 from migrator.planning.situation import Draft, Situation
 
 SOCKETS = (
@@ -115,5 +116,5 @@ def callers(now: Situation, _: Draft) -> Iterator[Finding]:
 
 
 def _is_etcd(container: DockerContainer) -> bool:
-    repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    repository = last_part(container.image)
     return repository == "etcd" or container.name.lstrip("/").startswith("etcd")

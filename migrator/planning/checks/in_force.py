@@ -10,10 +10,9 @@ from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import docker_config, new_runtime, planned_text
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import host_files, sysctl_d, systemd
+from migrator.planning.translate.docker.proxies import VARIABLES
 from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd.unit import Unit
-
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def service(now: Situation, draft: Draft) -> Iterator[Finding]:
@@ -46,7 +45,7 @@ def _of_docker(now: Situation) -> set[str]:
     """Name the variables of a proxy that Docker has, also where it has a password and is not carried."""
     docker = now.facts.docker
     own = docker_config(now.facts).get("proxies")
-    keys = {name.upper().replace("-", "_") for name in own} if isinstance(own, dict) else set()
+    keys = {VARIABLES[name] for name in own if name in VARIABLES} if isinstance(own, dict) else set()
     return keys | ({name.upper() for name in docker.unit.environment} if docker else set())
 
 
@@ -55,7 +54,7 @@ def _other_proxy(docker: Collection[str], after: Unit, name: str) -> Iterator[Fi
     have = in_force.variables(after)
     there = {
         variable: next((have[key] for key in (variable, variable.lower()) if have.get(key, ("",))[0]), None)
-        for variable in _PROXIES
+        for variable in VARIABLES.values()
         if variable not in docker
     }
     others = {variable: entry[1] for variable, entry in there.items() if entry is not None}

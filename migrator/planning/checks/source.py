@@ -9,6 +9,7 @@ from migrator.model.plan import Finding
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags
+from migrator.planning.image_names import last_part
 from migrator.planning.situation import Draft, Situation
 
 
@@ -41,7 +42,7 @@ def _elsewhere(now: Situation) -> str:
 
 
 def _is_kubelet(container: DockerContainer) -> bool:
-    repository = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    repository = last_part(container.image)
     name = container.name.lstrip("/")
     return name == "kubelet" or name.endswith("-kubelet") or repository in {"kubelet", "hyperkube"}
 

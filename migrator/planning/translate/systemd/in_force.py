@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from migrator.model.facts import NodeFacts, UnitFacts
@@ -19,6 +19,14 @@ def unit_of(facts: NodeFacts, service: UnitFacts) -> Unit:
     return Unit(fragments, tuple((file.path, file.content if file.exists else None) for file in files))
 
 
+def of_service(unit: Unit) -> Iterator[tuple[str, str, str]]:
+    """Give the file, the key and the value of each setting of the service, in the order in which systemd reads them."""
+    for path, text in unit.fragments:
+        for setting in syntax.settings(text):
+            if setting.section == "Service":
+                yield path, setting.key, setting.value.text
+
+
 @lru_cache(maxsize=256)
 def limits(unit: Unit) -> Mapping[str, tuple[str, str]]:
     """Give the value of each `Limit…=` and the file that it stands in, by the setting's name.
@@ -26,12 +34,11 @@ def limits(unit: Unit) -> Mapping[str, tuple[str, str]]:
     The last one counts; an empty one takes back what came before (systemd, conf-parser.c and config_parse_rlimit).
     """
     found: dict[str, tuple[str, str]] = {}
-    for path, text in unit.fragments:
-        for setting in syntax.settings(text):
-            if setting.section == "Service" and setting.key.startswith(_LIMIT):
-                found.pop(setting.key, None)
-                if setting.value.text:
-                    found[setting.key] = (setting.value.text, path)
+    for path, key, value in of_service(unit):
+        if key.startswith(_LIMIT):
+            found.pop(key, None)
+            if value:
+                found[key] = (value, path)
     return found
 
 
@@ -41,10 +48,9 @@ def slice_of(unit: Unit) -> str:
     Source: systemd.slice(5): a dash in a name stands for a slice inside another.
     """
     name = "system.slice"
-    for _, text in unit.fragments:
-        for setting in syntax.settings(text):
-            if setting.section == "Service" and setting.key == "Slice":
-                name = setting.value.text or "system.slice"
+    for _, key, value in of_service(unit):
+        if key == "Slice":
+            name = value or "system.slice"
     parts = name.removesuffix(".slice").split("-")
     return "".join(f"/{'-'.join(parts[:number])}.slice" for number in range(1, len(parts) + 1))
 
