@@ -77,26 +77,37 @@ class Lab:
         return ("/sys/fs/cgroup/memory", "memory.limit_in_bytes") if kind else ("/sys/fs/cgroup", "memory.max")
 
     def node(self, name: str) -> dict[str, Any]:
-        """Describe a node: ready, runtime, unschedulable, annotations. One that is not there is not ready, on ""."""
+        """Describe a node: ready, said (when, RFC 3339), runtime, unschedulable, annotations; not ready, on "" if gone."""
         found = cluster.nodes(self.settings).get(name)
         if not found:
-            return {"ready": False, "runtime": "", "unschedulable": False, "annotations": {}}
-        ready = next(entry["status"] for entry in found["status"]["conditions"] if entry["type"] == "Ready")
+            return {"ready": False, "said": "", "runtime": "", "unschedulable": False, "annotations": {}}
+        ready = next(entry for entry in found["status"]["conditions"] if entry["type"] == "Ready")
         return {
-            "ready": ready == "True",
+            "ready": ready["status"] == "True",
+            "said": ready["lastHeartbeatTime"],
             "runtime": found["status"]["nodeInfo"]["containerRuntimeVersion"],
             "unschedulable": bool(found["spec"].get("unschedulable")),
             "annotations": found["metadata"]["annotations"],
         }
 
-    def ready_on(self, name: str, runtime: str = "", seconds: float = 300) -> None:
-        """Return when a node is Ready, on that runtime where one is given."""
+    def ready_on(self, name: str, runtime: str = "", seconds: float = 300, since: str = "") -> None:
+        """Return when a node is Ready, on that runtime where one is given; `since` asks for a status after that time.
+
+        A kubelet that has started says first, and for ten seconds, that it is not Ready; before that, the API server
+        has what it said before its start.
+        """
 
         def reached() -> bool:
             found = self.node(name)
-            return bool(found["ready"]) and found["runtime"].startswith(runtime)
+            return bool(found["ready"]) and found["runtime"].startswith(runtime) and found["said"] >= since
 
         self.until(reached, f"{name} is Ready{f' on {runtime}' if runtime else ''}", seconds)
+
+    def restart_kubelet(self, name: str) -> None:
+        """Return when the kubelet has started anew and says that it is Ready."""
+        stopped = self.on(name, "systemctl stop kubelet; sleep 1; date -u +%FT%TZ")  # a status has whole seconds
+        self.on(name, "systemctl start kubelet")
+        self.ready_on(name, since=stopped.strip())
 
     def pods(self, node: str, namespace: str = workloads.NAMESPACE) -> list[dict[str, Any]]:
         """Give the pods of a node that are not finished."""

@@ -54,9 +54,10 @@ def inventory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def on_docker(subject: Subject) -> None:
-    """Begin on Docker, with the lock free."""
+    """Begin Ready on Docker, with the lock free."""
     if not subject.lab.node(NODE)["runtime"].startswith("docker:") or subject.lab.node(NODE)["unschedulable"]:
         subject.lab.restore()
+    subject.lab.ready_on(NODE, "docker")
     forget_dead_holders(subject.lab)
 
 
@@ -207,7 +208,8 @@ def test_a_node_goes_back_on_a_full_disk(subject: Subject, inventory: Path) -> N
         done = lab.migrator("rollback", "--node", NODE, "--yes", *CONSENT, inventory)
     finally:
         # A kubelet that has seen its disk full keeps pods away for five minutes, unless it starts anew.
-        lab.on(NODE, "rm -f /var/filler /var/filler2; systemctl restart kubelet")
+        lab.on(NODE, "rm -f /var/filler /var/filler2")
+        lab.restart_kubelet(NODE)
 
     assert int(full) < 64, full
     succeeds(done)
