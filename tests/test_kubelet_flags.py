@@ -358,6 +358,20 @@ def test_flags_in_unit_files(units: dict[str, str], wanted: dict[str, str]) -> N
     assert {path: text.partition("\n")[2] if path == DROP_IN else text for path, text in written.items()} == wanted
 
 
+def test_a_folder_in_the_place_of_a_file_of_variables_is_none() -> None:
+    """Systemd starts the service without it behind a dash, and not at all else."""
+    folder = FileFact(path=DEFAULT, exists=True, problem="it is a directory")
+
+    def flags(sign: str) -> tuple[Flag, ...]:
+        text = f"[Service]\nEnvironmentFile={sign}{DEFAULT}\nExecStart=/usr/bin/kubelet --v=2 $X\n"
+        facts = node("v1.23.1", {ADMIN: text}, {DEFAULT: None})
+        return kubelet_flags.flags(facts.model_copy(update={"files": {**facts.files, DEFAULT: folder}}))
+
+    assert [flag.name for flag in flags("-")] == ["--v"]
+    with pytest.raises(ValueError, match="which is not there: the service cannot start"):
+        flags("")
+
+
 def test_our_drop_in_is_edited_when_it_is_there() -> None:
     """Going on to another runtime changes our own drop-in, and adds no second one."""
     facts = node("1.22.0", {PACKAGED: "[Service]\nExecStart=/usr/bin/kubelet --network-plugin=cni\n"})

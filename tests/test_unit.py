@@ -62,6 +62,24 @@ CASES: dict[str, tuple[str, str | None, list[str]]] = {
     "a file beats Environment": ("EnvironmentFile=/etc/default/k\nEnvironment=A=1\nExecStart=/k $A", "A=2\n", ["/k", "2"]),
     "an optional file that is missing": ("EnvironmentFile=-/etc/default/k\nExecStart=/k $A", None, ["/k"]),
     "an empty EnvironmentFile resets": ("EnvironmentFile=/etc/default/k\nEnvironmentFile=\nExecStart=/k $A", "A=1", ["/k"]),
+    "a path with two slashes": ("EnvironmentFile=-/etc/default//k\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path with a dot": ("EnvironmentFile=/etc/./default/k\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path with a slash behind": ("EnvironmentFile=-/etc/default/k/\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path that climbs is ignored": ("EnvironmentFile=/etc/x/../default/k\nExecStart=/k $A", "A=1", ["/k"]),
+    "a path with the unit's name": ("EnvironmentFile=-/etc/default/%N\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path with the unit's prefix": ("EnvironmentFile=/etc/default/%p\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path below a folder that only systemd knows": ("EnvironmentFile=%E/default/k\nExecStart=/k $A", "A=1", ["/k", "1"]),
+    "a path with an unknown specifier is ignored": ("EnvironmentFile=/etc/%Z\nExecStart=/k $A", "A=1", ["/k"]),
+    "a path in quotes is ignored": ('EnvironmentFile="/etc/default/k"\nExecStart=/k $A', "A=1", ["/k"]),
+    "a relative path is ignored": ("EnvironmentFile=relative.env\nExecStart=/k $A", "A=1", ["/k"]),
+    "an unknown escape ends Environment": ('Environment=C=0 "A=net\\.core" "B=2"\nExecStart=/k $A $B $C', None, ["/k", "0"]),
+    "an unknown specifier takes its assignment away": ("Environment=A=%Z B=1\nExecStart=/k $A $B", None, ["/k", "1"]),
+    "a percent sign before no letter": ("Environment=A=5%. B=%\nExecStart=/k $A $B", None, ["/k", "5%.", "%"]),
+    "the indent of a continued line": ('Environment="A=a \\\n   b"\nExecStart=/k ${A}', None, ["/k", "a     b"]),
+    "a lone carriage return ends a line": ("Type=simple\rEnvironment=A=1\rExecStart=/k $A", None, ["/k", "1"]),
+    "a null byte ends a line": ("Environment=A=1\0ExecStart=/k $A", None, ["/k", "1"]),
+    "control characters in a value": ("Environment=A=\x01\nExecStart=/k $A", None, ["/k", "\x01"]),
+    "a name with a dot is no file of a pattern": ("EnvironmentFile=-/etc/default*/[!k]\nExecStart=/k $A", "A=1", ["/k"]),
     "files by pattern": ("EnvironmentFile=-/etc/default/*\nExecStart=/k $A", "A=1", ["/k", "1"]),
 }  # fmt: skip
 
@@ -109,6 +127,41 @@ def test_a_file_of_variables(text: str, value: str) -> None:
 
 def _columns(found: Traced) -> tuple[str, list[int], list[int]]:
     return found.text, list(found.starts), list(found.ends)
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """In a unit file, and in a drop-in, which would else say nothing."""
+    found = unit.command(
+        [(MAIN, "\ufeff[Service]\nExecStart=/k $A"), (DROP_IN, "\ufeff[Service]\nEnvironment=A=1")], {}
+    )
+
+    assert [word.text for word in found] == ["/k", "1"]
+
+
+def test_a_header_without_its_end() -> None:
+    """Systemd refuses a unit file for it, and reads a drop-in up to it."""
+    half = "[Service]\nEnvironment=A=1\n[Unit\n[Service]\nEnvironment=A=2\n"
+
+    found = unit.command([(MAIN, service("ExecStart=/k $A")), (DROP_IN, half)], {})
+
+    assert [word.text for word in found] == ["/k", "1"]
+    with pytest.raises(ValueError, match="header without its end"):
+        unit.command([(MAIN, f"{half}ExecStart=/k")], {})
+
+
+@pytest.mark.parametrize("text", ["#x \\\ny \\\nA=1\n", "#x \\\n\\\nA=1\n", "# x\\\n#\\\nA=1\n", "# \\\nA=1"])
+def test_a_comment_that_some_releases_continue(text: str) -> None:
+    """Before v254 a backslash makes the next line a part of the comment, and so on from line to line."""
+    with pytest.raises(ValueError, match="releases of systemd disagree"):
+        systemd_syntax.environment_file(text)
+
+
+@pytest.mark.parametrize("text", ["#x \\\\\nA=1\n", "#x \\\r\nA=1\n", "#x \\\ny\nA=1\n", "#x \\ \nA=1\n"])
+def test_a_comment_that_no_release_continues(text: str) -> None:
+    """Two backslashes are none, and what a line's end of Windows follows is taken by the carriage return."""
+    (found,) = systemd_syntax.environment_file(text)
+
+    assert (found.name, found.value.text) == ("A", "1")
 
 
 def test_each_word_names_its_place() -> None:

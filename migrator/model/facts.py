@@ -32,6 +32,11 @@ class FileFact(Value):
     problem: str = ""
     """Why there is no content: too large, not UTF-8, a directory, unreadable."""
 
+    @property
+    def folder(self) -> bool:
+        """Whether it is no file but a folder."""
+        return self.problem == "it is a directory"
+
 
 class UnitFacts(Value):
     """A systemd service and what its process really runs with."""

@@ -117,7 +117,9 @@ def _keeps_root(facts: NodeFacts, runtime: str) -> str:
 
 def _unread(facts: NodeFacts) -> list[str]:
     """Name the files that would decide something and could not be read."""
-    deciding = {facts.kubelet.config, *facts.kubelet.unit.fragments, *facts.kubelet.unit.environment_files}
+    variables = facts.kubelet.unit.environment_files
+    deciding = {facts.kubelet.config, *facts.kubelet.unit.fragments}
+    deciding |= {path for path in variables if not facts.file(path).folder}  # which systemd does not read
     if facts.docker is not None:
         deciding.add(facts.docker.config)
     return [f"{path}: {facts.file(path).problem}" for path in sorted(deciding) if facts.file(path).problem]

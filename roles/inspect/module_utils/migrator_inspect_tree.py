@@ -26,6 +26,8 @@ MOST_FILES = 200
 """Files of one pattern."""
 MOST_ROWS = 5000
 """Rows of any list."""
+NULL_DEVICE = os.makedev(1, 3)
+"""Number of /dev/null, which is an empty file to whoever reads it."""
 
 
 class UnreadableError(Exception):
@@ -43,7 +45,10 @@ class Tree:
         return self.root + path
 
     def read(self, path, limit=LARGEST_FILE):
-        """Give a regular file's bytes, None when there is no such file. Raise UnreadableError for anything else."""
+        """Give a regular file's bytes, none for /dev/null; None when there is no such file.
+
+        Raise UnreadableError for anything else.
+        """
         with self._open(path) as file:
             try:
                 data = file.read(limit + 1) if file else None
@@ -143,7 +148,10 @@ class Tree:
             return ""
 
     def _open(self, path):
-        """Open a regular file. A pipe or a device in its place would block or never end."""
+        """Open a regular file, or /dev/null, which masks files of systemd's.
+
+        A pipe or another device in its place would block or never end.
+        """
         try:
             descriptor = os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -152,8 +160,9 @@ class Tree:
             raise UnreadableError("its name cannot be a file's: {}".format(error))
         except OSError as error:
             raise UnreadableError(error.strerror or str(error))
-        kind = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(kind):
+        status = os.fstat(descriptor)
+        kind = status.st_mode
+        if not stat.S_ISREG(kind) and not (stat.S_ISCHR(kind) and status.st_rdev == NULL_DEVICE):
             os.close(descriptor)
             raise UnreadableError("it is a directory" if stat.S_ISDIR(kind) else "it is not a regular file")
         return os.fdopen(descriptor, "rb")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from migrator.model.facts import NodeFacts
+from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd.edit import DROP_IN
 from migrator.planning.translate.systemd.unit import Unit, Word
 
@@ -56,13 +57,13 @@ def unit(facts: NodeFacts) -> Unit:
         known = Unit(tuple((path, "") for path in paths)).replaced(DROP_IN, "").fragments
         paths = tuple(path for path, _ in known)
     for path in (*paths, *facts.kubelet.unit.environment_files):
-        if problem := facts.file(path).problem:
-            raise ValueError(f"{path}: {problem}")
+        file = facts.file(path)
+        if file.problem and not (file.folder and path not in paths):
+            raise ValueError(f"{path}: {file.problem}")
     if missing := [path for path in paths if not facts.file(path).exists]:
         raise ValueError(f"{missing[0]} belongs to {facts.kubelet.unit.name} and was not read")
     fragments = tuple((path, facts.file(path).content) for path in paths)
-    files = (facts.file(path) for path in facts.kubelet.unit.environment_files)
-    return Unit(fragments, tuple((file.path, file.content if file.exists else None) for file in files))
+    return Unit(fragments, in_force.variables_of(facts, facts.kubelet.unit))
 
 
 def flags(facts: NodeFacts) -> tuple[Flag, ...]:

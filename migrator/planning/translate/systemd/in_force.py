@@ -15,8 +15,13 @@ _LIMIT = "Limit"
 def unit_of(facts: NodeFacts, service: UnitFacts) -> Unit:
     """Give the files that make a service, as they were read; what was not read is empty."""
     fragments = tuple((path, facts.file(path).content) for path in service.fragments)
+    return Unit(fragments, variables_of(facts, service))
+
+
+def variables_of(facts: NodeFacts, service: UnitFacts) -> tuple[tuple[str, str | None], ...]:
+    """Give its files of variables with their texts; None for one that is not there, or is a folder."""
     files = (facts.file(path) for path in service.environment_files)
-    return Unit(fragments, tuple((file.path, file.content if file.exists else None) for file in files))
+    return tuple((file.path, file.content if file.exists and not file.folder else None) for file in files)
 
 
 def of_service(unit: Unit) -> Iterator[tuple[str, str, str]]:

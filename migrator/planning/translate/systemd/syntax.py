@@ -7,6 +7,7 @@ extract-word.c and env-file.c (read at v254). Every piece keeps its place in the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,12 @@ from migrator.planning.translate.systemd.traced import Traced
 WHITESPACE = " \t\n\r"
 _NEWLINE = "\n\r"
 _LINE = re.compile(r"[^\n\r]*")
+_END_OF_LINE = re.compile(r"(?:\r\n|\n\r|\n|\r)\0?|\0")
+"""Of a unit file (fileio.c, read_line_full)."""
+_BYTE_ORDER_MARK = "\ufeff"
+_CONTINUED_COMMENT = re.compile(r"[#;][^\n\r]*\\[\n\r]")
+_COMMENT = {False: re.compile(r"(?:\\(?![\n\r])[\s\S]|[^\\\n\r])*\\?"), True: re.compile(r"(?:\\[\s\S]|[^\\\n\r])*\\?")}
+"""What belongs to a comment in a file of variables; True: as before v254, where a backslash continues it."""
 _PLAIN_WORD = re.compile(r"[^ \t\n\r]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN_VALUE = re.compile(r"([^ \t\n\r\"'\\][^\n\r\\]*)?(?=[\n\r]|\Z)|\"([^\"\\]*)\"[ \t]*(?=[\n\r]|\Z)")
@@ -62,27 +69,40 @@ class Assignment:
 
 @lru_cache(maxsize=256)
 def settings(text: str) -> tuple[Setting, ...]:
-    """Read a unit file or drop-in. A comment between continued lines is no part of the value."""
+    """Read a unit file or drop-in. A comment between continued lines is no part of the value.
+
+    What follows a header that is never closed is not read, as in a drop-in; a unit file with one does not load.
+    """
     found: list[Setting] = []
     pending: list[Traced] = []
-    section, offset = "", 0
-    for line in text.split("\n"):
-        start, offset = offset, offset + len(line) + 1
-        body = line.rstrip("\r")
-        inner = body.lstrip(WHITESPACE)
-        if inner[:1] in {"#", ";"} and inner:
+    section, marked = "", False
+    for line, end in _lines(text):
+        if line.text.lstrip(WHITESPACE).startswith(("#", ";")):
             continue
-        part = Traced.of(inner, start + len(body) - len(inner))
-        if (len(inner) - len(inner.rstrip("\\"))) % 2:
-            # The backslash and the end of the line together are one space.
-            pending += [part.cut(0, -1), Traced(" ", [start + len(body) - 1], [offset])]
+        part = line
+        if not marked and line.text.startswith(_BYTE_ORDER_MARK):
+            marked, part = True, line.cut(1)
+        if (len(part.text) - len(part.text.rstrip("\\"))) % 2:
+            # The backslash and the end of the line together are one space; what stands before the next word stays.
+            pending += [part.cut(0, -1), Traced(" ", part.starts[-1:], [end])]
             continue
         logical = Traced.join([*pending, part]).strip(WHITESPACE)
         pending = []
+        if is_open_header(logical.text):
+            return tuple(found)
         section = _take(logical, section, found)
     if pending:
         _take(Traced.join(pending).strip(WHITESPACE), section, found)
     return tuple(found)
+
+
+def _lines(text: str) -> Iterator[tuple[Traced, int]]:
+    """Give the lines without their ends, each with the place where the next one begins."""
+    at = 0
+    for match in _END_OF_LINE.finditer(text):
+        yield Traced.of(text[at : match.start()], at), match.end()
+        at = match.end()
+    yield Traced.of(text[at:], at), len(text)
 
 
 def _take(line: Traced, section: str, found: list[Setting]) -> str:
@@ -95,6 +115,17 @@ def _take(line: Traced, section: str, found: list[Setting]) -> str:
     return section
 
 
+def is_open_header(line: str) -> bool:
+    """Tell whether a line begins a section's header and does not end it."""
+    return line.startswith("[") and not line.endswith("]")
+
+
+def open_header(text: str) -> str:
+    """Give the header that systemd refuses a unit file for; "" for none."""
+    lines = (line.text.strip(WHITESPACE) for line, _ in _lines(text.removeprefix(_BYTE_ORDER_MARK)))
+    return next((line for line in lines if is_open_header(line)), "")
+
+
 def split(text: Traced, *, escapes: bool, relaxed: bool = False) -> list[Token]:
     r"""Split into words at white space, respecting quotes.
 
@@ -102,26 +133,29 @@ def split(text: Traced, *, escapes: bool, relaxed: bool = False) -> list[Token]:
     ordinary one, as in a variable's value. `relaxed`: a quote that is never closed ends with the text.
     Raises `ValueError` for a quote that is never closed.
     """
+    return [*words(text, escapes=escapes, relaxed=relaxed)]
+
+
+def words(text: Traced, *, escapes: bool, relaxed: bool = False, strict: bool = False) -> Iterator[Token]:
+    """Give the words of `split` one by one; `strict`: an unknown escape is a `ValueError` too, else it is kept."""
     if not any(special in text.text for special in "\\\"'"):
-        return [
-            Token(text.cut(match.start(), match.end()), match.start(), match.end())
-            for match in _PLAIN_WORD.finditer(text.text)
-        ]
-    tokens, at = [], 0
+        for plain in _PLAIN_WORD.finditer(text.text):
+            yield Token(text.cut(plain.start(), plain.end()), plain.start(), plain.end())
+        return
+    at = 0
     while match := _PLAIN_WORD.search(text.text, at):
-        token = _token(text, match.start(), escapes=escapes, relaxed=relaxed)
-        tokens.append(token)
+        token = _token(text, match.start(), escapes=escapes, relaxed=relaxed, strict=strict)
+        yield token
         at = token.last
-    return tokens
 
 
-def _token(text: Traced, first: int, *, escapes: bool, relaxed: bool) -> Token:
+def _token(text: Traced, first: int, *, escapes: bool, relaxed: bool, strict: bool) -> Token:
     characters: list[tuple[str, int, int]] = []
     quote, at = "", first
     while at < len(text.text):
         letter, length = text.text[at], 1
         if letter == "\\":
-            meant, length = _escape(text.text, at, escapes=escapes)
+            meant, length = _escape(text.text, at, escapes=escapes, strict=strict)
             characters += [(one, text.starts[at], text.ends[at + length - 1]) for one in meant]
         elif letter == quote:
             quote = ""
@@ -137,8 +171,8 @@ def _token(text: Traced, first: int, *, escapes: bool, relaxed: bool) -> Token:
     return Token(Traced.collect(characters), first, at)
 
 
-def _escape(text: str, at: int, *, escapes: bool) -> tuple[str, int]:
-    """Give what the backslash at `at` stands for, and how many characters it takes; an unknown escape is kept."""
+def _escape(text: str, at: int, *, escapes: bool, strict: bool) -> tuple[str, int]:
+    """Give what the backslash at `at` stands for, and how many characters it takes."""
     following = text[at + 1 : at + 2]
     if not escapes:
         return following, 1 + len(following)
@@ -151,6 +185,8 @@ def _escape(text: str, at: int, *, escapes: bool) -> tuple[str, int]:
             raise ValueError(f"\\{match[0]} is one byte of a character; write the character itself")
         if 0 < number <= 0x10FFFF:
             return chr(number), 1 + len(match[0])
+    if strict:
+        raise ValueError(f"systemd knows no escape {text[at : at + 2]}")
     return text[at : at + 2], 1 + len(following)
 
 
@@ -177,22 +213,26 @@ def is_name(text: str) -> bool:
 def environment_file(text: str) -> tuple[Assignment, ...]:
     """Read a file of environment variables, in its order; what systemd would ignore is left out.
 
-    Raises `ValueError` for an assignment below a comment that ends with a backslash: before v254 it belongs to the
-    comment, from then on it does not.
+    Raises `ValueError` where releases of systemd disagree: before v254 a comment goes on in the line below a backslash.
     """
+    found = _assignments(text, continues=False)
+    if _CONTINUED_COMMENT.search(text) and found != _assignments(text, continues=True):
+        raise ValueError("a comment ends with a backslash, and releases of systemd disagree on the line below")
+    return found
+
+
+def _assignments(text: str, *, continues: bool) -> tuple[Assignment, ...]:
     found: list[Assignment] = []
-    at = 0
+    comment, at = _COMMENT[continues], 0
     while at < len(text):
         if text[at] in WHITESPACE:
             at += 1
             continue
-        end = _LINE.match(text, at).end()  # type: ignore[union-attr] # it matches the empty string too
-        equals = text.find("=", at + 1, end)  # an equals sign in front is part of the name, which is none then
         if text[at] in "#;":
-            at = end
-            if text[:at].endswith("\\") and re.match(r"(\r\n|\n|\r)[ \t]*[^#;=\s][^=\n\r]*=", text[at:]):
-                raise ValueError("a comment ends with a backslash, and releases of systemd disagree on the line below")
+            at = _end(comment, text, at)
             continue
+        end = _end(_LINE, text, at)
+        equals = text.find("=", at + 1, end)  # an equals sign in front is part of the name, which is none then
         if equals < 0:
             at = end
             continue
@@ -201,6 +241,12 @@ def environment_file(text: str) -> tuple[Assignment, ...]:
         if is_name(name):
             found.append(Assignment(name, value, equals + 1, at))
     return tuple(found)
+
+
+def _end(expression: re.Pattern[str], text: str, at: int) -> int:
+    """Give the place up to which an expression fits from `at` on."""
+    match = expression.match(text, at)
+    return match.end() if match else at
 
 
 def _value(text: str, start: int) -> tuple[Traced, int]:

@@ -8,12 +8,13 @@ systemd sets itself; `kubelet_flags.unexplained` shows where they would have mat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
 from migrator.planning.translate.systemd import syntax as systemd_syntax
+from migrator.planning.translate.systemd.specifiers import Named, named, resolved
 from migrator.planning.translate.systemd.syntax import Setting, Token
 from migrator.planning.translate.systemd.traced import Traced
 
@@ -144,6 +145,8 @@ def command(fragments: Sequence[tuple[str, str]], environment_files: Mapping[str
 
 @lru_cache(maxsize=256)
 def _read(fragments: tuple[tuple[str, str], ...], environment_files: tuple[tuple[str, str | None], ...]) -> Service:
+    if fragments and (header := systemd_syntax.open_header(fragments[0][1])):
+        raise ValueError(f"{fragments[0][0]} has a section's header without its end, {header}: systemd refuses that")
     environment: dict[str, _Variable] = {}
     files: list[tuple[str, str]] = []
     starts: list[_Start] = []
@@ -156,8 +159,9 @@ def _read(fragments: tuple[tuple[str, str], ...], environment_files: tuple[tuple
                 files = [] if empty else [*files, (path, setting.value.text)]
             else:
                 starts = [] if empty else [*starts, start]
-    for path, pattern in files:
-        environment.update(_from_files(path, pattern, dict(environment_files)))
+    name = fragments[0][0].rpartition("/")[2] if fragments else ""
+    for path, value in files:
+        environment.update(_from_files(path, named(value, name), dict(environment_files)))
     if not starts:
         return Service(definitions=_definitions(environment))
     if len(starts) > 1:
@@ -179,14 +183,10 @@ def _environment(path: str, setting: Setting) -> _Environment:
     """Read one `Environment=` line; what follows a quote that is never closed is ignored, as systemd does."""
     found: dict[str, _Variable] = {}
     text = setting.value
-    try:
-        tokens = systemd_syntax.split(text, escapes=True)
-    except ValueError:
-        tokens = systemd_syntax.split(text, escapes=True, relaxed=True)[:-1]
-    for token in tokens:
+    for token in _until_wrong(text):
         assignment = systemd_syntax.unspecified(token.value)
         name, equals, _ = assignment.text.partition("=")
-        if equals and systemd_syntax.is_name(name):
+        if equals and systemd_syntax.is_name(name) and resolved(token.value.text):
             definition = Definition(
                 path=path, name=name, value=assignment.cut(len(name) + 1), in_unit=True,
                 start=text.starts[token.first], end=text.ends[token.last - 1],
@@ -196,17 +196,20 @@ def _environment(path: str, setting: Setting) -> _Environment:
     return found
 
 
-def _from_files(path: str, pattern: str, texts: Mapping[str, str | None]) -> _Environment:
+def _until_wrong(text: Traced) -> Iterator[Token]:
+    """Give the words up to the first that systemd cannot read: one with an unknown escape, or an open quote."""
+    with suppress(ValueError):
+        yield from systemd_syntax.words(text, escapes=True, strict=True)
+
+
+def _from_files(path: str, file: Named | None, texts: Mapping[str, str | None]) -> _Environment:
     """Read what one `EnvironmentFile=` names."""
-    optional, pattern = pattern.startswith("-"), pattern.removeprefix("-")
-    paths = [pattern]
-    if any(sign in pattern for sign in "*?["):
-        depth = pattern.count("/")
-        paths = sorted(known for known in texts if known.count("/") == depth and fnmatchcase(known, pattern))
     found: dict[str, _Variable] = {}
-    present = [(known, text) for known in paths if (text := texts.get(known)) is not None]
-    if not present and not optional:
-        raise ValueError(f"{path} needs the environment file {pattern}, which is not there: the service cannot start")
+    if file is None:
+        return found
+    present = [(known, text) for known in file.choose(texts) if (text := texts[known]) is not None]
+    if not present and not file.optional:
+        raise ValueError(f"{path} needs the environment file {file.path}, which is not there: the service cannot start")
     for known, text in present:
         found |= _from_file(known, text)
     return found
@@ -238,6 +241,8 @@ class _Start:
             tokens = systemd_syntax.split(self.value, escapes=True)
         except ValueError as error:
             raise ValueError(f"{self.path}, ExecStart=: {error}") from error
+        if not all(resolved(token.value.text) for token in tokens):
+            raise ValueError(f"{self.path}, ExecStart=: it has a specifier (%) that systemd does not know")
         if any(self.raw(token) == ";" for token in tokens):
             raise ValueError(f"{self.path}, ExecStart=: it starts several commands, which systemd refuses here")
         return tokens
