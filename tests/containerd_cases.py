@@ -119,6 +119,52 @@ FILES = {
     "scattered": SCATTERED,
 }
 """Files that are found on nodes."""
+_CRI = 'plugins."io.containerd.grpc.v1.cri"'
+LAYOUTS = {
+    "comments behind headers": f"""version = 2
+[{_CRI}.containerd.runtimes.runc] # the handler
+runtime_type = "io.containerd.runc.v2"
+[grpc]
+gid = 0
+[{_CRI}.containerd] # all of it
+default_runtime_name = "runc"
+""",
+    "registries apart, and empty": f"""version = 2
+[{_CRI}.registry.mirrors]
+[timeouts]
+[{_CRI}.registry.configs] # none
+""",
+    "plugins in two places": f"""version = 2
+# comment above
+  [plugins.'io.containerd.grpc.v1.cri']
+    stream_server_address = '127.0.0.1'
+    [plugins.'io.containerd.grpc.v1.cri'.cni]
+# about bin_dir
+      bin_dir="/srv/h8/opt/cni/bin"
+  [plugins."io.containerd.snapshotter.v1.aufs"]
+[plugins]
+  "io.containerd.snapshotter.v1.devmapper".base_image_size = "x"
+  'io.containerd.snapshotter.v1.overlayfs' = {{}}
+      [{_CRI}.containerd.runtimes] # t
+  [plugins."io.containerd.runtime.v2.task"]
+""",
+    "no mirrors": f"version = 2\n[{_CRI}.registry.mirrors]\n",
+    "no configs": f"version = 2\n[{_CRI}.registry.configs]\n",
+    "a handler with dots": f"""version = 2
+[{_CRI}.containerd.runtimes]
+nvidia.runtime_type = "io.containerd.runc.v2" # as the vendor says
+""",
+    "all inline": """version = 2
+plugins = {"io.containerd.grpc.v1.cri" = {containerd = {runtimes = {nvidia = {runtime_type = "io.containerd.runc.v2"}}}}} # short
+""",
+    "kata by default": f"""version = 2
+[{_CRI}.containerd]
+default_runtime_name = "kata"
+[{_CRI}.containerd.runtimes.kata]
+runtime_type = "io.containerd.kata.v2"
+""",
+}
+"""Layouts that containerd reads, and that an editor stumbles over."""
 
 CRI = ("plugins", "io.containerd.grpc.v1.cri")
 RUNTIME = ("plugins", "io.containerd.cri.v1.runtime")

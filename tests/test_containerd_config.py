@@ -19,6 +19,7 @@ from tests.containerd_cases import (
     DEBIAN,
     FILES,
     IMAGES,
+    LAYOUTS,
     MIRRORED,
     MIRRORS,
     PLAIN,
@@ -389,6 +390,34 @@ def test_writing_twice_changes_nothing(settings: RuntimeSettings, existing: str,
     once = containerd.write(existing, settings, version)
 
     assert containerd.write(once, settings, version) == once
+
+
+@pytest.mark.parametrize("version", [(1, 4), (1, 6), (2, 1)], ids=str)
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("existing", LAYOUTS.values(), ids=LAYOUTS)
+def test_every_layout_takes_every_setting(existing: str, settings: RuntimeSettings, version: tuple[int, int]) -> None:
+    """However the tables are spread: the settings are in it, and what the user has said too."""
+    text = containerd.write(existing, settings, version)
+
+    assert containerd.write(text, settings, version) == text
+    assert containerd_read.settings(text).cgroup_driver == settings.cgroup_driver
+    before, after = containerd_read.load(existing), containerd_read.load(text)
+    assert {key: value for key, value in before.items() if key not in {"version", "plugins"}}.items() <= after.items()
+    handlers = {*containerd_read.tables(before), "runc"}
+    assert handlers <= {*containerd_read.tables(after)}
+    assert at(before, *CRI, "cni", "bin_dir") is None or "bin_dir" in text
+
+
+def test_a_layout_that_cannot_be_edited_is_written_anew() -> None:
+    """With a word about it, and the comments at the head; an ordinary one is changed where it stands."""
+    anew = containerd.write(LAYOUTS["a handler with dots"], PLAIN, (1, 6))
+    edited = containerd.write(LAYOUTS["comments behind headers"], PLAIN, (1, 6))
+
+    assert anew.startswith("# Written anew by migrator")
+    assert "\n# as the vendor says\n" in anew
+    assert "Written anew" not in edited
+    assert "runtimes.runc] # the handler\n" in edited
+    assert "containerd] # all of it\n" in edited
 
 
 def test_a_file_that_would_lose_something_is_not_written() -> None:

@@ -27,7 +27,7 @@ from migrator.planning.translate.containerd import base_spec, hosts_toml
 from migrator.planning.translate.containerd import lift as containerd_lift
 from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.settings import Endpoint, Registry, RuntimeSettings
-from tests.containerd_cases import FILES, SETTINGS
+from tests.containerd_cases import FILES, LAYOUTS, SETTINGS
 from tests.test_node_modules import load, migrator_node
 
 containerd_config = load("containerd", "containerd_config")
@@ -51,14 +51,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 _USUAL, _RICH = "Debian's", "handlers"
-PAIRS = [(file, name) for file in FILES for name in SETTINGS if file == _USUAL or name == _RICH]
+PAIRS = [(file, name) for file in (*FILES, *LAYOUTS) for name in SETTINGS if file == _USUAL or name == _RICH]
 """Every setting into one file, and one set of them into every file; `make check` tries all with all, by our reader."""
 
 
 @pytest.mark.parametrize(("file", "name"), PAIRS)
 def test_the_real_parser_understands_all_of_it(parser: Containerd, file: str, name: str, folder: Path) -> None:
     """Not one warning, and the effective values are those that were asked for."""
-    existing, settings = FILES[file], SETTINGS[name]
+    existing, settings = {**FILES, **LAYOUTS}[file], SETTINGS[name]
     version = parser.version[:2]
     config = folder / "config.toml"
     config.write_text(containerd.write(existing, settings, version))

@@ -6,11 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from migrator.planning.remembered import remembered
-from migrator.planning.translate.containerd import dialects, toml_order
+from migrator.planning.translate.containerd import dialects, layout
 from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.containerd.lift import Tables, lift_1, lift_2, table
 from migrator.planning.translate.containerd.read import find
@@ -38,22 +35,17 @@ def write(existing: str, settings: RuntimeSettings, version: Version, *, spec: s
     what this release cannot be told, or would not have the effect that `settings` ask for.
     """
     version = version[:2]
-    plain = containerd_read.load(existing)
+    before, plain = containerd_read.load(existing), containerd_read.load(existing)
     try:
-        document = tomlkit.parse(toml_order.grouped(existing))
-        number = _rewrite(document, settings, version, spec)
-        _rewrite(plain, settings, version, spec)
-        if {"version": number, **plain} == containerd_read.load(existing):
+        number = _rewrite(plain, settings, version, spec)
+        wanted = {**plain, "version": number}
+        if wanted == before:
             return existing
-        text = tomlkit.dumps(document)
-        if "version" not in document:
-            text = f"version = {number}\n\n{text}"
-    except TOMLKitError as error:
-        raise ValueError(f"{CONFIG} cannot be edited: {error}") from error
+        text = layout.changed(existing, lambda document: _rewrite(document, settings, version, spec), wanted)
     except ValueError as error:
         message = str(error)
         raise ValueError(message if message.startswith(CONFIG) else f"{CONFIG} {message}") from error
-    _prove(text, plain, settings, version)
+    _prove(text, wanted, settings, version)
     return text
 
 
@@ -121,7 +113,7 @@ def _rewrite(document: Tables, settings: RuntimeSettings, version: Version, spec
     """Bring the file to the dialect for this release, and set everything in it; give that dialect."""
     present = containerd_read.version(document)
     number = dialects.dialect(present, version)
-    moved = containerd_read.registries(tomlkit.dumps(document)) if version >= dialects.HOSTS_TOML else ()
+    moved = containerd_read.registries_of(document) if version >= dialects.HOSTS_TOML else ()
     if present == 1:
         lift_1(document, number)
         document.pop("version", None)
@@ -180,6 +172,13 @@ class _Writer:
                 del table(self._document, *other[:-1])[other[-1]]
         _put(table(self._document, *path[:-1]), {path[-1]: value})
 
+    def _drop_if_empty(self, name: str) -> None:
+        """Take a table away in which nothing is left, and those around it likewise."""
+        path = self._path(name)
+        while len(path) > 1 and find(self._document, path) == {}:
+            del table(self._document, *path[:-1])[path[-1]]
+            path = path[:-1]
+
     def _write_folders(self, folders: tuple[str, ...]) -> None:
         if not self._path("cni_bin_dirs"):
             self._set("cni_bin_dir", folders[0] if folders else "")
@@ -237,16 +236,15 @@ class _Writer:
         registry = find(self._document, self._path("registry"))
         if isinstance(registry, Mapping):
             registry = table(self._document, *self._path("registry"))
-            registry.pop("mirrors", None)
-            configs = registry.get("configs", {})
-            if not isinstance(configs, MutableMapping):
-                raise ValueError("has registry.configs, and that is no table")  # noqa: TRY004 - one kind of error
-            for host in list(configs):
-                configs[host].pop("tls", None)
-                if not configs[host]:
-                    del configs[host]
-            if "configs" in registry and not configs:
-                del registry["configs"]
+            for name, entry in {**containerd_read.entries(registry, "configs")}.items():
+                if isinstance(entry, MutableMapping) and "tls" in entry:
+                    del entry["tls"]
+                if not entry:
+                    del registry["configs"][name]
+            for name in ("mirrors", "configs"):
+                if name in registry and (name == "mirrors" or not registry[name]):
+                    del registry[name]
+            self._drop_if_empty("registry")
         if needed and not self._get("config_path"):
             self._set("config_path", dialects.config_path(self._version))
 
@@ -305,18 +303,14 @@ def _legacy_tls(endpoint: Endpoint) -> dict[str, Any]:
     return tls
 
 
-def _prove(text: str, plain: Tables, settings: RuntimeSettings, version: Version) -> None:
+def _prove(text: str, wanted: Mapping[str, Any], settings: RuntimeSettings, version: Version) -> None:
     """Read the text again. Raises `ValueError` when it lost something of the user's, or does not say our settings."""
-    written = containerd_read.load(text)
-    if written != {**plain, "version": written["version"]}:
-        raise ValueError(
-            f"{CONFIG} is written in a way that cannot be edited safely; "
-            f"write each plugin's settings in tables with headers of their own, and plan again"
-        )
+    if containerd_read.load(text) != wanted:
+        raise ValueError(f"{CONFIG} is written in a way that cannot be edited safely; write it more simply")
     found = containerd_read.settings(text)
-    wanted = ("cgroup_driver", "cni_bin_dirs", *_PLAIN, *dialects.ON_BY_DEFAULT)
+    names = ("cgroup_driver", "cni_bin_dirs", *_PLAIN, *dialects.ON_BY_DEFAULT)
     default_on = {name for name, since in dialects.ON_BY_DEFAULT.items() if version >= since}
-    for name in set(wanted) - default_on - set(unsupported(settings, version)):
+    for name in set(names) - default_on - set(unsupported(settings, version)):
         value = getattr(settings, name)
         if value and getattr(found, name) != value:
             raise ValueError(f"{CONFIG} would say {name}={getattr(found, name)!r} instead of {value!r}")

@@ -28,19 +28,19 @@ def private(text: str, files: Collection[str] = (), *, network: bool = False) ->
     Its plugins, handlers, registries and network stay; with `network` it has one of its own, `NETWORK`. Raises
     `ValueError` when it is not TOML.
     """
-    number = containerd_read.version(containerd_read.load(text))  # says what is wrong where it is not TOML
-    document = tomlkit.parse(text)
+    document = containerd_read.load(text)
+    number = containerd_read.version(document)
     for name in _SHARED:
         document.pop(name, None)
     document["root"], document["state"] = ROOT, STATE
-    grpc = document.setdefault("grpc", tomlkit.table())
+    grpc = document.setdefault("grpc", {})
     for name in ("uid", "gid", "tcp_address"):
         grpc.pop(name, None)
     grpc["address"] = f"{STATE}/containerd.sock"
-    plugins: MutableMapping[str, Any] = document.setdefault("plugins", tomlkit.table(is_super_table=True))
+    plugins: MutableMapping[str, Any] = document.setdefault("plugins", {})
     for name in _SERVERS:
         plugins.pop(name, None)
-    plugins.setdefault(_NRI, tomlkit.table())["disable"] = True
+    plugins.setdefault(_NRI, {})["disable"] = True
     cri = plugins.get(_CRI[number], {})
     if "stream_server_port" in cri:
         cri["stream_server_port"] = "0"  # any that is free
@@ -53,7 +53,7 @@ def _network(document: MutableMapping[str, Any], number: int) -> None:
     *tables, key = next(iter(dialects.candidates("cni_conf_dir", number)))
     part: MutableMapping[str, Any] = document
     for name in tables:
-        part = part.setdefault(name, tomlkit.table())
+        part = part.setdefault(name, {})
     part[key] = f"{FILES}/net.d"
 
 

@@ -53,7 +53,8 @@ def find(document: Mapping[str, Any], path: dialects.Path) -> Any:  # noqa: ANN4
 def settings(effective: str) -> RuntimeSettings:
     """Read a configuration of containerd.
 
-    What it does not say is empty, or the default of `RuntimeSettings`; the cgroup driver is the default handler's.
+    What it does not say is empty, or the default of `RuntimeSettings`; the cgroup driver is the default handler's, or
+    runc's where that one has no such option, and finds it out from the kubelet's slices.
     Raises `ValueError` when it is not TOML, or of no known dialect.
     """
     document = load(effective)
@@ -63,7 +64,7 @@ def settings(effective: str) -> RuntimeSettings:
     folders = _value(document, "cni_bin_dir") or _value(document, "cni_bin_dirs")
     snapshotter = str(said["storage"] or "")
     return RuntimeSettings(
-        cgroup_driver="systemd" if _systemd(document, table.get(default, {})) else "cgroupfs",
+        cgroup_driver="systemd" if _systemd(document, _of_runc(table, default)) else "cgroupfs",
         storage=dialects.STORAGE.get(snapshotter, snapshotter),
         handlers=tuple(handler for handler in map(_handler, table, table.values()) if handler != Handler(name="runc")),
         registries=registries(effective),
@@ -80,6 +81,16 @@ def tables(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Give the table of each low-level runtime by the name of its handler."""
     found = _value(document, "handlers")
     return {k: v for k, v in found.items() if isinstance(v, Mapping)} if isinstance(found, Mapping) else {}
+
+
+def _of_runc(handlers: Mapping[str, Mapping[str, Any]], default: str) -> Mapping[str, Any]:
+    """Give the handler that says the cgroup driver: the default one, or else the first of runc's types."""
+    told = (name for name in (default, "runc", *handlers) if _kind(handlers.get(name, {})) in dialects.RUNC_TYPES)
+    return handlers.get(next(told, default), {})
+
+
+def _kind(handler: Mapping[str, Any]) -> str:
+    return str(handler.get("runtime_type") or dialects.RUNC_V2)
 
 
 def disabled(text: str) -> bool:
@@ -99,9 +110,13 @@ def registries(existing: str) -> tuple[Registry, ...]:
     A registry's last endpoint is its server. Mirrors for all registries are called "*" and have no server: it is
     the registry that an image names. Raises `ValueError` when the text is not TOML.
     """
-    document = load(existing)
+    return registries_of(load(existing))
+
+
+def registries_of(document: Mapping[str, Any]) -> tuple[Registry, ...]:
+    """Read them in a document. Raises `ValueError` for one of no known dialect."""
     table = _value(document, "registry") or {}
-    mirrors, configs = _table(table, "mirrors"), _table(table, "configs")
+    mirrors, configs = entries(table, "mirrors"), entries(table, "configs")
     secured = [name for name, entry in configs.items() if find(entry, ("tls",))]
     hub = urlsplit(DOCKER_HUB).netloc
     implied = ["docker.io" if name == hub else name for name in secured]
@@ -110,7 +125,8 @@ def registries(existing: str) -> tuple[Registry, ...]:
     return tuple(registry for registry in found if registry.mirrors or registry.server != _plain_server(registry.name))
 
 
-def _table(within: object, name: str) -> Mapping[str, Any]:
+def entries(within: object, name: str) -> Mapping[str, Any]:
+    """Give a table in a table; {} when there is none."""
     found = find(within, (name,)) if isinstance(within, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
@@ -155,7 +171,7 @@ def _endpoint(url: str, configs: Mapping[str, Any]) -> Endpoint:
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     base = path.removesuffix("/v2")
-    tls = find(configs, (parts.netloc, "tls")) or {}
+    tls = entries(configs.get(parts.netloc), "tls")
     pair = (str(tls.get("cert_file") or ""), str(tls.get("key_file") or ""))
     return Endpoint(
         url=f"{parts.scheme}://{parts.netloc}{base}",
@@ -188,7 +204,7 @@ def _systemd(document: Mapping[str, Any], runtime: Mapping[str, Any]) -> bool:
 
 def _handler(name: str, table: Mapping[str, Any]) -> Handler:
     """Read a low-level runtime. Options with their zero value say nothing: a dump lists every option there is."""
-    kind = str(table.get("runtime_type") or dialects.RUNC_V2)
+    kind = _kind(table)
     known = dict(_options(table.get("options")))
     path = str(table.get("runtime_path") or "")
     program = str(known.pop("BinaryName", "")) if kind in dialects.RUNC_TYPES else path

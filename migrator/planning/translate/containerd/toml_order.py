@@ -6,7 +6,7 @@ import re
 import tomllib
 
 Path = tuple[str, ...]
-_HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?")
+_HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?\s*")
 
 
 def grouped(text: str) -> str:
