@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +11,7 @@ from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.config import read as read_config
-from migrator.planning.translate.parsing import NOT_JSON, NOT_TOML
+from migrator.planning.translate.parsing import NOT_JSON, toml_document
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -74,8 +73,8 @@ def docker_config(facts: NodeFacts) -> Mapping[str, object]:
 def toml(text: str) -> Mapping[str, object]:
     """Give a TOML document, to be read only; {} when it is not one. Many nodes have the same."""
     try:
-        return tomllib.loads(text)
-    except NOT_TOML:
+        return toml_document(text)
+    except ValueError:
         return {}
 
 

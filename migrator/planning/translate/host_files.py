@@ -12,7 +12,7 @@ import yaml
 
 from migrator import resources
 from migrator.planning.remembered import remembered
-from migrator.planning.translate.parsing import NOT_YAML
+from migrator.planning.translate.parsing import NOT_YAML, bound
 from migrator.planning.translate.settings import RuntimeSettings, Written
 
 CRICTL = "/etc/crictl.yaml"
@@ -125,6 +125,7 @@ def _environment() -> jinja2.Environment:
 def _mapping(text: str) -> Mapping[object, object]:
     try:
         document = yaml.safe_load(text)
+        bound(document)
     except NOT_YAML as error:
         raise ValueError(f"{CRICTL} is not YAML: {error}") from error
     if document is None:

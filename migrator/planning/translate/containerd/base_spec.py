@@ -9,6 +9,7 @@ from typing import Any
 
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.containerd.dialects import BASE_SPEC
+from migrator.planning.translate.parsing import NOT_JSON
 from migrator.planning.versions import Version
 
 INFINITY = 2**64 - 1
@@ -36,7 +37,7 @@ def write(oci_spec: str, ulimits: Mapping[str, str]) -> str:
     """
     try:
         spec = json.loads(oci_spec)
-    except json.JSONDecodeError as error:
+    except NOT_JSON as error:
         raise ValueError(f"what `ctr oci spec` printed is not JSON: {error}") from error
     if not isinstance(spec, dict) or not isinstance(spec.get("process"), dict):
         raise ValueError("what `ctr oci spec` printed is no specification: it has no object `process`")  # noqa: TRY004

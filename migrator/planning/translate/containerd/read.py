@@ -5,14 +5,13 @@ Text of a file or of `containerd config dump`, in any dialect. Unknown keys are 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from migrator.planning.remembered import remembered
-from migrator.planning.translate.containerd import dialects
-from migrator.planning.translate.parsing import NOT_TOML
+from migrator.planning.translate.containerd import dialects, shape
+from migrator.planning.translate.parsing import toml_document
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 CONFIG = "/etc/containerd/config.toml"
@@ -25,11 +24,16 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def load(text: str) -> dict[str, Any]:
-    """Parse a configuration. Raises `ValueError` with the file's name and, where it is known, the line."""
+    """Parse a configuration. Raises `ValueError` with the file's name and, where it is known, the line.
+
+    So it does for a value of a kind that containerd does not start with.
+    """
     try:
-        return tomllib.loads(text)
-    except NOT_TOML as error:
-        raise ValueError(f"{CONFIG} is not TOML: {error}") from error
+        document = toml_document(text)
+        shape.check(document)
+    except ValueError as error:
+        raise ValueError(f"{CONFIG} {error}") from error
+    return document
 
 
 def version(document: Mapping[str, Any]) -> int:

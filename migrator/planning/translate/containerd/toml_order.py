@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 
+from migrator.planning.translate.parsing import NOT_TOML
+
 Path = tuple[str, ...]
 _HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?\s*")
 
@@ -29,7 +31,7 @@ def grouped(text: str) -> str:
     moved = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
     try:
         same = tomllib.loads(moved) == tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except NOT_TOML:
         return text
     return moved if same else text
 
@@ -56,7 +58,7 @@ def _names(header: str) -> Path:
     """Read a table's header; () for a line that only looks like one."""
     try:
         value: object = tomllib.loads(header)
-    except tomllib.TOMLDecodeError:
+    except NOT_TOML:
         return ()
     names: list[str] = []
     while isinstance(value, dict | list) and value:

@@ -6,11 +6,11 @@ Names of keys and their defaults by version: cri-o/cri-o, pkg/config/config.go a
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 
 from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files, systemd
+from migrator.planning.translate.parsing import toml_document
 from migrator.planning.translate.settings import Handler, RuntimeSettings, Written
 from migrator.planning.versions import Version
 
@@ -239,10 +239,10 @@ def _monitor(effective: str, version: Version) -> str:
     if not effective.strip():
         return _PACKAGED_MONITOR if version >= _UPSTREAM_PACKAGES else ""
     try:
-        runtime = tomllib.loads(effective).get("crio", {}).get("runtime", {})
+        runtime = toml_document(effective).get("crio", {}).get("runtime", {})
         tables = runtime.get("runtimes", {}).items()
         paths = {name: str(table.get("monitor_path", "")) for name, table in tables}
-    except (tomllib.TOMLDecodeError, AttributeError) as error:
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"what `crio config` prints cannot be read: {error}") from error
     return next((paths[name] for name in sorted(paths) if paths[name]), "")
 

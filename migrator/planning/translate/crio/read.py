@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 
-from migrator.planning.translate.parsing import NOT_TOML
+from migrator.planning.translate.parsing import toml_document
 from migrator.planning.translate.settings import Handler, RuntimeSettings
 
 Table = Mapping[str, object]
@@ -71,9 +71,9 @@ def settings(effective: str, drop_ins: Iterable[str] = ()) -> RuntimeSettings:
 
 def _parse(text: str, where: str) -> Table:
     try:
-        document = tomllib.loads(text)
-    except NOT_TOML as error:
-        raise ValueError(f"{where} is not TOML: {error}") from error
+        document = toml_document(text)
+    except ValueError as error:
+        raise ValueError(f"{where} {error}") from error
     return _table(document, "crio")
 
 

@@ -7,7 +7,6 @@ pkg/tlsclientconfig, as CRI-O 1.20 to 1.36 have them.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from migrator.model.value import Value
 from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files
+from migrator.planning.translate.parsing import toml_document
 from migrator.planning.translate.settings import Endpoint, Registry, Written
 
 CONFIG = "/etc/containers/registries.conf"
@@ -83,9 +83,9 @@ def first_format(text: str) -> bool:
     Raises `ValueError` when it is not TOML.
     """
     try:
-        return isinstance(tomllib.loads(text).get("registries"), dict)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{CONFIG} is not TOML: {error}") from error
+        return isinstance(toml_document(text).get("registries"), dict)
+    except ValueError as error:
+        raise ValueError(f"{CONFIG} {error}") from error
 
 
 def _prefix(name: str) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.docker import flags as docker_flags
 from migrator.planning.translate.docker.keys import KEYS
 from migrator.planning.translate.docker.shapes import JSON_NAMES
+from migrator.planning.translate.parsing import nested
 
 JSON = Any
 """A value of JSON."""
@@ -99,7 +100,7 @@ def _parse(text: str, path: str) -> dict[str, JSON]:
 
 def _sound(document: JSON, where: str) -> None:
     """Refuse what no configuration file could take: endless depth, and text that is no Unicode."""
-    for depth, value in _values(document):
+    for depth, value in nested(document):
         if depth > DEEPEST:
             raise _too_deep(where)
         if isinstance(value, str) and not _encodes(value):
@@ -129,18 +130,6 @@ def _pairs(text: str, path: str) -> Any:  # noqa: ANN401 - what json calls an ob
 
 def _constant(name: str) -> JSON:
     raise ValueError(f"{name} is no JSON: write a number")
-
-
-def _values(document: JSON) -> Iterator[tuple[int, JSON]]:
-    """Give every value and key with its depth, without calling itself, because depth is what is looked for."""
-    left = [(1, document)]
-    while left:
-        depth, value = left.pop()
-        yield depth, value
-        if isinstance(value, dict):
-            left += [(depth + 1, inner) for pair in value.items() for inner in pair]
-        elif isinstance(value, list):
-            left += [(depth + 1, inner) for inner in value]
 
 
 def _encodes(text: str) -> bool:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import yaml
 
-from migrator.planning.translate.parsing import NOT_YAML
+from migrator.planning.translate.parsing import NOT_YAML, bound
 
 _PLAIN = re.compile(r"[A-Za-z](?:[\w./-]|:(?=[\w./-]))*|\d+[A-Za-z]+")
 """Strings that need no quotes, if YAML agrees."""
@@ -27,6 +27,7 @@ def _read(text: str) -> tuple[Mapping[str, object], yaml.MappingNode | None]:
         loader = _LOADER(text)
         root = loader.get_single_node()
         document = loader.construct_document(root) if root is not None else None
+        bound(document)
     except NOT_YAML as error:
         raise ValueError(f"is not YAML: {' '.join(str(error).split())}") from error
     if document is None:
