@@ -185,6 +185,22 @@ ONE_WEB = fleet(replicas={("shop", "ReplicaSet/web"): 1})
 NONE_LEFT = budget("b", disruptions_allowed=0)
 FULL = fleet(free={"worker-2": Room(50, GIB, 100)}, total=Room(50, GIB, 100))
 SMALL = (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4),)
+
+
+def containerd_of_2(*, nested: bool) -> Situation:
+    """Give a node with containerd 2.1 and a drop-in that says what its file says, and imports one that does not."""
+    table = '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]\nSystemdCgroup = {}\n'
+    texts = {
+        "/etc/containerd/conf.d/n.toml": "version = 3\n"
+        + 'imports = ["../last.toml"]\n' * nested
+        + table.format("true"),
+        "/etc/containerd/last.toml": "version = 3\n" + table.format("false"),
+    }
+    main = 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n' + table.format("true")
+    more = {path: values.file(path, text) for path, text in texts.items()}
+    return on(files=values.files(containerd=main) | more, containerd=values.containerd(version="2.1.9"))
+
+
 IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
 NVIDIA_DROP_IN = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\ndefault_runtime_name = "nvidia"\n'
 UBUNTU = {"os": "Ubuntu 24.04 LTS", "os_id": "ubuntu"}
@@ -317,6 +333,8 @@ CASES = {
     "labels that Docker did not give": case("selinux-appears", WARN, "kops#15487", on(files=values.files(containerd=V2 + '[plugins."io.containerd.grpc.v1.cri"]\nenable_selinux = true\n'))),
     "a containerd that is no service": case("containerd-elsewhere", BLOCK, "docker.com, install from binaries", containerd(fragments=(), active=False), says="without containerd.service"),
     "an import that replaces the whole table": case("containerd-imports", BLOCK, "containerd 1.x, mergeConfig", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}), says="as a whole"),
+    "an import of an import with the last word": case("containerd-imports", BLOCK, "containerd 2.x, mergeConfig", containerd_of_2(nested=True), destination=Destination(runtime="containerd", version=(2, 1), kubelet=(1, 20)), says="/etc/containerd/last.toml is imported and has the last word on cgroup_driver"),
+    "an import that is missing": case("containerd-imports", BLOCK, "containerd 1.5 on, LoadConfig", on(files=values.files(containerd='version = 2\nimports = ["none.toml"]\n')), says="imports /etc/containerd/none.toml, which is not there"),
     "zfs without a dataset": case("zfs-dataset", BLOCK, "containerd/zfs README", settings=settings(storage="zfs"), says="/var/lib/containerd/io.containerd.snapshotter.v1.zfs"),
     "a registry's file behind an underscore": case("registries-kept", BLOCK, "containerd docs/hosts.md, Port Handling", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "https://reg:5000"\n[host."https://reg:5000"]\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="reg_5000_/hosts.toml does not name http://reg:5000"),
     "a registry's file without a host": case("registries-kept", BLOCK, "containerd 1.x, getSortedHosts", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "http://reg:5000"\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="no [host] table"),
@@ -507,6 +525,7 @@ QUIET = {
     "a pod of the host's network": ("host-ports", quiet(situation(facts=cni(plugins=("bridge",)).facts, pods=(pod("e", host_ports=(80,), host_network=True),)))),
     "a limit that the draft carries": ("ulimits-change", quiet(containerd(limits={"nofile": "1:2"}), files=change("/etc/systemd/system/containerd.service.d/l.conf", "[Service]\nLimitNOFILE=9\n"))),
     "an agent without log folders": ("log-agents", quiet(pods("a", images=("fluent/fluent-bit:1",)))),
+    "an import that says the same": ("containerd-imports", quiet(containerd_of_2(nested=False), destination=Destination(runtime="containerd", version=(2, 1), kubelet=(1, 20)))),
     "a drop-in that nothing imports": ("containerd-imports", quiet(on(files=values.files() | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}))),
     "an image of the node's own that nobody uses": ("node-only-images", quiet(docker(images=(image("web:1"), image(PAUSE), image("own:1", digests=()))))),
     "no disk that is known to hold it": ("disk-space", quiet(situation(facts=host(disks=(Disk(path="/x", mount="/x", size=GIB, free=1),))))),

@@ -510,7 +510,7 @@ def test_the_cri_plugins_state_is_read(listed: str, state: str) -> None:
 
 
 def test_imports_are_followed(tmp_path: Path) -> None:
-    """Relative to the file, patterns resolved, each file once even when they import each other."""
+    """Relative to the file, patterns resolved as Go does, each file once even when they import each other."""
     put(
         tmp_path,
         {
@@ -518,13 +518,14 @@ def test_imports_are_followed(tmp_path: Path) -> None:
             '[plugins."x"]\nimports = ["/never.toml"]\n',
             "etc/containerd/conf.d/b.toml": 'imports = ["../config.toml"]',
             "etc/containerd/conf.d/a.toml": "",
+            "etc/containerd/conf.d/.hidden.toml": "",
             "etc/containerd/more.toml": "",
             "never.toml": "",
         },
     )  # fmt: skip
 
     assert containerd.config_files(Tree(str(tmp_path)), "/etc/containerd/config.toml") == [
-        "/etc/containerd/config.toml", "/etc/containerd/conf.d/a.toml", "/etc/containerd/conf.d/b.toml", "/etc/containerd/more.toml",
+        "/etc/containerd/config.toml", "/etc/containerd/conf.d/.hidden.toml", "/etc/containerd/conf.d/a.toml", "/etc/containerd/conf.d/b.toml", "/etc/containerd/more.toml",
     ]  # fmt: skip
 
 

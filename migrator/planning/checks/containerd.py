@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatch
 from itertools import pairwise
-from pathlib import PurePosixPath
 
 from migrator.model.plan import Finding, Severity
-from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import planned_text, table, toml
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd
+from migrator.planning.translate.containerd import imports as containerd_imports
 from migrator.planning.translate.runtimes import RUNTIMES
 
 _CRI = frozenset(
     {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}
 )  # fmt: skip
-_OURS = frozenset(
-    {
-        "SystemdCgroup", "sandbox_image", "sandbox", "bin_dir", "bin_dirs", "conf_dir", "config_path", "snapshotter",
-        "default_runtime_name", "mirrors",
-    }
-)  # fmt: skip
-"""Keys that the migration writes, or that contradict them."""
-_PLACES = frozenset({"root", "state", "grpc"})
-"""Keys at the top of a file that say where things are."""
-_MERGES = (2, 0, 0)
+_PLACES = frozenset({"grpc"})
+"""Keys at the top of a file that say where things are, and are no settings of the plan."""
+_MERGES = (2, 0)
 """First containerd that merges an imported plugin section instead of replacing it (facts by tag, config.go)."""
-_IMPORTS_BY_ITSELF = (2, 2, 0)
-"""First containerd that imports conf.d without a configuration file that says so."""
 _SYSTEM_SOCKET = "/run/containerd/containerd.sock"
 
 
@@ -142,17 +131,18 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
     if now.target.runtime != "containerd":
         return
-    version = versions.release(now.facts.containerd.version)
-    text = planned_text(now, draft, containerd.CONFIG)
-    patterns = _words(toml(text).get("imports"))
-    if not text.strip() and version >= _IMPORTS_BY_ITSELF:
-        patterns = {"/etc/containerd/conf.d/*.toml"}
-    base = PurePosixPath(containerd.CONFIG).parent
-    for path, file in sorted(now.facts.files.items()):
-        if path == containerd.CONFIG or not any(fnmatch(path, str(base / pattern)) for pattern in patterns):
-            continue
-        document = toml(planned_text(now, draft, path))
-        same = _OURS & set(_keys(document))
+    files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
+    texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
+    version = draft.destination.version
+    try:
+        order = containerd_imports.chain(containerd.CONFIG, texts, version)
+        overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
+    except ValueError as error:
+        if str(error) not in draft.problems:
+            yield found("containerd-imports", f"{error}: what is in force cannot be told", _MEND, Severity.BLOCKS)
+        return
+    for path in order[1:]:
+        document = toml(texts[path])
         sections = _CRI & set(table(document, "plugins"))
         if off := _CRI & _words(document.get("disabled_plugins")):
             yield found(
@@ -161,7 +151,6 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 "take that out of it",
                 Severity.BLOCKS,
             )
-        same |= _PLACES & set(document)
         if sections and version < _MERGES:
             yield found(
                 "containerd-imports",
@@ -170,23 +159,23 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 f"move what it says into {containerd.CONFIG}, where the plan keeps it, and take it out of the imports",
                 Severity.BLOCKS,
             )
-        elif same or file.problem:
+        elif path in overruled:
             yield found(
                 "containerd-imports",
-                f"{path} is imported and " + (f"sets {listed(same)}" if same else file.problem),
+                f"{path} is imported and has the last word on {listed(overruled[path])}, over what the plan writes",
+                f"move these into {containerd.CONFIG}, and take them out of it",
+                Severity.BLOCKS,
+            )
+        elif _PLACES & set(document) or files[path].problem:
+            yield found(
+                "containerd-imports",
+                f"{path} is imported and " + (files[path].problem or f"sets {listed(_PLACES & set(document))}"),
                 "see that containerd config dump shows what the plan writes, or move these keys into "
                 f"{containerd.CONFIG}",
             )
 
 
-def _keys(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _keys(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _keys(inner)
+_MEND = "mend the file, or take it out of the imports: containerd may not start with it"
 
 
 def _words(value: object) -> set[str]:

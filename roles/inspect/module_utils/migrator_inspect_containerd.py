@@ -42,7 +42,10 @@ def config_files(tree, path):
         found.append(current)
         for pattern in strings(tree.text(current), "imports", table="") if depth < _DEEPEST_IMPORT else []:
             whole = os.path.normpath(os.path.join(os.path.dirname(current), pattern))
-            queue += [(name, depth + 1) for name in tree.glob(whole)]
+            folder, name = os.path.split(whole)
+            # For containerd, unlike for a shell, a star stands for a name that begins with a dot too.
+            hidden = tree.glob(os.path.join(folder, "." + name)) if name[:1] in ("*", "?", "[") else []
+            queue += [(path, depth + 1) for path in sorted(set(tree.glob(whole) + hidden))]
     return found
 
 

@@ -98,6 +98,8 @@ PLACES: dict[str, tuple[Place, ...]] = {
 }
 """Each setting's places, by the name of its field in `RuntimeSettings` or, for a table, by containerd's."""
 
+USUAL_DOWNLOADS = 3
+"""What both keys of `max_downloads` are in a dump where nobody has said anything."""
 HOSTS_TOML: Version = (1, 5)
 """First release with `registry.config_path`; 1.4 takes mirrors and certificates in config.toml only."""
 BASE_SPEC: Version = (1, 5)

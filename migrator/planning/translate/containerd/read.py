@@ -23,7 +23,7 @@ _SWITCHES = ("selinux", "unprivileged_ports", "unprivileged_ping", "cdi")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def load(text: str) -> dict[str, Any]:
+def load(text: str, path: str = CONFIG) -> dict[str, Any]:
     """Parse a configuration. Raises `ValueError` with the file's name and, where it is known, the line.
 
     So it does for a value of a kind that containerd does not start with.
@@ -32,7 +32,7 @@ def load(text: str) -> dict[str, Any]:
         document = toml_document(text)
         shape.check(document)
     except ValueError as error:
-        raise ValueError(f"{CONFIG} {error}") from error
+        raise ValueError(f"{path} {error}") from error
     return document
 
 
@@ -61,21 +61,25 @@ def settings(effective: str) -> RuntimeSettings:
     runc's where that one has no such option, and finds it out from the kubelet's slices.
     Raises `ValueError` when it is not TOML, or of no known dialect.
     """
-    document = load(effective)
+    return settings_of(load(effective))
+
+
+def settings_of(document: Mapping[str, Any]) -> RuntimeSettings:
+    """Read them in a document. Raises `ValueError` for one of no known dialect."""
     table = tables(document)
-    said = {name: _value(document, name) for name in (*_TEXTS, *_SWITCHES, "max_downloads", "storage", "cdi_folders")}
+    said = {name: chosen(document, name) for name in (*_TEXTS, *_SWITCHES, "max_downloads", "storage", "cdi_folders")}
     default = str(said["default_handler"] or "runc")
-    folders = _value(document, "cni_bin_dir") or _value(document, "cni_bin_dirs")
+    folders = chosen(document, "cni_bin_dir") or chosen(document, "cni_bin_dirs")
     snapshotter = str(said["storage"] or "")
     return RuntimeSettings(
         cgroup_driver="systemd" if _systemd(document, _of_runc(table, default)) else "cgroupfs",
         storage=dialects.STORAGE.get(snapshotter, snapshotter),
         handlers=tuple(handler for handler in map(_handler, table, table.values()) if handler != Handler(name="runc")),
-        registries=registries(effective),
-        max_downloads=said["max_downloads"] if isinstance(said["max_downloads"], int) else 0,
+        registries=registries_of(document),
+        max_downloads=_downloads(document, said["max_downloads"]),
         cdi_folders=strings(said["cdi_folders"]),
         **({"cni_bin_dirs": strings([folders] if isinstance(folders, str) else folders)} if folders else {}),
-        **({"cni_conf_dir": value} if (value := _value(document, "cni_conf_dir")) else {}),
+        **({"cni_conf_dir": value} if (value := chosen(document, "cni_conf_dir")) else {}),
         **{name: str(said[name] or "") for name in _TEXTS},
         **{name: bool(said[name]) for name in _SWITCHES},
     )
@@ -83,8 +87,15 @@ def settings(effective: str) -> RuntimeSettings:
 
 def tables(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Give the table of each low-level runtime by the name of its handler."""
-    found = _value(document, "handlers")
+    found = chosen(document, "handlers")
     return {k: v for k, v in found.items() if isinstance(v, Mapping)} if isinstance(found, Mapping) else {}
+
+
+def _downloads(document: Mapping[str, Any], said: object) -> int:
+    """Give the number of downloads: the older key, where it is not what it is by default, wins over the newer one."""
+    older = find(document, dialects.candidates("max_downloads", version(document))[-1])
+    chosen_one = older if older not in (None, 0, dialects.USUAL_DOWNLOADS) else said
+    return chosen_one if isinstance(chosen_one, int) else 0
 
 
 def _of_runc(handlers: Mapping[str, Mapping[str, Any]], default: str) -> Mapping[str, Any]:
@@ -119,7 +130,7 @@ def registries(existing: str) -> tuple[Registry, ...]:
 
 def registries_of(document: Mapping[str, Any]) -> tuple[Registry, ...]:
     """Read them in a document. Raises `ValueError` for one of no known dialect."""
-    table = _value(document, "registry") or {}
+    table = chosen(document, "registry") or {}
     mirrors, configs = entries(table, "mirrors"), entries(table, "configs")
     secured = [name for name, entry in configs.items() if find(entry, ("tls",))]
     hub = urlsplit(DOCKER_HUB).netloc
@@ -186,7 +197,7 @@ def _endpoint(url: str, configs: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def _value(document: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as `find`
+def chosen(document: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as `find`
     """Give a setting's value from the first place where it is said; an empty one counts as not said."""
     places = dialects.candidates(name, version(document))
     return next((value for value in (find(document, path) for path in places) if value not in ("", [], None)), None)
