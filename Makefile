@@ -6,7 +6,7 @@ LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab --ignore=tests/field
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint unit lab-tests field chaos mutants lock proto probe lab-up lab-down host clean
+.PHONY: help demo test check lint unit lab-tests field chaos fuzz mutants lock proto probe lab-up lab-down host clean
 
 help: ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,10 @@ field: lab-up ## Run what takes hours: sabotage, healthy nodes, cgroup v1, crite
 
 chaos: host $(VENV)/ready ## Cut transactions on real nodes short, and break everything around a migration.
 	$(BIN)/python -m tests.suite chaos
+
+SECONDS ?= 600
+fuzz: host $(VENV)/ready ## Compare our readers with the real programs, on made-up files (root; SECONDS=3600 WORDS="units containerd").
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(WORDS)
 
 mutants: $(VENV)/ready ## Break the code in small ways and see whether tests notice (root; WORDS="--group c --sample 20").
 	$(BIN)/python -m tests.mutants $(WORDS)

@@ -24,6 +24,7 @@ READS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "white space only": (" \n\t\n", [], {}),
     "an empty object": ("{}", [], {}),
     "a byte order mark": ('\ufeff{"debug": true}', [], {"debug": True}),
+    "null alone": ("null", [], {}),
     "null is kept, and means the default": ('{"log-opts": null}', [], {"log-opts": None}),
     "Debian's unit": ("", DEBIAN, BOTH),
     "Debian's unit and a file": ('{"live-restore": true}', DEBIAN, {**BOTH, "live-restore": True}),

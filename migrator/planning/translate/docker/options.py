@@ -92,6 +92,8 @@ def _parse(text: str, path: str) -> dict[str, JSON]:
         raise _too_deep(path) from None
     except ValueError as error:
         raise error if str(error).startswith(path) else ValueError(f"{path}: {error}") from None
+    if document is None:  # `null`, with which dockerd starts
+        return {}
     if not isinstance(document, dict):
         raise ValueError(f"{path} must be a JSON object, is {JSON_NAMES.get(type(document), 'null')}")  # noqa: TRY004 - one kind of error
     _sound(document, path)
