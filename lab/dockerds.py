@@ -56,7 +56,8 @@ class Dockerd:
         asked = self.command(*(["--validate"] if newer else []), "--config-file", str(config), *words)
         done = subprocess.run(
             asked, capture_output=True, text=True, check=False, timeout=60, cwd="/", stdin=subprocess.DEVNULL,
-            user=None if newer else _NOBODY, env={"PATH": f"{self.folder}/usr/bin:{self.folder}/usr/sbin:{os.environ['PATH']}"},
+            user=None if newer else _NOBODY,
+            env={"PATH": f"{self.folder}/usr/bin:{self.folder}/usr/sbin:{os.environ['PATH']}"},
         )  # fmt: skip
         said = done.stderr.strip()
         return "" if (done.returncode == 0 if newer else _READ in said) else said or f"exit {done.returncode}"

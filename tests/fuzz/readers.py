@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tests.fuzz import containerd_files, daemon_json, hostile, units
+from tests.fuzz import containerd_files, crio_config, daemon_json, hostile, kubelet_flags, units
 
-READERS = (units.READER, containerd_files.READER, daemon_json.READER, hostile.READER)
+READERS = (
+    units.READER,
+    containerd_files.READER,
+    daemon_json.READER,
+    kubelet_flags.READER,
+    crio_config.READER,
+    hostile.READER,
+)
