@@ -187,6 +187,15 @@ FULL = fleet(free={"worker-2": Room(50, GIB, 100)}, total=Room(50, GIB, 100))
 SMALL = (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4),)
 
 
+SIGNED = Registry(name="s.example", server=Endpoint(url="https://s.example", clients=(("/c/a.crt", "/c/a.key"),)))
+
+
+def kept_file(text: str) -> Situation:
+    """Give a node whose user has written a registry's file."""
+    path = "/etc/containerd/certs.d/s.example/hosts.toml"
+    return on(files=values.files() | {path: values.file(path, text)})
+
+
 def containerd_of_2(*, nested: bool) -> Situation:
     """Give a node with containerd 2.1 and a drop-in that says what its file says, and imports one that does not."""
     table = '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]\nSystemdCgroup = {}\n'
@@ -337,6 +346,9 @@ CASES = {
     "an import that is missing": case("containerd-imports", BLOCK, "containerd 1.5 on, LoadConfig", on(files=values.files(containerd='version = 2\nimports = ["none.toml"]\n')), says="imports /etc/containerd/none.toml, which is not there"),
     "zfs without a dataset": case("zfs-dataset", BLOCK, "containerd/zfs README", settings=settings(storage="zfs"), says="/var/lib/containerd/io.containerd.snapshotter.v1.zfs"),
     "a registry's file behind an underscore": case("registries-kept", BLOCK, "containerd docs/hosts.md, Port Handling", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "https://reg:5000"\n[host."https://reg:5000"]\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="reg_5000_/hosts.toml does not name http://reg:5000"),
+    "a registry's file without the client certificate": case("registries-kept", BLOCK, "containerd docs/hosts.md, client", kept_file('server = "https://s.example"\n[host."https://s.example"]\nca = "a.crt"\n'), kept=("s.example",), settings=settings(registries=(SIGNED,)), says="no client certificate for https://s.example"),
+    "a registry's file with a client certificate for its host": case("registries-kept", INFORM, "containerd docs/hosts.md, client", kept_file('server = "https://s.example"\n[host."https://s.example"]\nclient = [["a.crt", "a.key"]]\n'), kept=("s.example",), settings=settings(registries=(SIGNED,)), says="already for s.example"),
+    "a registry's file with a client certificate for its server": case("registries-kept", INFORM, "containerd docs/hosts.md, client", kept_file('server = "https://s.example"\nclient = "both.pem"\n[host."https://m.example"]\n'), kept=("s.example",), settings=settings(registries=(SIGNED,)), says="already for s.example"),
     "a registry's file without a host": case("registries-kept", BLOCK, "containerd 1.x, getSortedHosts", on(files=values.files() | {UNDERSCORE: values.file(UNDERSCORE, 'server = "http://reg:5000"\n')}), kept=("reg:5000",), settings=settings(registries=(Registry(name="reg:5000", server=Endpoint(url="http://reg:5000")),)), says="no [host] table"),
     "a name that is only a part of another": case("registries-kept", BLOCK, "hosts.toml is read, not searched", on(files=values.files() | {HUB: values.file(HUB, 'server = "https://registry-1.docker.io"\n# not https://mirror\n[host."https://mirror.corp"]\n')}), kept=("docker.io",), settings=settings(registries=(Registry(name="docker.io", server=Endpoint(url="https://registry-1.docker.io"), mirrors=(Endpoint(url="https://mirror"),)),)), says="does not name https://mirror,"),
     "a data folder of the user's, nearly full": case("disk-space", BLOCK, "containerd-config.toml(5), root", replace(docker(images=(image(PAUSE), image("web:1", size=GIB))), facts=facts(docker=values.docker(images=(image(PAUSE), image("web:1", size=GIB))), host=values.changed(facts().host, {"disks": (*facts().host.disks, Disk(path="/mnt/ssd/containerd", mount="/mnt/ssd", size=20 * GIB, free=3 * GIB))}), files=values.files(containerd='version = 2\nroot = "/mnt/ssd/containerd"\n'))), says="below /mnt/ssd/containerd"),

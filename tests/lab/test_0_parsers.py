@@ -9,15 +9,23 @@ import hashlib
 import json
 import shlex
 import shutil
+import ssl
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import tomlkit
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from lab import parsers, shell
 from lab.parsers import Containerd
@@ -272,6 +280,69 @@ def test_the_real_client_pulls_by_our_hosts_toml(
 
     assert any(asked == f"{path}library/x/manifests/1" for asked in registry.asked)  # type: ignore[attr-defined]
     assert any(asked == f"{path}library/x/blobs/{digest(BLOB)}" for asked in registry.asked)  # type: ignore[attr-defined]
+
+
+CLIENTS = {
+    "as we write it": None,
+    "one file with both": 'client = "both.pem"',
+    "a list of files": 'client = ["both.pem"]',
+    "a list of pairs": 'client = [["client.crt", "client.key"]]',
+}
+
+
+@pytest.fixture
+def guarded(registry: ThreadingHTTPServer, folder: Path) -> ThreadingHTTPServer:
+    """Have the registry speak TLS, and ask for a certificate of the authority that is in the folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = certificate.public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for file, content in {"client.crt": pem, "client.key": secret, "both.pem": pem + secret, "ca.crt": pem}.items():
+        (folder / file).write_bytes(content)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "client.crt", folder / "client.key")
+    context.load_verify_locations(folder / "ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    registry.socket = context.wrap_socket(registry.socket, server_side=True)
+    return registry
+
+
+@pytest.mark.parametrize("written", CLIENTS.values(), ids=CLIENTS)
+def test_the_real_client_shows_its_certificate(
+    parser: Containerd, guarded: ThreadingHTTPServer, folder: Path, written: str | None
+) -> None:
+    """In each shape that `client` may have, and in the one that we write, next to the files that it names."""
+    if parser.version < (1, 5):
+        pytest.skip("has no hosts.toml")
+    at = f"127.0.0.1:{guarded.server_port}"
+    place = folder / "certs.d" / at
+    place.mkdir(parents=True)
+    for file in ("client.crt", "client.key", "both.pem", "ca.crt"):
+        shutil.copy(folder / file, place)
+    pair = (str(folder / "client.crt"), str(folder / "client.key"))
+    own = Endpoint(url=f"https://{at}", ca=(str(folder / "ca.crt"),), clients=(pair,))
+    (ours, *copies) = hosts_toml.write((Registry(name=at, server=own),), str(folder / "certs.d"), parser.version)
+    assert {Path(copy.path).name: copy.copies for copy in copies} == {
+        name: str(folder / name) for name in ("ca.crt", "client.crt", "client.key")
+    }
+    keys = f'capabilities = ["pull", "resolve"]\nca = "ca.crt"\n{written}\n'
+    text = ours.content if written is None else f'server = "https://{at}"\n[host."https://{at}"]\n{keys}'
+    (place / "hosts.toml").write_text(text)
+    config, socket = private(parser, SETTINGS["systemd"], folder)
+
+    with parser.running(config, socket):
+        words = ["content", "fetch", "--hosts-dir", folder / "certs.d", f"{at}/library/x:1"]
+        shell.run(parser.command("ctr", "--address", socket, *words), timeout=60)
+
+    assert "/v2/library/x/manifests/1" in guarded.asked  # type: ignore[attr-defined]
 
 
 def test_our_base_specification_has_the_limits(parser: Containerd) -> None:

@@ -122,6 +122,8 @@ def _kept(now: Situation, draft: Draft) -> dict[str, str]:
             ]
             if missing:
                 found[registry.name] = f"{path} does not name {listed(missing)}, which Docker asks"
+            elif bare := [one.url for one in (*registry.mirrors, registry.server) if _without_client(document, one)]:
+                found[registry.name] = f"{path} has no client certificate for {listed(bare)}, which Docker shows one"
             elif "host" not in document and draft.destination.version < _NO_HOST_NEEDED:
                 found[registry.name] = f"{path} has no [host] table, and containerd before 2.0 refuses such a file"
     return found
@@ -134,6 +136,17 @@ def _asked(document: Mapping[str, object], name: str) -> set[str]:
     """
     own = str(document.get("server") or ("registry-1.docker.io" if name == "docker.io" else name))
     return {(url if "://" in url else f"https://{url}").rstrip("/") for url in (*table(document, "host"), own)}
+
+
+def _without_client(document: Mapping[str, object], endpoint: Endpoint) -> bool:
+    """Tell whether Docker shows an address a client certificate, and a hosts.toml has none for it.
+
+    A host's own keys stand in its table, those of the server at the top; `client` is a file, a list of files, or a list
+    of pairs of certificate and key (hosts.go, parseHostConfig).
+    """
+    tables = {url.rstrip("/"): inner for url, inner in table(document, "host").items() if isinstance(inner, Mapping)}
+    asked = [tables[url] for url in _meant(endpoint) if url in tables] or [document]
+    return bool(endpoint.clients) and not any(inner.get("client") for inner in asked)
 
 
 def _meant(endpoint: Endpoint) -> set[str]:
