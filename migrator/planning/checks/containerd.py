@@ -131,6 +131,8 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
     if now.target.runtime != "containerd":
         return
+    if (text := planned_text(now, draft, containerd.CONFIG)).strip() and not toml(text).get("imports"):
+        return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
     version = draft.destination.version

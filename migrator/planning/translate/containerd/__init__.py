@@ -75,14 +75,14 @@ def credentials(existing: str) -> bool:
         return isinstance(value, list) and any(holds(inner) for inner in value)
 
     try:
-        return holds(containerd_read.load(existing))
+        return holds(containerd_read.known(existing))
     except ValueError:
         return False  # `write` refuses such a file with the parser's own words
 
 
 def root(existing: str) -> str:
     """Give the data folder that the file says; "" when it says none. Raises `ValueError` when it is not TOML."""
-    return str(containerd_read.load(existing).get("root") or "")
+    return str(containerd_read.known(existing).get("root") or "")
 
 
 def certs_folder(existing: str) -> str:
@@ -103,7 +103,7 @@ def certs_folders(existing: str) -> tuple[str, ...]:
 @remembered
 def _certs_path(existing: str) -> str:
     """Give what the file says. Raises `ValueError` when it is not TOML."""
-    document = containerd_read.load(existing)
+    document = containerd_read.known(existing)
     number = containerd_read.version(document)
     said = [find(document, path) for path in dialects.candidates("config_path", number)]
     return next((str(value) for value in said if value), dialects.config_path(dialects.HOSTS_TOML))

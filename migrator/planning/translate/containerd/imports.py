@@ -69,7 +69,7 @@ def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, "config_path": containerd_read.chosen(document, "config_path") or ""}
 
 
-def _documents(path: str, texts: Mapping[str, str], version: Version) -> Iterator[tuple[str, dict[str, Any]]]:
+def _documents(path: str, texts: Mapping[str, str], version: Version) -> Iterator[tuple[str, Mapping[str, Any]]]:
     seen: set[str] = set()
     waiting = [path]
     if not texts.get(path, "").strip() and version >= _BY_ITSELF:
@@ -80,7 +80,7 @@ def _documents(path: str, texts: Mapping[str, str], version: Version) -> Iterato
             continue
         if current not in texts and current != path:
             raise ValueError(f"imports {current}, which is not there")
-        document = containerd_read.load(texts.get(current, ""), current)
+        document = containerd_read.known(texts.get(current, ""), current)
         yield current, document
         seen.add(current)
         for pattern in containerd_read.strings(document.get("imports")):
@@ -114,7 +114,7 @@ def _expression(pattern: str) -> str:
     return found
 
 
-def _lifted(document: dict[str, Any]) -> dict[str, Any]:
+def _lifted(document: Mapping[str, Any]) -> dict[str, Any]:
     """Bring one file to dialect 3, as 2.x does before it merges.
 
     What 2.x makes of plugins in a file without a version is not followed: it loses some of their settings.
@@ -122,7 +122,7 @@ def _lifted(document: dict[str, Any]) -> dict[str, Any]:
     number = containerd_read.version(document)
     if number == 1 and document.get("plugins"):
         raise ValueError("says nothing of its version, so that containerd 2 loses settings of plugins; write one")
-    changed = copy.deepcopy(document)
+    changed = copy.deepcopy(dict(document))
     if number < 3:
         own = containerd_read.find(changed, (*dialects.CRI_2, "containerd"))
         if isinstance(own, dict) and "runtimes" not in own:

@@ -6,6 +6,7 @@ Text of a file or of `containerd config dump`, in any dialect. Unknown keys are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +37,12 @@ def load(text: str, path: str = CONFIG) -> dict[str, Any]:
     return document
 
 
+@lru_cache(maxsize=256)
+def known(text: str, path: str = CONFIG) -> Mapping[str, Any]:
+    """Parse as `load` does, once for all nodes that have the same: the document must not be changed."""
+    return load(text, path)
+
+
 def version(document: Mapping[str, Any]) -> int:
     """Give the dialect: a file without `version` is of dialect 1. Raises `ValueError` for none of 1 to 4."""
     number = document.get("version", 1) or 1
@@ -61,7 +68,7 @@ def settings(effective: str) -> RuntimeSettings:
     runc's where that one has no such option, and finds it out from the kubelet's slices.
     Raises `ValueError` when it is not TOML, or of no known dialect.
     """
-    return settings_of(load(effective))
+    return settings_of(known(effective))
 
 
 def settings_of(document: Mapping[str, Any]) -> RuntimeSettings:
@@ -110,12 +117,12 @@ def _kind(handler: Mapping[str, Any]) -> str:
 
 def disabled(text: str) -> bool:
     """Tell whether the file switches containerd's CRI plugin off. Raises `ValueError` when it is not TOML."""
-    return bool(dialects.CRI_PLUGINS & set(strings(load(text).get("disabled_plugins"))))
+    return bool(dialects.CRI_PLUGINS & set(strings(known(text).get("disabled_plugins"))))
 
 
 def imports(text: str) -> tuple[str, ...]:
     """Give the patterns of the files that are merged over this one; in 1.x each replaces whole plugins' tables."""
-    return strings(load(text).get("imports"))
+    return strings(known(text).get("imports"))
 
 
 @remembered
@@ -125,7 +132,7 @@ def registries(existing: str) -> tuple[Registry, ...]:
     A registry's last endpoint is its server. Mirrors for all registries are called "*" and have no server: it is
     the registry that an image names. Raises `ValueError` when the text is not TOML.
     """
-    return registries_of(load(existing))
+    return registries_of(known(existing))
 
 
 def registries_of(document: Mapping[str, Any]) -> tuple[Registry, ...]:
