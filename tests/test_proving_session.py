@@ -423,7 +423,7 @@ def test_a_session_may_go_on() -> None:
     """Its pods stay until it is ended, and nobody has looked for what they leave until then."""
     node = ProbedNode(Via.KUBELET)
 
-    session = live.begin(node.bench, node.cluster, node.good.circumstances)
+    session = live.begin(node.bench, node.cluster, node.good.circumstances, live.at_once)
 
     assert session.evidence.left is None
     assert len(session.evidence.containers) == len(node.good.containers)
