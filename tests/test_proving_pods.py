@@ -135,7 +135,7 @@ def test_a_namespace_that_is_too_new_is_waited_for() -> None:
     started = start(cluster, clock)
 
     assert len(started.seen) == 4
-    assert started.requests["a"].at == 4.0
+    assert started.requests["a"].at == 2.0
 
 
 def test_a_namespace_that_never_gets_its_account_ends_it() -> None:

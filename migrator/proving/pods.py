@@ -16,7 +16,7 @@ from migrator.probe.pods import ASKED
 from migrator.proving import manifest, namespace, obstacles
 from migrator.proving.obstacles import Obstacle
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.5
 _TRIES = 3
 _PATIENCE_SECONDS = 60.0
 """Before this, repeated failures count for nothing: the network's own pods may be coming up after a switch."""
