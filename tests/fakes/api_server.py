@@ -18,7 +18,7 @@ class Served:
     def __init__(self) -> None:
         """Know nothing."""
         self.answers: dict[str, tuple[int, Any]] = {}
-        self.pages: dict[str, Callable[[str], Any]] = {}
+        self.pages: dict[str, Callable[[str], tuple[int, Any]]] = {}
         self.requests: list[tuple[str, dict[str, list[str]], Any]] = []
         self.types: list[str] = []
         """Content-Type of each request."""
@@ -27,8 +27,8 @@ class Served:
         """Answer a request, such as "GET /api", from now on; a text goes out as it is."""
         self.answers[request] = (status, body)
 
-    def page(self, request: str, give: Callable[[str], Any]) -> None:
-        """Answer a request for a list by the mark of its page; the first has none."""
+    def page(self, request: str, give: Callable[[str], tuple[int, Any]]) -> None:
+        """Answer a request for a list by the mark of its page, with a status; the first has none."""
         self.pages[request] = give
 
 
@@ -45,9 +45,9 @@ def serving() -> Iterator[ThreadingHTTPServer]:
             served.types.append(str(self.headers.get("Content-Type")))
             query = parse_qs(parts.query)
             served.requests.append((key, query, json.loads(body) if body else None))
-            if key in served.pages:
-                served.answer(key, 200, served.pages[key](query.get("continue", [""])[0]))
             status, answer = served.answers.get(key, (404, {"reason": "NotFound", "message": f"no {parts.path}"}))
+            if key in served.pages:
+                status, answer = served.pages[key](query.get("continue", [""])[0])
             data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
