@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from migrator.errors import (
 )
 
 _EVERY = 1.0
+_SELDOM = 5.0
 _Given = TypeVar("_Given")
 
 
@@ -68,14 +70,25 @@ def asked_again(
             run.clock.sleep(patience.EVERY)
 
 
+def pace(quiet: float) -> float:
+    """Give the seconds until the next look, after `quiet` seconds in which nothing has changed.
+
+    One in the first minute, another one with each minute, five at most: what ends is seen by a thirtieth of that time
+    later at most, and an API server is asked a fifth as often by those whom something holds up for long.
+    """
+    return min(max(math.ceil(quiet / 60.0), _EVERY), _SELDOM)
+
+
 def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = _EVERY) -> None:
     """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`.
+
+    Every so many seconds, and less often the longer it lasts.
 
     Time in which the API server cannot be asked does not count: that says nothing about what is waited for. Raises
     `UnaskedError` when that lasts for ten minutes.
     """
-    deadline = run.clock.now() + seconds
-    answered = run.clock.now()
+    first = answered = run.clock.now()
+    deadline = first + seconds
     told = False
     while True:
         began = run.clock.now()
@@ -95,4 +108,4 @@ def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, ev
             return
         if answered >= deadline:
             raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
-        run.clock.sleep(every)
+        run.clock.sleep(max(every, pace(answered - first)))

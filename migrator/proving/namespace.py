@@ -142,14 +142,14 @@ def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
 
 
 def _held(cluster: Cluster, session: str) -> str:
-    """Ask for the namespace's end; give why it is still there, "" when it is gone."""
+    """Ask for the namespace's end unless that was done; give why it is still there, "" when it is gone."""
     try:
-        # Deleted first: a user who may not list namespaces should still be rid of this one.
-        cluster.delete_namespace(name(session))
-        found = next(iter(cluster.namespaces({OWNER_LABEL: session})), None)
+        found = cluster.namespace(name(session))
+        if not found.terminating:
+            cluster.delete_namespace(found.name)
+    except NotFoundError:
+        return ""
     except ClusterError as error:
         return f"whether namespace {name(session)} is gone is not known: {error}"
-    if found is None:
-        return ""
     why = "; ".join(found.held_by) or "its pods are still there, or the controller manager does not run"
     return f"namespace {found.name} is still being deleted: {why}"
