@@ -88,15 +88,22 @@ def test_an_eviction_that_is_forbidden_ends_the_drain() -> None:
 
 
 def test_a_refused_eviction_is_asked_for_again() -> None:
-    """A budget that allows none now is asked every five seconds, until it does."""
+    """A budget that allows none now is looked at every five seconds, until it does."""
     budget = Budget(namespace="shop", name="web", match_labels={"app": "web"}, disruptions_allowed=0)
     run, cluster, events = world(pod("web"), budgets=[budget])
     cluster.refuse = {"shop/web"}
-    run = replace(run, clock=FakeClock(on_sleep=lambda time: cluster.refuse.clear() if time >= 11 else None))
+
+    def later(now: float) -> None:
+        if now >= 11:
+            cluster.refuse.clear()
+            cluster.all_budgets = [budget.model_copy(update={"disruptions_allowed": 1})]
+
+    run = replace(run, clock=FakeClock(later))
 
     draining.drain(run)
 
-    assert evictions(cluster) == ["shop/web"] * 4
+    assert evictions(cluster) == ["shop/web"] * 2
+    assert run.clock.now() == 16
     assert "waits for PodDisruptionBudget web (0 disruptions allowed)" in events[0].message
 
 
@@ -334,17 +341,69 @@ def test_no_drain_ends_while_pods_are_left(seed: int) -> None:
 
 
 def test_only_budgets_of_the_pods_namespace_are_read() -> None:
-    """Once when its pods are refused, not for each of them, and not at each try."""
-    held = [pod(f"web-{number}", labels={"app": "web"}) for number in range(30)] + [pod("db", namespace="bank")]
+    """Once at a look for all of its pods, which are tried themselves once a minute."""
+    held = [pod(f"web-{number}", labels={"app": "web"}) for number in range(30)]
     budgets = [Budget(namespace="shop", name="web", match_labels={"app": "web"}, disruptions_allowed=0)]
-    run, cluster, events = world(*held, budgets=budgets, drain_timeout=600)
+    run, cluster, events = world(*held, budgets=budgets, drain_timeout=59)
     cluster.refuse = {entry.full_name for entry in held}
 
-    with pytest.raises(StepFailedError, match=r"shop/web-0 \(PodDisruptionBudget web .*; bank/db \(a PodDis"):
+    with pytest.raises(StepFailedError, match=r"shop/web-0 \(PodDisruptionBudget web \(0 disruptions allowed\)\)"):
         draining.drain(run)
 
-    assert [call for call in cluster.calls if "budgets" in call] == ["cached budgets shop", "cached budgets bank"]
+    assert [call for call in cluster.calls if "budgets" in call] == ["cached budgets shop"] * 12
+    assert asked(cluster, "evict") == 30
     assert sum("waits for PodDisruptionBudget web (0 disruptions allowed)" in event.message for event in events) == 30
+
+
+TRIED = {
+    "that its budget allows": ({}, [Budget(namespace="shop", name="b", match_labels={}, disruptions_allowed=1)], 12),
+    "that no budget covers": ({}, [Budget(namespace="other", name="b", match_labels={}, disruptions_allowed=0)], 12),
+    "that is not ready": (
+        {"ready": False}, [Budget(namespace="shop", name="b", match_labels={}, disruptions_allowed=0)], 12,
+    ),
+    "that its budget forbids": ({}, [Budget(namespace="shop", name="b", match_labels={}, disruptions_allowed=0)], 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "budgets", "tries"), TRIED.values(), ids=TRIED)
+def test_a_pod_is_tried_again(what: dict[str, Any], budgets: list[Budget], tries: int) -> None:
+    """Every five seconds, but for one whose budget says what would come of it."""
+    run, cluster, _ = world(pod("web", **what), budgets=budgets, drain_timeout=59)
+    cluster.refuse = {"shop/web"}
+
+    with pytest.raises(StepFailedError, match="not empty after 59 s"):
+        draining.drain(run)
+
+    assert asked(cluster, "evict") == tries
+
+
+def test_a_budget_that_says_nothing_true_holds_no_pod_for_ever() -> None:
+    """Its status may be wrong, or not what the API server goes by: each pod is tried once a minute all the same."""
+    run, cluster, _ = world(
+        pod("web"),
+        budgets=[Budget(namespace="shop", name="b", match_labels={}, disruptions_allowed=0)],
+        drain_timeout=600,
+    )
+    cluster.refuse = {"shop/web"}
+
+    draining.drain(replace(run, clock=FakeClock(lambda now: cluster.refuse.clear() if now >= 70 else None)))
+
+    assert 2 <= asked(cluster, "evict") <= 3
+
+
+def test_budgets_that_cannot_be_read_hold_up_nobody() -> None:
+    """Each pod is asked as if there were none to know of."""
+    run, cluster, _ = world(pod("web"), pod("free"))
+    cluster.refuse = {"shop/web"}
+
+    def unreadable(*_: object, **__: object) -> tuple[Budget, ...]:
+        raise RefusedError("no right to list budgets")
+
+    cluster.budgets = unreadable  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match=r"shop/web \(a PodDisruptionBudget\)$"):
+        draining.drain(run)
+    assert "shop/free" in evictions(cluster)
 
 
 @pytest.mark.parametrize("quiet", [0, 0.5, 1, 30, 59.9, 60, 61, 90, 150, 300, 599, 6000])

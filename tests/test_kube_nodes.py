@@ -384,6 +384,17 @@ def test_how_many_pods_an_owner_shall_have(owner: str, path: str, api: Served, c
         cluster.replicas("shop", owner)
 
 
+def test_how_many_pods_there_shall_be_is_read_once_for_all(api: Served, cluster: KubeCluster) -> None:
+    """From the cache, for half a minute; an owner that is gone is one answer too."""
+    path = "/apis/apps/v1/namespaces/shop/replicasets/web"
+    api.answer(f"GET {path}", 200, {"spec": {"replicas": 3}})
+
+    assert [cluster.replicas("shop", "ReplicaSet/web", cached=True) for _ in range(9)] == [3] * 9
+    assert [cluster.replicas("shop", "ReplicaSet/gone", cached=True) for _ in range(9)] == [0] * 9
+    assert [cluster.replicas("shop", "Job/once", cached=True) for _ in range(9)] == [None] * 9
+    assert [query for _, query, _ in api.requests] == [{"resourceVersion": ["0"]}] * 2
+
+
 @pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "Node/worker-1", ""])
 def test_other_owners_have_no_replicas(owner: str, api: Served, cluster: KubeCluster) -> None:
     """Nobody is asked."""

@@ -155,6 +155,6 @@ def test_only_namespaces_with_something_away_are_read_again() -> None:
 
     settling.settle(replace(run, clock=clock))
 
-    looks = [call.removeprefix("cached pods in ") for call in cluster.calls if call.startswith("cached")]
+    looks = [call.removeprefix("cached pods in ") for call in cluster.calls if call.startswith("cached pods")]
     assert (sorted(looks[:9]), looks[9:]) == (names, [names[0]] * 9)
     assert sorted(call for call in cluster.calls if call.startswith("pods in")) == [f"pods in {name}" for name in names]

@@ -51,8 +51,11 @@ class Cluster(Protocol):
         """Give all pods of a namespace. From the cache they are read once for all who ask within some seconds."""
         ...
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
-        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas."""
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
+        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas.
+
+        From the cache it is read once for all who ask within half a minute.
+        """
         ...
 
     def budgets(self, namespace: str = "", *, cached: bool = False) -> tuple[Budget, ...]:

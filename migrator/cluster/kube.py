@@ -60,9 +60,11 @@ def _current(files: Sequence[str]) -> str:
     return ""
 
 
-_RECENT = 4.0
-"""Seconds for which a namespace's pods are given to others as well: nodes that were left by pods of the same
-namespaces ask for them every five."""
+_PODS_SECONDS = 4.0
+"""For which a namespace's pods are given to others as well: nodes that were left by pods of the same namespaces ask for
+them every five seconds."""
+_REPLICAS_SECONDS = 30.0
+"""Likewise for how many pods an owner shall have: few are scaled meanwhile."""
 _REPLICATED = {
     "ReplicaSet": ("apis/apps/v1", "replicasets"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
@@ -76,7 +78,12 @@ class KubeCluster(ProbeObjects, Leases):
     def __init__(self, api: Api, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(api)
         self._eviction_version = ""
-        self._recent_pods = Recent(lambda namespace: self._pods_in(namespace, cached=True), _RECENT, now)
+        self._recent_pods: Recent[str, tuple[Pod, ...]] = Recent(
+            lambda namespace: self._pods_in(namespace, cached=True), _PODS_SECONDS, now
+        )
+        self._recent_replicas: Recent[tuple[str, str], int] = Recent(
+            lambda owner: self._replicas(*owner, cached=True), _REPLICAS_SECONDS, now
+        )
 
     def facts(self) -> ClusterFacts:
         daemon_sets = self._api.list("/apis/apps/v1/daemonsets", objects.daemon_set)
@@ -110,13 +117,17 @@ class KubeCluster(ProbeObjects, Leases):
     def _pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
         return self._api.list(f"/api/v1/namespaces/{namespace}/pods", objects.pod, cached=cached)
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
-        kind, _, name = owner.partition("/")
-        if kind not in _REPLICATED:
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
+        if owner.partition("/")[0] not in _REPLICATED:
             return None
+        return self._recent_replicas((namespace, owner)) if cached else self._replicas(namespace, owner)
+
+    def _replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int:
+        kind, _, name = owner.partition("/")
         group, plural = _REPLICATED[kind]
+        version = {"resourceVersion": "0"} if cached else {}
         try:
-            item = self._api.get(f"/{group}/namespaces/{namespace}/{plural}/{name}")
+            item = self._api.get(f"/{group}/namespaces/{namespace}/{plural}/{name}", **version)
         except NotFoundError:
             return 0
         return int(item["spec"].get("replicas", 1))

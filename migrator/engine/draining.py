@@ -8,6 +8,7 @@ for; an API server that stumbles does not fail the drain, and a drain that is he
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
@@ -19,6 +20,8 @@ from migrator.model.objects import Budget, Pod
 
 _RETRY_SECONDS = 5.0
 """Between two tries to evict a pod that may not leave yet."""
+_REGARDLESS_SECONDS = 60.0
+"""Likewise while its budget says that it allows none."""
 _CRITICAL = 2_000_000_000
 """Priority of system-cluster-critical (k8s.io/kubernetes pkg/apis/scheduling/types.go)."""
 
@@ -33,8 +36,8 @@ class _Asked:
     """When those that may not leave yet are asked again."""
     forbidden: dict[str, float] = field(default_factory=dict)
     """Since when an eviction has been forbidden."""
-    held: dict[str, str] = field(default_factory=dict)
-    """The budgets that refused, as they were the first time."""
+    held: dict[str, float] = field(default_factory=dict)
+    """When those that a budget has refused are asked again whatever it says."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why pods have not left, by their full names."""
     budgets: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
@@ -93,7 +96,7 @@ def _waves(pods: Sequence[Pod]) -> Iterator[list[Pod]]:
     """Give the pods in the order in which they are asked, the least important first.
 
     What the cluster itself needs is a wave of its own: it stays while a budget holds others, which may be for long, and
-    not while they end, since it has a grace period too and serves meanwhile from wherever else it runs (ADR 26).
+    not while they end, since it has a grace period too and serves meanwhile from wherever else it runs (ADR 27).
     """
     ordered = sorted(pods, key=lambda pod: pod.priority)
     yield [pod for pod in ordered if pod.priority < _CRITICAL]
@@ -140,6 +143,8 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     if now < asked.again.get(pod.uid, now):
         return
     asked.again[pod.uid] = now + _RETRY_SECONDS
+    if now < asked.held.get(pod.uid, now) and _exhausted(run, pod, asked):
+        return
     try:
         answer = run.cluster.evict(pod)
     except ClusterError as error:
@@ -150,11 +155,11 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
         asked.refused[pod.full_name] = str(error)
         return
     if answer is Eviction.REFUSED_NOW:
-        if pod.uid not in asked.held:
-            asked.held[pod.uid] = _budgets(run, pod, asked)
+        asked.held[pod.uid] = now + _REGARDLESS_SECONDS
+        holding = _named(_covering(run, pod, asked))
         if pod.full_name not in asked.refused:
-            run.progress(f"{pod.full_name} waits for {asked.held[pod.uid]}")
-        asked.refused[pod.full_name] = asked.held[pod.uid]
+            run.progress(f"{pod.full_name} waits for {holding}")
+        asked.refused[pod.full_name] = holding
         return
     asked.refused.pop(pod.full_name, None)
     asked.forbidden.pop(pod.uid, None)
@@ -162,15 +167,29 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     run.progress(f"{pod.full_name} leaves")
 
 
-def _budgets(run: Run, pod: Pod, asked: _Asked) -> str:
-    """Name those that cover a pod. A namespace's are read once for all of its pods that are refused now."""
+def _exhausted(run: Run, pod: Pod, asked: _Asked) -> bool:
+    """Tell whether a pod's budget still allows no eviction.
+
+    One list of a namespace's budgets spares an eviction of each pod in it, for which the API server would read the pod
+    and those budgets (kubernetes 1.20, eviction.go). A pod that is not ready may be evicted all the same.
+    """
+    return pod.ready and any(budget.disruptions_allowed == 0 for budget in _covering(run, pod, asked))
+
+
+def _covering(run: Run, pod: Pod, asked: _Asked) -> list[Budget]:
+    """Give the budgets of a pod; those of a namespace are read once at a look."""
     if pod.namespace not in asked.budgets:
-        asked.budgets[pod.namespace] = run.cluster.budgets(pod.namespace, cached=True)
-    covering = [budget for budget in asked.budgets[pod.namespace] if budget.covers(pod)]
-    if not covering:
+        asked.budgets[pod.namespace] = ()  # where they cannot be read, pods are asked to leave without them
+        with suppress(ClusterError):
+            asked.budgets[pod.namespace] = run.cluster.budgets(pod.namespace, cached=True)
+    return [budget for budget in asked.budgets[pod.namespace] if budget.covers(pod)]
+
+
+def _named(budgets: Sequence[Budget]) -> str:
+    if not budgets:
         return "a PodDisruptionBudget"
     return ", ".join(
-        f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in covering
+        f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in budgets
     )
 
 

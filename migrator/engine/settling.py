@@ -47,21 +47,25 @@ def settle(run: Run) -> str:
 
 def _lacking(run: Run, owners: Collection[_Owner], *, cached: bool = False) -> Iterator[tuple[_Owner, str]]:
     """Give each of these that has fewer ready pods than before, and than it shall have, with a sentence about it."""
-    pods = {
-        namespace: run.cluster.pods_in(namespace, cached=cached) for namespace in sorted({place for place, _ in owners})
-    }
-    for namespace, owner in sorted(owners):
-        before = run.left[namespace, owner]
-        there = [pod for pod in pods[namespace] if pod.owner == owner and not pod.finished and not pod.terminating]
-        ready = sum(pod.ready for pod in there)
-        if ready < before and ready < (wanted := _wanted(run, namespace, owner, len(there), before)):
-            yield (namespace, owner), f"{namespace}/{owner} has {ready} of {wanted} pods ready"
+    present: Counter[_Owner] = Counter()
+    ready: Counter[_Owner] = Counter()
+    for namespace in sorted({place for place, _ in owners}):
+        for pod in run.cluster.pods_in(namespace, cached=cached):
+            present[namespace, pod.owner] += not pod.finished and not pod.terminating
+            ready[namespace, pod.owner] += _serves(pod)
+    for owner in sorted(owners):
+        before = run.left[owner]
+        if ready[owner] >= before:
+            continue
+        wanted = min(before, _wanted(run, owner, present[owner], cached=cached))
+        if ready[owner] < wanted:
+            yield owner, f"{'/'.join(owner)} has {ready[owner]} of {wanted} pods ready"
 
 
-def _wanted(run: Run, namespace: str, owner: str, present: int, before: int) -> int:
+def _wanted(run: Run, owner: _Owner, present: int, *, cached: bool) -> int:
     """Give how many pods there shall be: it may have been scaled down, or be gone, since they were counted."""
-    replicas = run.cluster.replicas(namespace, owner)
-    return min(before, present if replicas is None else replicas)
+    replicas = run.cluster.replicas(*owner, cached=cached)
+    return present if replicas is None else replicas
 
 
 def _serves(pod: Pod) -> bool:

@@ -70,9 +70,9 @@ class FakeCluster:
             api_servers=tuple(address for address, _ in self.kubernetes_endpoints()),
         )
 
-    def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:  # noqa: ARG002 - it has no cache of nodes
+    def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:
         """Give all nodes."""
-        self._call("nodes")
+        self._call(f"{'cached ' * cached}nodes")
         return tuple(self.by_name.values())
 
     def node(self, name: str) -> Node:
@@ -95,9 +95,9 @@ class FakeCluster:
     def _pods(self, *, cached: bool) -> Iterable[Pod]:
         return self.pods.values() if self.cache is None or not cached else self.cache
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
         """Give what the test says; an owner that it does not know is gone."""
-        self._call(f"replicas of {namespace}/{owner}")
+        self._call(f"{'cached ' * cached}replicas of {namespace}/{owner}")
         return self.wanted.get(owner, 0)
 
     def budgets(self, namespace: str = "", *, cached: bool = False) -> tuple[Budget, ...]:
