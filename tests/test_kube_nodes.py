@@ -167,6 +167,20 @@ def test_a_lists_other_errors_are_told_at_once(api: Served, cluster: KubeCluster
     assert len(api.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"), [({"items": None}, ""), ({"kind": "Status"}, "no list"), ("<html>Sign in</html>", "no list")]
+)
+def test_no_list_is_not_an_empty_one(answer: Any, told: str, api: Served, cluster: KubeCluster) -> None:
+    """Nobody is gone because somebody else has answered; null is how Go writes an empty list."""
+    api.answer(f"GET {PODS}", 200, answer)
+
+    if told:
+        with pytest.raises(ClusterError, match=f"cannot read {PODS}: .* {told}"):
+            cluster.pods_on("worker-1")
+    else:
+        assert cluster.pods_on("worker-1") == ()
+
+
 CACHED: dict[str, tuple[Any, str]] = {
     "nodes": (lambda door: door.nodes(cached=True), NODES),
     "a node's pods": (lambda door: door.pods_on("worker-1", cached=True), PODS),

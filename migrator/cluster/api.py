@@ -78,7 +78,9 @@ class Api:
                 if status == _EXPIRED:
                     break
                 self.check(status, answer, f"read {path}")
-                found += map(read, answer["items"])
+                if "items" not in answer:
+                    raise ClusterError(f"cannot read {path}: {self.name} answered {status}, and no list")
+                found += map(read, answer["items"] or ())
                 mark = (answer.get("metadata") or {}).get("continue")
                 if not mark:
                     return tuple(found)
