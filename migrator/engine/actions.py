@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from migrator.engine import draining, patience, proof, waiting
@@ -120,7 +120,7 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
 
 
 def verify(run: Run) -> str:
-    """Wait until the node is Ready on the new runtime with what stays on it, then prove it as far as was asked for.
+    """See the node Ready on the new runtime with what stays on it, and prove it as far as was asked for.
 
     The pods that prove it stay until it serves again.
     """
@@ -128,10 +128,18 @@ def verify(run: Run) -> str:
 
 
 def prove(run: Run, *, stays: bool = False) -> str:
-    """Wait for the same, then prove the node by pods of our own; where they do not stay, see them leave nothing."""
-    ready = _ready(run)
-    run.progress(ready)
-    return f"{ready}; {proof.prove(run, stays=stays)}"
+    """See the same, and prove the node by pods of our own; where they do not stay, see them leave nothing.
+
+    They are asked as soon as its kubelet runs them and what stays: that it is Ready it may say only ten seconds later
+    (`nodeStatusUpdateFrequency`), as its first status comes before it has looked at its runtime.
+    """
+
+    def wait(running: Callable[[], bool]) -> None:
+        _await_ready(run, or_else=running)
+        run.progress(f"its kubelet runs pods on {_runtime(run)}")
+
+    proved = proof.prove(run, wait=wait, stays=stays)
+    return f"{_ready(run)}; {proved}"
 
 
 def _runtime(run: Run) -> str:
@@ -140,13 +148,19 @@ def _runtime(run: Run) -> str:
 
 
 def _ready(run: Run) -> str:
+    _await_ready(run)
+    return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
+
+
+def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
+    """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
+    scheme = run.target.scheme
     waiting.until(
         run,
-        lambda: _lacking(run, run.target.scheme),
-        f"{run.plan.node} to be Ready on {run.target.scheme}",
+        lambda: _lacking(run, scheme, or_else=or_else),
+        f"{run.plan.node} to be Ready on {scheme}",
         seconds=run.target.ready_timeout,
     )
-    return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
 
 
 def reboot(run: Run) -> str:
@@ -184,16 +198,23 @@ def remove(run: Run) -> str:
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
 
-def _lacking(run: Run, runtime: str, *, since: float = 0, removed: Collection[str] = ()) -> str:
+def _lacking(
+    run: Run,
+    runtime: str,
+    *,
+    since: float = 0,
+    removed: Collection[str] = (),
+    or_else: Callable[[], bool] = lambda: False,
+) -> str:
     """Say what keeps the node from being Ready on `runtime` with its staying pods; "" when nothing does.
 
     A status that the stopped kubelet left behind does not count: it is older than `since`, by the node's clock, or
-    shows a container that was `removed`.
+    shows a container that was `removed`. A node that is not Ready lacks nothing where `or_else` says so.
     """
     node = run.cluster.node(run.plan.node)
     if not node.runtime.startswith(f"{runtime}://"):
         return f"it reports {node.runtime}"
-    if not node.ready:
+    if not node.ready and not or_else():
         return "it is not Ready"
     if since and _moment(node.heartbeat) < int(since):
         return "its kubelet has not reported yet"

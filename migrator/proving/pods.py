@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from migrator.probe.pods import ASKED
 from migrator.proving import manifest, namespace, obstacles
 from migrator.proving.obstacles import Obstacle
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.5
 _TRIES = 3
 _PATIENCE_SECONDS = 60.0
 """Before this, repeated failures count for nothing: the network's own pods may be coming up after a switch."""
@@ -50,11 +50,17 @@ class Started:
     """What else was done or could not be."""
 
 
-def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: str, *, seconds: float) -> Started:
-    """Make the session's namespace and pods, and wait until each container runs or is known not to.
+Wait = Callable[[Callable[[], bool]], None]
+"""Waits until the node is ready to be proved; given what tells whether every container of our pods runs."""
 
-    Returns within about `seconds`. Raises `ClusterError` when namespace or pods could not be made; whoever calls
-    this calls `namespace.remove_pods` afterwards, whatever came of it.
+
+def start(
+    cluster: Cluster, clock: Clock, node: Node, session: str, reference: str, *, seconds: float, wait: Wait
+) -> Started:
+    """Make the session's namespace and pods, `wait`, and then until each container runs or is known not to.
+
+    Returns within about `seconds` after the `wait`. Raises `ClusterError` when namespace or pods could not be made, and
+    what `wait` raises; whoever calls this calls `namespace.remove_pods` afterwards, whatever came of it.
     """
     deadline = clock.now() + seconds
     own = namespace.make(cluster, session, node.name)
@@ -63,7 +69,8 @@ def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: s
         letter: _create(cluster, clock, entry, deadline)
         for letter, entry in manifest.pods(own.name, node, reference).items()
     }
-    watch = _Watch(cluster, clock, own.name, deadline, seconds)
+    wait(lambda: _running(cluster, own.name))
+    watch = _Watch(cluster, clock, own.name, clock.now() + seconds, seconds)
     while watch.coming and watch.look():
         clock.sleep(_POLL_SECONDS)
     return Started(
@@ -82,6 +89,14 @@ def _sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
         return namespace.sweep(cluster, own)
     except ClusterError as error:
         return (f"what earlier sessions left in the cluster could not be deleted: {error}",)
+
+
+def _running(cluster: Cluster, space: str) -> bool:
+    try:
+        pods = {asked.pod: cluster.probe_pod(space, manifest.NAMES[asked.pod]) for asked in ASKED}
+    except NotFoundError:  # whoever looks at each of them says so
+        return False
+    return all(pods[asked.pod].address and pods[asked.pod].status(asked.name).state == "running" for asked in ASKED)
 
 
 def _create(cluster: Cluster, clock: Clock, entry: Mapping[str, Any], deadline: float) -> Request:
