@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from migrator.cluster import Eviction
-from migrator.engine import draining, waiting
+from migrator.engine import draining
 from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
+from migrator.model.clock import pace
 from migrator.model.objects import Budget, Pod
 from migrator.model.target import Target
 from migrator.planning import plan
@@ -409,9 +410,11 @@ def test_budgets_that_cannot_be_read_hold_up_nobody() -> None:
 @pytest.mark.parametrize("quiet", [0, 0.5, 1, 30, 59.9, 60, 61, 90, 150, 300, 599, 6000])
 def test_looks_become_rarer(quiet: float) -> None:
     """Every second in the first minute; later what ends is seen by a thirtieth later at most, and within five."""
-    pause = waiting.pace(quiet)
+    pause = pace(quiet)
 
     assert pause == 1 if quiet <= 60 else 1 < pause <= min(5, quiet / 30)
+    assert pace(quiet, 0.5) == (0.5 if quiet <= 60 else pause)
+    assert pace(quiet, 5) == 5
 
 
 def test_volumes_are_waited_for() -> None:

@@ -139,7 +139,7 @@ def proved(nodes: int) -> Load:
     def act(run: Run) -> None:
         session = f"{int(run.plan.node.rpartition('-')[2]):08x}"
         node = known(name=run.plan.node, kubelet_version="v1.20.2")
-        pods.start(run.cluster, run.clock, node, session, "image", seconds=60)
+        pods.start(run.cluster, run.clock, node, session, "image", seconds=60, wait=lambda _: None)
         assert namespace.remove_pods(run.cluster, run.clock, session, seconds=60) == ()
         assert namespace.await_end(run.cluster, run.clock, session, seconds=60) == ""
 

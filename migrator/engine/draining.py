@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
-from migrator.engine import patience, settling, waiting
+from migrator.engine import patience, settling
 from migrator.engine.leaving import Leaving, leaving
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
+from migrator.model.clock import pace
 from migrator.model.objects import Budget, Pod
 
 _RETRY_SECONDS = 5.0
@@ -79,7 +80,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
             raise StepFailedError(
                 f"{run.plan.node} is not empty after {run.target.drain_timeout} s: " + _left(run, asked.refused)
             )
-        run.clock.sleep(waiting.pace(run.clock.now() - since))
+        run.clock.sleep(pace(run.clock.now() - since))
 
 
 def _evict_in_turn(run: Run, pods: Sequence[Pod], asked: _Asked) -> None:
@@ -130,7 +131,7 @@ def _detached(run: Run, pods: Sequence[Pod], deadline: float) -> str:
         if not told:
             run.progress(f"waits for {len(volumes)} volumes to be unmounted")
             told = True
-        run.clock.sleep(waiting.pace(run.clock.now() - began))
+        run.clock.sleep(pace(run.clock.now() - began))
     return ", their volumes too" if told else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,9 +16,8 @@ from migrator.errors import (
     StepFailedError,
     UnaskedError,
 )
+from migrator.model.clock import EVERY, pace
 
-_EVERY = 1.0
-_SELDOM = 5.0
 _Given = TypeVar("_Given")
 
 
@@ -70,16 +68,7 @@ def asked_again(
             run.clock.sleep(patience.EVERY)
 
 
-def pace(quiet: float) -> float:
-    """Give the seconds until the next look, after `quiet` seconds in which nothing has changed.
-
-    One in the first minute, another one with each minute, five at most: what ends is seen by a thirtieth of that time
-    later at most, and an API server is asked a fifth as often by those whom something holds up for long.
-    """
-    return min(max(math.ceil(quiet / 60.0), _EVERY), _SELDOM)
-
-
-def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = _EVERY) -> None:
+def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = EVERY) -> None:
     """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`.
 
     Every so many seconds, and less often the longer it lasts.
@@ -108,4 +97,4 @@ def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, ev
             return
         if answered >= deadline:
             raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
-        run.clock.sleep(max(every, pace(answered - first)))
+        run.clock.sleep(pace(answered - first, every))
