@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from migrator.cluster import kube
+from migrator.cluster.api import Api
 from migrator.cluster.kube import KubeCluster
 from migrator.engine import actions, draining, settling
 from migrator.engine.run import Run
@@ -19,6 +21,7 @@ from migrator.engine.steps import STEPS
 from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.proving import namespace, pods
+from tests.fakes.api_server import Served, kubeconfig, serving
 from tests.fakes.busy_api import BusyApi
 from tests.fakes.clock import SharedClock
 from tests.fakes.hosts import FakeHosts
@@ -64,11 +67,16 @@ def pod(space: str, name: str, on: str, owner: str) -> dict[str, Any]:
     return {"metadata": meta, "spec": {"nodeName": on, "containers": [{"name": "c", "image": "i"}]}}
 
 
-def at_work(nodes: int, fill: Callable[[BusyApi, str], None], act: Callable[[Run], object]) -> Load:
+def at_work(
+    nodes: int,
+    fill: Callable[[BusyApi, str], None],
+    act: Callable[[Run], object],
+    connect: Callable[[BusyApi], Api] = lambda api: api,
+) -> Load:
     """Have so many nodes worked on at once, each in a thread of its own, until all are done."""
     clock = SharedClock(nodes)
     api = BusyApi(clock.now)
-    cluster = KubeCluster(api, now=clock.now)
+    cluster = KubeCluster(connect(api), now=clock.now)
     names = [f"worker-{number}" for number in range(nodes)]
     failed: list[BaseException] = []
     for name in names:
@@ -104,21 +112,22 @@ def at_work(nodes: int, fill: Callable[[BusyApi, str], None], act: Callable[[Run
     return Load(nodes, api, clock.now())
 
 
+def held(api: BusyApi, name: str) -> None:
+    """Give a node three pods that leave, three that a budget holds for ten minutes, and two that stay."""
+    for number in range(3):
+        api.add(pod("shop", f"held-{number}-{name}", name, "ReplicaSet/held"))
+        api.add(pod(SPACES[number], f"free-{number}-{name}", name, "ReplicaSet/free"))
+    for number in range(2):
+        api.add(pod("kube-system", f"agent-{number}-{name}", name, "DaemonSet/agent"))
+    spec = {"selector": {"matchLabels": {"app": "held"}}}
+    api.budgets["shop"] = [{"metadata": {"namespace": "shop", "name": "held"}, "spec": spec}]
+    api.allows = lambda now: now >= HELD_SECONDS
+
+
 @cache
 def drained(nodes: int) -> Load:
-    """Drain: each node has three pods that leave, three that a budget holds for ten minutes, and two that stay."""
-
-    def fill(api: BusyApi, name: str) -> None:
-        for number in range(3):
-            api.add(pod("shop", f"held-{number}-{name}", name, "ReplicaSet/held"))
-            api.add(pod(SPACES[number], f"free-{number}-{name}", name, "ReplicaSet/free"))
-        for number in range(2):
-            api.add(pod("kube-system", f"agent-{number}-{name}", name, "DaemonSet/agent"))
-        spec = {"selector": {"matchLabels": {"app": "held"}}}
-        api.budgets["shop"] = [{"metadata": {"namespace": "shop", "name": "held"}, "spec": spec}]
-        api.allows = lambda now: now >= HELD_SECONDS
-
-    return at_work(nodes, fill, draining.drain)
+    """Drain such nodes."""
+    return at_work(nodes, held, draining.drain)
 
 
 @cache
@@ -207,6 +216,26 @@ def test_a_drain_that_is_held_up_asks_less_and_less() -> None:
     assert load.of("POST eviction") <= 3 + 3 * (2 + HELD_SECONDS / 60)
     assert load.rate(20, 80) > load.rate(440, 560)
     assert load.seconds <= HELD_SECONDS + 20
+
+
+def test_over_http_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official client asks for nothing else, and for nothing twice; the clock stands still while it does."""
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+
+    with serving() as server:
+
+        def connect(busy: BusyApi) -> Api:
+            served = Served()
+            served.other = busy.reply
+            server.served = served  # type: ignore[attr-defined]
+            return kube.connect(kubeconfig(tmp_path, server.server_port))._api  # noqa: SLF001 - with another clock
+
+        over_http = at_work(2, held, draining.drain, connect).api.counts()
+
+    in_memory = at_work(2, held, draining.drain).api.counts()
+    assert over_http.pop("discovery") <= 2 * in_memory.pop("discovery")  # both nodes may ask before either knows
+    assert over_http == in_memory
 
 
 def test_what_left_fifty_nodes_is_looked_for_once() -> None:

@@ -55,10 +55,14 @@ class BusyApi(Api):
         self, client: Any, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
     ) -> tuple[int, bytes]:
         del client
+        status, answer = self.reply(method, path, query, body)
+        return status, json.dumps(answer).encode()
+
+    def reply(self, method: str, path: str, query: Mapping[str, str], body: Any) -> tuple[int, Item]:
+        """Answer a request, however it came."""
         with self._lock:
             self.asked.append((self._now(), _kind(method, path, query)))
-            status, answer = self._answer(method, path, query, body)
-            return status, json.dumps(answer).encode()
+            return self._answer(method, path, query, body)
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], body: Any) -> tuple[int, Item]:
         match method:
