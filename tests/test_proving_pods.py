@@ -517,6 +517,8 @@ def test_a_namespace_that_stays_is_only_noted() -> None:
 
     assert left == ()
     assert note == f"namespace {SPACE} is still being deleted: metrics.k8s.io/v1beta1 is unavailable"
+    assert cluster.calls.count(f"delete namespace {SPACE}") == 1
+    assert "namespaces" not in cluster.calls  # of a whole cluster, each second
 
 
 POD = ProbePod(namespace=SPACE, name="probe-a", uid="u", created=CREATED, started=CREATED)

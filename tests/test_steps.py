@@ -240,7 +240,7 @@ def test_a_bug_before_the_switch_puts_the_node_back() -> None:
     """Its runtime cannot have changed yet, so nothing is held: the node serves again."""
     world = World()
 
-    def strange(_: str) -> Any:
+    def strange(_: str, **__: bool) -> Any:
         raise KeyError("items")
 
     world.cluster.pods_on = strange  # type: ignore[method-assign]

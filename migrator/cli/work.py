@@ -101,10 +101,11 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
 
         def unavailable() -> set[str]:
             watch.heard()
-            return {node.name for node in cluster.nodes() if node.unschedulable or not node.ready}
+            return {node.name for node in cluster.nodes(cached=True) if node.unschedulable or not node.ready}
 
         def violated() -> set[str]:
-            return {f"{budget.namespace}/{budget.name}" for budget in cluster.budgets() if budget.violated}
+            found = cluster.budgets(cached=True)
+            return {f"{budget.namespace}/{budget.name}" for budget in found if budget.violated}
 
         around = Around(unavailable, violated, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
         try:

@@ -219,7 +219,8 @@ def _lacking(
     if since and _moment(node.heartbeat) < int(since):
         return "its kubelet has not reported yet"
     present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
-    for pod in run.cluster.pods_on(run.plan.node):
+    # From the cache: an older state cannot show containers of a runtime that had none yet, nor hide `removed` ones.
+    for pod in run.cluster.pods_on(run.plan.node, cached=True):
         if pod.stays and not pod.finished and not pod.terminating and pod.lasting in present:
             present[pod.lasting].append(pod)
     lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]

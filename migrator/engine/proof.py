@@ -158,7 +158,7 @@ def _new(run: Run, found: Verdict) -> list[Checked]:
 def _short(run: Run) -> str:
     """Say what the node lacks for our pods beside those that are there; "" for nothing. A kubelet admits no others."""
     node = run.cluster.node(run.plan.node)
-    pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.finished]
+    pods = [pod for pod in run.cluster.pods_on(run.plan.node, cached=True) if not pod.finished]
     ours = len({asked.pod for asked in ASKED})
     lacking = {
         "CPU": node.cpu - sum(pod.cpu for pod in pods) - sum(asked.cpu_request or asked.cpu_limit for asked in ASKED),

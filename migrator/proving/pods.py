@@ -8,7 +8,7 @@ from typing import Any
 
 from migrator.cluster import Cluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError
-from migrator.model.clock import Clock
+from migrator.model.clock import Clock, pace
 from migrator.model.objects import Node
 from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
 from migrator.model.proof import Asked, Seen
@@ -72,7 +72,7 @@ def start(
     wait(lambda: _running(cluster, own.name))
     watch = _Watch(cluster, clock, own.name, clock.now() + seconds, seconds)
     while watch.coming and watch.look():
-        clock.sleep(_POLL_SECONDS)
+        clock.sleep(watch.pause)
     return Started(
         namespace=own.name,
         pods=watch.pods,
@@ -136,6 +136,11 @@ class _Watch:
         self.obstacles: dict[str, Obstacle] = {}
         """By `Asked.name`."""
 
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return pace(self._clock.now() - self._begun, _POLL_SECONDS)
+
     def look(self) -> bool:
         """Look at the pods that are still coming; tell whether to look again.
 
@@ -165,7 +170,7 @@ class _Watch:
         now = self._clock.now()
         if isinstance(error, RefusedError) or now - self._answered >= self._seconds:
             return True
-        lost = now - max(began, self._seen_away) + _POLL_SECONDS
+        lost = now - max(began, self._seen_away) + self.pause
         self._seen_away = now
         self._deadline += lost
         return False
