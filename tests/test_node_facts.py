@@ -307,7 +307,9 @@ def test_the_forward_policy_is_read(texts: list[str], policy: str) -> None:
         ("rke2", {}, {"/var/lib/rancher/rke2/agent/x": "", "/var/lib/rancher/k3s/agent/x": ""}, ""),
         ("k0s", {}, {}, "k0sworker.service"),
         ("microk8s", {}, {}, "snap.microk8s.daemon-kubelite.service"),
-        ("rke", {}, {}, "container"),
+        ("rke", {}, {}, "rancher/hyperkube:v1.20.4-rancher1"),
+        ("rke", {}, {}, "registry.corp:5000/rancher/hyperkube:v1.20.4-rancher1"),
+        ("other", {"active": True}, {}, "quay.io/coreos/hyperkube:v1.10.5_coreos.0"),
         ("other", {"active": True}, {"/var/lib/rancher/k3s/agent/x": ""}, ""),
         ("other", {}, {}, ""),
     ],
@@ -318,7 +320,7 @@ def test_who_set_a_node_up_is_told(
     """By where the kubelet's arguments live; an active kubelet beats folders that something else left."""
     tree = Tree(str(put(tmp_path, contents)))
     known = {extra: {"LoadState": ["loaded"]}}
-    containers = [{"name": "kubelet", "running": True}] if extra == "container" else []
+    containers = [{"name": "kubelet", "running": True, "image": extra}] if "hyperkube" in extra else []
 
     assert kubelet.installation(tree, unit, known, containers) == want
 

@@ -32,7 +32,7 @@ def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
     if unknown:
         yield found(
             "docker-unknown-key",
-            f"no Docker from 19.03 to 29 has {listed(unknown)}",
+            f"no Docker from 1.13 to 29 has {listed(unknown)}",
             "see what they are for, and configure the same for the new runtime by hand",
         )
 

@@ -125,7 +125,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("docker-settings-lost", (B,), "Settings that nothing does on the new runtime.", "moby daemon/config",
              waivable=True),
         Rule("docker-unknown-key", (B,), "Keys that no known Docker has; what they do for pods cannot be told.",
-             "moby daemon/config, 19.03 to 29", waivable=True),
+             "moby daemon/config, 1.13 to 29", waivable=True),
         Rule("docker-environment", (W,), "Docker's unit has variables that the new runtime's has not.",
              "rke2#775; containerd#7039; harbor#16971"),
         Rule("docker-unit", (W,), "Docker's unit has settings of its owner's that the new runtime's has not.",
