@@ -114,7 +114,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("kubelet-flags", (B,), "Flags of the running kubelet come from a place that is not known, and would "
              "contradict the rewritten ones.", "Faisal-Hajari/ai-platform#5"),
         Rule("kubelet-needs-docker", (B, W), "The kubelet's unit stops when Docker's does, calls it, or wants "
-             "a file of its.",
+             "a file of its; it warns where a failure is borne, and where a command only names Docker.",
              "kubermatic/machine-controller#1099"),
         Rule("kubelet-config", (B,), "The kubelet takes its configuration, or its images, from elsewhere than what "
              "is rewritten.", "kubelet --dynamic-config-dir; --image-service-endpoint"),
