@@ -175,6 +175,17 @@ def package(name: str, version: str = "1.6.20", **update: object) -> Package:
     return Package(name=name, version=version).model_copy(update=update)
 
 
+def importing(release: str, main: int, imported: int) -> Situation:
+    """Give a node with this containerd, whose configuration of one version imports a file of another."""
+    path = "/etc/containerd/conf.d/99-nvidia.toml"
+    text = IMPORTING.replace("version = 2", f"version = {main}")
+    return on(
+        containerd=values.containerd(version=release),
+        kubelet=values.kubelet(version="1.23.17"),
+        files=values.files(containerd=text) | {path: values.file(path, f"version = {imported}\n")},
+    )
+
+
 CRIO = Target(runtime="crio")
 DROP_INS = "/etc/systemd/system/containerd.service.d"
 VARIABLES = "/etc/default/containerd"
@@ -241,6 +252,9 @@ CASES = {
     # versions
     "containerd 2, kubelet 1.20": case("cri-version", BLOCK, "containerd 2.0 dropped v1alpha2", containerd(version="2.1.0"), says="v1alpha2"),
     "containerd 1.5, kubelet 1.26": case("cri-version", BLOCK, "k/k#110618; containerd#7863", on(containerd=values.containerd(version="1.5.9"), kubelet=values.kubelet(version="1.26.0"))),
+    "a containerd that tears slow containers down": case("runtime-faulty", BLOCK, "containerd#13483", on(containerd=values.containerd(version="2.3.1"), kubelet=values.kubelet(version="1.23.17")), says="torn down at once (containerd#13483"),
+    "a sandbox image by digest": case("runtime-faulty", BLOCK, "containerd#13529", on(containerd=values.containerd(version="2.3.3"), kubelet=values.kubelet(version="1.23.17")), settings=settings(pause_image="registry.k8s.io/pause:3.10@sha256:0"), says="tag and digest"),
+    "a containerd that may not start again": case("runtime-faulty", WARN, "containerd#13609", on(containerd=values.containerd(version="2.2.5"), kubelet=values.kubelet(version="1.23.17")), says="failed to reserve sandbox name"),
     "containerd 1.2": case("runtime-version", BLOCK, "dialect 2 came with 1.3", containerd(version="1.2.13")),
     "no containerd": case("runtime-install", INFORM, "docker.io without containerd", containerd(version="", active=False)),
     "to CRI-O": case("runtime-unsupported", BLOCK, "there is no switch to it", situation(target=CRIO)),
@@ -331,6 +345,9 @@ CASES = {
     "another configuration": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--config", "/etc/site/c.toml")), says="reads /etc/site/c.toml"),
     "another socket by option": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--address=/run/site/c.sock",)), says="listens at /run/site/c.sock"),
     "another socket in its file": case("containerd-elsewhere", BLOCK, "containerd-config.toml(5)", on(files=values.files(containerd='version = 2\n[grpc]\naddress = "/run/site/c.sock"\n')), says="listens at /run/site/c.sock"),
+    "an import that this containerd does not know": case("containerd-imports", BLOCK, "containerd 1.7 config.go, ValidateVersion", importing("1.7.28", 2, 3), says="knows none after 2"),
+    "an import that silences its main file": case("containerd-imports", BLOCK, "containerd#12891; CAREN#1613", importing("2.1.9", 2, 3), says="loses the main file's settings of CRI"),
+    "an import that keeps containerd from starting": case("containerd-imports", BLOCK, "containerd#13939", importing("2.3.4", 3, 4), says="does not start with that"),
     "an import that turns CRI off": case("containerd-imports", BLOCK, "lists are appended: containerd-config.toml(5)", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/off.toml": values.file("/etc/containerd/conf.d/off.toml", 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')}), says="turns io.containerd.grpc.v1.cri off"),
     "ports that an old containerd cannot open": case("low-ports", BLOCK, "containerd 1.6: enable_unprivileged_ports", containerd(version="1.4.13"), settings=settings(unprivileged_ports=True), destination=Destination(runtime="containerd", version=(1, 4), kubelet=(1, 20)), says="ports below 1024"),
     "passwords in its file": case("containerd-credentials", BLOCK, "plans carry no secrets", on(files=values.files() | {CONFIG: FileFact(path=CONFIG, exists=True, hidden=True)}), problems=(f"{CONFIG} holds credentials",)),
@@ -512,6 +529,9 @@ QUIET = {
     "a pod of the host's network": ("host-ports", quiet(situation(facts=cni(plugins=("bridge",)).facts, pods=(pod("e", host_ports=(80,), host_network=True),)))),
     "a limit that the draft carries": ("ulimits-change", quiet(containerd(limits={"nofile": "1:2"}), files=change("/etc/systemd/system/containerd.service.d/l.conf", "[Service]\nLimitNOFILE=9\n"))),
     "an agent without log folders": ("log-agents", quiet(pods("a", images=("fluent/fluent-bit:1",)))),
+    "an import of the same version": ("containerd-imports", quiet(importing("2.1.9", 3, 3))),
+    "an older import": ("containerd-imports", quiet(importing("2.3.4", 4, 3))),
+    "a newer import, merged right": ("containerd-imports", quiet(importing("2.3.5", 3, 4))),
     "a drop-in that nothing imports": ("containerd-imports", quiet(on(files=values.files() | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}))),
     "an image of the node's own that nobody uses": ("node-only-images", quiet(docker(images=(image("web:1"), image(PAUSE), image("own:1", digests=()))))),
     "no disk that is known to hold it": ("disk-space", quiet(situation(facts=host(disks=(Disk(path="/x", mount="/x", size=GIB, free=1),))))),

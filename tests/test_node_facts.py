@@ -736,6 +736,33 @@ def test_who_calls_docker_now_and_then_is_named(tmp_path: Path) -> None:
     )
 
 
+POLICY = """\
+containerd:
+  Installed: (none)
+  Candidate: 1.6.20~ds1-1+deb12u1
+  Version table:
+     1.6.20~ds1-1+deb12u1 500
+        500 http://deb.example/debian bookworm/main amd64 Packages
+containerd.io:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+runc:
+  Installed: 1.1.5
+  Candidate: 1.1.5
+"""
+
+
+def test_what_would_be_installed_is_read(tmp_path: Path) -> None:
+    """From what either package manager knows without asking anybody."""
+    assert packages.from_apt(POLICY) == {"containerd": "1.6.20~ds1-1+deb12u1"}
+    assert packages.from_dnf("containerd.io 1.6.33-3.1.el9\n") == {"containerd.io": "1.6.33-3.1.el9"}
+    listed = "Available Packages\ncontainerd.io.x86_64      1.6.33-3.1.el7      docker-ce-stable\n"
+    assert packages.from_dnf(listed) == {"containerd.io": "1.6.33-3.1.el7"}
+    assert packages.from_dnf("Error: no such command\n") == {}
+    assert packages.Candidates(Tree(str(tmp_path))).fact() == {}
+
+
 # The whole.
 
 OCI_SPEC = '{"ociVersion": "1.0.2-dev"}'

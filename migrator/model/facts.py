@@ -345,6 +345,8 @@ class NodeFacts(Value):
     credentials: tuple[Credential, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     packages: tuple[Package, ...] = ()
+    candidates: Mapping[Line, Line] = {}
+    """Where no containerd is installed: the version that the package manager would take, by package."""
     leftovers: tuple[str, ...] = ()
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
     transactions: Mapping[TransactionId, Transaction] = {}

@@ -6,6 +6,7 @@ from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning import network
 from migrator.planning.checks.docker_users import reaches
+from migrator.planning.coming import coming
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
 from migrator.planning.translate.runtimes import RUNTIMES
@@ -36,7 +37,8 @@ def install(now: Situation, _: NodePlan) -> Decision:
     name = RUNTIMES[now.target.runtime].name
     if now.migrated or (version := _installed(now)):
         return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
-    package = "=".join(filter(None, (now.target.package, now.target.package_version)))
+    version = now.target.package_version or coming(now).version
+    package = "=".join(filter(None, (now.target.package, version)))
     origin = f"the packages in {now.target.packages}" if now.target.packages else "the node's package sources"
     return True, f"{package} from {origin}, if that removes and upgrades nothing; then the node is planned again"
 

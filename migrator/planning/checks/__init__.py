@@ -86,7 +86,7 @@ CHECKS: tuple[Check, ...] = (
     machine.writable,
     source.known_source,
     source.answering,
-    releases.common_cri,
+    releases.fit,
     releases.installed,
     releases.crio,
     releases.cgroup_version,

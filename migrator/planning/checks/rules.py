@@ -76,8 +76,11 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "Versions": (
         Rule("cri-version", (B,), "Kubelet and runtime have no version of CRI in common.",
              "containerd docs/containerd-2.0.md; kubernetes/kubernetes#110618; containerd#7863"),
-        Rule("runtime-version", (B,), "The configuration of the installed runtime's version is not known.",
+        Rule("runtime-version", (B,), "The configuration of the runtime's version, installed or yet to come, is not "
+             "known.",
              "containerd docs/PLUGINS.md"),
+        Rule("runtime-faulty", (B, W), "Releases of containerd that fail: those in which pods fail are refused, also "
+             "before they are installed.", "containerd#13483, #13529, #13609"),
         Rule("runtime-install", (I,), "The new runtime is not installed, so what it must be told is not known yet."),
         Rule("runtime-unsupported", (B,), "CRI-O can be planned for, but this version does not switch to it."),
         Rule("crio-minor", (B,), "CRI-O's minor version must be the kubelet's, or one beside it.",

@@ -60,6 +60,10 @@ class Reading:
         version = Program(tree, [early, "--version"])  # the slowest of all
         asked = self.part("systemd", lambda: units.ask(tree), None)
         self.packages = self.part("packages", lambda: packages.Packages(tree), None)
+        bare = not find(tree, "containerd")
+        self.candidates = (
+            self.part("what could be installed", lambda: packages.Candidates(tree), None) if bare else None
+        )
         self.low_level = self.part("low-level runtimes", lambda: crio.LowLevel(tree), None)
         self.units = units.parse(self._answer(asked).out)
         names = (units.KUBELET, units.DOCKER, units.CONTAINERD, units.CRIO, units.CRI_DOCKERD)
@@ -124,11 +128,15 @@ class Reading:
         )
         found["low_level"] = self._fact("low-level runtimes", self.low_level, {})
         found["packages"] = self._fact("packages", self.packages, [])
+        found["candidates"] = self._fact("what could be installed", self.candidates, {})
         found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
         return plain(found)
 
     def _fact(self, what, asked, otherwise):
         return self.part(what, asked.fact, otherwise) if asked else otherwise
+
+    def _candidates(self):
+        return None if find(self.tree, "containerd") else packages.Candidates(self.tree)
 
     def _answer(self, program):
         return program.answer() if program else Answer(127)
