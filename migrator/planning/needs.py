@@ -9,6 +9,7 @@ from migrator.planning.checks.docker_users import reaches
 from migrator.planning.coming import coming
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
+from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -121,6 +122,8 @@ def annotate(now: Situation, plan: NodePlan) -> Decision:
     present = now.node.annotations.get(CRI_SOCKET)
     if present == plan.endpoint:
         return False, f"the Node's cri-socket annotation is {present} already"
+    if present is None and kubelet.told_to_kubeadm(now.facts, plan.endpoint):
+        return False, f"kubeadm reads the socket from {kubelet.INSTANCE_CONFIG} on the node, which has it"
     return True, f"kubeadm reads the socket from the Node's annotation; it is {present or 'missing'}"
 
 

@@ -87,6 +87,10 @@ ENDPOINT_IN_CONFIG: Version = (1, 27)
 ENDPOINT_FLAG_DROPPED: Version = (1, 34)
 """First kubeadm that writes the endpoint to the configuration, not to a flag (kubernetes/kubernetes#131981)."""
 
+ANNOTATION_UNREAD: Version = (1, 36)
+"""First kubeadm that reads a node's socket from its instance-config.yaml alone (kubernetes/kubernetes#135742). Before,
+a feature gate may be off."""
+
 PAUSE_FLAG = "--pod-infra-container-image"
 PAUSE_FLAG_REMOVED: Version = (1, 35)
 """First kubelet without it (kubernetes/kubernetes#133779). Before, with a CRI runtime, it keeps the image from GC."""
