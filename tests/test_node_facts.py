@@ -138,6 +138,48 @@ def test_a_unit_is_what_its_process_runs_with(tmp_path: Path) -> None:
     assert units.start_words(units.parse(SHOW), "docker.service")[1:3] == ["-H", "fd://"]
 
 
+NEEDED = """\
+Id=docker.service
+LoadState=loaded
+TriggeredBy=docker.socket docker-tcp.socket night.timer
+RequiredBy=ci.service
+BoundBy=
+ConsistsOf=docker.socket
+WantedBy=multi-user.target agent.service
+
+Id=docker.socket
+LoadState=loaded
+Listen=/run/docker.sock (Stream)
+RequiredBy=docker.service
+WantedBy=sockets.target ci.service
+"""
+MORE = {
+    "systemd 252": "Id=docker-tcp.socket\nListen=[::]:2375 (Stream)\nListen=vsock::2375 (Stream)\n\nId=night.timer\n",
+    "systemd 219": "Id=docker-tcp.socket\nListenStream=[::]:2375\nListenStream=vsock::2375\n\nId=night.timer\n",
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+def test_units_that_need_docker_or_start_it_are_named(tmp_path: Path, more: str) -> None:
+    """Without Docker's own and without targets; a second question is asked only where there are others."""
+    put(tmp_path, {"bin/systemctl!": f"#!/bin/sh\necho \"$*\" > {tmp_path}/asked\ncat <<'END'\n{more}END\n"})
+    tree, known = Tree(str(tmp_path)), units.parse(NEEDED)
+    known.update(units.parse(units.ask_triggers(tree, known).answer().out))
+
+    assert (tmp_path / "asked").read_text().split()[-2:] == ["docker-tcp.socket", "night.timer"]
+    assert units.users_of_docker(known) == {
+        "starters": {
+            "docker.socket": ["/run/docker.sock"],
+            "docker-tcp.socket": ["[::]:2375", "vsock::2375"],
+            "night.timer": [],
+        },
+        "needing": ["ci.service"],
+        "wanting": ["agent.service"],
+    }
+    assert units.ask_triggers(tree, units.parse(NEEDED.replace("docker-tcp.socket night.timer", ""))) is None
+    assert units.users_of_docker({}) == {"starters": {}, "needing": [], "wanting": []}
+
+
 LIMITS = """\
 Limit                     Soft Limit           Hard Limit           Units
 Max cpu time              unlimited            unlimited            seconds
@@ -719,6 +761,14 @@ CALLERS = {
     "etc/systemd/system/f.service.d/x.conf": ("[Service]\nExecStopPost=docker rm x\n", True),
     "etc/systemd/system/docker.service": ("[Service]\nExecStartPost=docker info\n", False),
     "etc/systemd/system/docker.service.d/x.conf": ("[Service]\nExecStartPost=docker info\n", False),
+    "etc/systemd/system/g.service": (
+        "[Service]\nExecStart=/usr/bin/socat TCP-LISTEN:2375,fork UNIX-CONNECT:/var/run/docker.sock\n",
+        True,
+    ),
+    "etc/systemd/system/h.service": (
+        "[Unit]\nConditionPathExists=/run/docker.sock\n[Service]\nExecStart=/bin/true\n",
+        False,
+    ),
     "etc/cron.d/gc": ("# m h\n5 4 * * * root docker system prune -f >/dev/null\n", True),
     "etc/cron.d/no": ("# docker run\n5 4 * * * root du /var/lib/docker/ /run/docker.sock\n", False),
     "etc/cron.daily/build": ("#!/bin/sh\nset -e\nimage=$(docker build -q .)\n", True),

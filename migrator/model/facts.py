@@ -192,6 +192,17 @@ class DockerFacts(Value):
     """What each insecure registry was found to speak: "https", "http", or "" when it did not answer."""
 
 
+class DockerUnits(Value):
+    """Units of the host that have to do with Docker's, as systemd knows them."""
+
+    starters: Mapping[Line, tuple[Told, ...]] = {}
+    """Sockets, timers and paths that start docker.service, each with the addresses that it listens at."""
+    needing: tuple[Line, ...] = ()
+    """Those that stop with Docker, do not start without it, or keep it up."""
+    wanting: tuple[Line, ...] = ()
+    """Those that start it at each start of their own."""
+
+
 class CriDockerdFacts(Value):
     """cri-dockerd, which gives Docker a CRI socket."""
 
@@ -334,6 +345,7 @@ class NodeFacts(Value):
     """None when no Docker answers."""
     docker_problem: str = ""
     """Why Docker does not answer although it is installed."""
+    docker_units: DockerUnits = DockerUnits()
     docker_callers: tuple[Told, ...] = ()
     """Files of units and scheduled jobs that call Docker now and then."""
     cri_dockerd: CriDockerdFacts | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning import network
-from migrator.planning.checks.docker_users import reaches
+from migrator.planning.checks.docker_users import needing_docker, reaches
 from migrator.planning.coming import coming
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
@@ -168,4 +168,6 @@ def retire(now: Situation, _: NodePlan) -> Decision:
     root = now.facts.docker.root if now.facts.docker else ""
     if any(reaches(path, root) for pod in now.alive for path in pod.host_paths):
         return False, "Docker stays running for pods that can reach its socket"
+    if needing := needing_docker(now):
+        return False, f"Docker stays running for {', '.join(needing)}"
     return True, "nothing uses Docker any more; its packages and data stay"

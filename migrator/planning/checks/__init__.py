@@ -130,6 +130,7 @@ CHECKS: tuple[Check, ...] = (
     docker_users.log_agents,
     docker_users.beside_kubernetes,
     docker_users.callers,
+    docker_users.units,
     draining.losses,
     draining.budgets,
     draining.capacity,

@@ -201,6 +201,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("foreign-containers", (I,), "Containers that are not Kubernetes' are left alone, and Docker with them.",
              "kubespray#10530, #8693"),
         Rule("docker-callers", (W,), "Units and scheduled jobs call Docker; they fail once it is stopped."),
+        Rule("docker-units", (W, I), "Units of the host need Docker's, or start it again.",
+             "systemd.unit(5); flatcar.org, Customizing Docker"),
         Rule("etcd-in-docker", (B,), "etcd runs as a Docker container.", "kubespray#7420, #8528"),
     ),
     "The drain": (

@@ -66,6 +66,8 @@ class Reading:
         )
         self.low_level = self.part("low-level runtimes", lambda: crio.LowLevel(tree), None)
         self.units = units.parse(self._answer(asked).out)
+        more = self.part("what starts Docker", lambda: units.ask_triggers(tree, self.units), None)
+        self.units.update(units.parse(self._answer(more).out))
         names = (units.KUBELET, units.DOCKER, units.CONTAINERD, units.CRIO, units.CRI_DOCKERD)
         self.services = {name: self._service(name) for name in names}
         self.docker = Together([lambda: docker.inspect(tree, self.services[units.DOCKER])])
@@ -111,6 +113,7 @@ class Reading:
         found["docker"], found["docker_problem"] = answered.fact, answered.problem
         found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
         found["docker_callers"] = self.part("units and jobs that call Docker", lambda: callers.callers(tree), [])
+        found["docker_units"] = self.part("units that need Docker", lambda: units.users_of_docker(self.units), {})
         found["control_plane"] = self.part("static pods", self._control_plane, [])
         cni_folder = network.config_folder(self.kubelet_words)
         found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])

@@ -8,6 +8,7 @@ import re
 UNITS = (
     "/etc/systemd/system/*.service",
     "/etc/systemd/system/*.service.d/*.conf",
+    "/run/systemd/system/*.service",
     "/usr/local/lib/systemd/system/*.service",
 )
 """Where administrators put units; those of packages come with what they need."""
@@ -25,8 +26,8 @@ JOBS = (
 MOST = 50
 """Files that are named."""
 _CALL = r"(?:^|[\s;&|=@!+\"'`(/-])docker(?:-compose)?(?:[\s;&|\"'`)]|$)"
-"""The program as a word: neither `dockerd` nor `/etc/docker/x` nor `docker.sock`."""
-_IN_UNIT = re.compile(r"^Exec\w+\s*(?==).*?" + _CALL, re.MULTILINE)
+"""The program as a word: neither `dockerd` nor `/etc/docker/x` nor `docker.sock`, which only a unit may serve."""
+_IN_UNIT = re.compile(r"^Exec\w+\s*(?==).*?(?:" + _CALL + r"|/docker\.sock\b)", re.MULTILINE)
 _IN_JOB = re.compile(r"^(?!\s*#).*?" + _CALL, re.MULTILINE)
 _OWN = re.compile(r"/docker\.service(\.d/|$)")
 

@@ -47,7 +47,17 @@ _PROPERTIES = (
     "StopPropagatedFrom",
     "Wants",
     "KillMode",
+    "TriggeredBy",
+    "RequiredBy",
+    "RequisiteOf",
+    "BoundBy",
+    "ConsistsOf",
+    "UpheldBy",
+    "WantedBy",
+    "Listen",
 )
+_NEEDING = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "UpheldBy")
+"""Units that stop with another one, do not start without it, or start it again."""
 _PROXIES = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
 _LIMITS = {
     "Max open files": "nofile",
@@ -66,6 +76,33 @@ def ask(tree):
     )
 
 
+def ask_triggers(tree, units):
+    """Start the question what the units are that start Docker, besides its own socket; None where there are none."""
+    names = sorted(set(_words(units.get(DOCKER, {}), "TriggeredBy")) - set(units))
+    if not names:
+        return None
+    words = [find(tree, "systemctl"), "show", "--no-pager", "--property=Id,ActiveState,UnitFileState,Listen"]
+    return Program(tree, words + names)
+
+
+def users_of_docker(units):
+    """Name the units that start Docker, each with the addresses that it listens at, and those that need or want it."""
+    own = [units.get(name, {}) for name in (DOCKER, SOCKETS[0])]
+    needing = {name for unit in own for name in _all(unit, *_NEEDING)}
+    wanting = {name for unit in own for name in _words(unit, "WantedBy")}
+    ours = set(SOCKETS) | {DOCKER, CRI_DOCKERD}
+    return {
+        "starters": {name: addresses(units.get(name, {})) for name in _words(own[0], "TriggeredBy")},
+        "needing": sorted(name for name in needing - ours if not name.endswith(".target")),
+        "wanting": sorted(name for name in wanting - needing - ours if not name.endswith(".target")),
+    }
+
+
+def addresses(properties):
+    """Give where a socket unit listens: "[::]:2375 (Stream)" of newer systemd, without the kind."""
+    return [value.rpartition(" (")[0] or value for value in properties.get("Listen", []) if value]
+
+
 def parse(text):
     """Read what `systemctl show` prints of several units: each one's properties as lists, by its name."""
     units = {}
@@ -73,8 +110,8 @@ def parse(text):
         properties = {}
         for line in block.split("\n"):
             name, equals, value = line.partition("=")
-            if equals:
-                properties.setdefault(name, []).append(value)
+            if equals:  # systemd 219 calls them ListenStream and so on
+                properties.setdefault("Listen" if name.startswith("Listen") else name, []).append(value)
         if properties.get("Id"):
             units[properties["Id"][0]] = properties
     return units
