@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,24 @@ from migrator.model.facts import (
     UnitFacts,
 )
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.objects import Budget, DaemonSet, Pod, Requirement, RuntimeClass
+from migrator.model.objects import (
+    MACHINES,
+    NO_DISRUPTION,
+    NO_SCALE_DOWN,
+    Budget,
+    ClusterFacts,
+    DaemonSet,
+    Pod,
+    Requirement,
+    RuntimeClass,
+)
 from migrator.model.plan import FileChange, NodePlan, Severity
 from migrator.model.target import Target
 from migrator.planning import checks, needs
 from migrator.planning.checks.finding import listed
 from migrator.planning.checks.rules import RULES, page
 from migrator.planning.fleet import Fleet, Room
+from migrator.planning.fleet import fleet as summed
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import Endpoint, Handler, Proxy, Registry
@@ -143,6 +155,13 @@ def pods(*names: str, **update: object) -> Situation:
 def aiming(version: str, **update: object) -> Situation:
     """Give a node whose cluster will be upgraded to `version`."""
     return replace(on(**update), target=Target(kubernetes_target=version))
+
+
+def elsewhere(image: str, annotations: Mapping[str, str] | None = None) -> Situation:
+    """Give a cluster in which some pod is of this image, on another node than ours, whose annotations these are."""
+    others = ClusterFacts(pods=(pod("x", node="worker-2", images=(image,)),))
+    around = replace(fleet(), competitors=summed(others).competitors)
+    return situation(fleet=around, node=node(annotations=annotations or {}))
 
 
 def flags(*more: str) -> tuple[str, ...]:
@@ -383,6 +402,20 @@ CASES = {
     "dockershim.sock": case("docker-socket-mounts", BLOCK, "k/k#97252", pods("ci", host_paths=("/var/run/dockershim.sock",))),
     "cri-dockerd.sock": case("docker-socket-mounts", BLOCK, "cri-dockerd's socket", pods("ci", host_paths=("/run/cri-dockerd.sock",))),
     "a DaemonSet": case("docker-socket-daemonsets", INFORM, "kops#11589", situation(fleet=fleet(daemon_sets=(DaemonSet(namespace="m", name="cadvisor", host_paths=("/var/run",)),))), says="m/cadvisor"),
+    # who else works on the node
+    "puppet": case("configuration-management", WARN, "puppet(8)", on(agents=("puppet.service", "/etc/cron.d/pull (ansible-pull)")), says="/etc/cron.d/pull (ansible-pull), puppet.service may put back"),
+    "unattended upgrades": case("automatic-upgrades", INFORM, "unattended-upgrades", on(agents=("apt-daily-upgrade.timer", "needrestart")), says="apt-daily-upgrade.timer, needrestart may upgrade"),
+    "an autoscaler": case("node-reapers", WARN, "cluster-autoscaler FAQ", elsewhere("registry.k8s.io/autoscaling/cluster-autoscaler-arm64:v1.20.3"), says="shop/ReplicaSet/web removes nodes that are empty"),
+    "an autoscaler, told otherwise": case("node-reapers", WARN, "cluster-autoscaler FAQ", elsewhere("k8s.gcr.io/cluster-autoscaler:v1.20.3", {NO_SCALE_DOWN: "false"})),
+    "karpenter": case("node-reapers", WARN, "karpenter docs, Disruption", elsewhere("public.ecr.aws/karpenter/controller:1.0.0@sha256:1"), says="replaces nodes"),
+    "kured": case("node-reapers", WARN, "kured docs", elsewhere("ghcr.io/kubereboot/kured:1.16.0"), says="reboots nodes"),
+    "a descheduler": case("node-reapers", WARN, "descheduler docs", elsewhere("registry.k8s.io/descheduler/descheduler:v0.31.0"), says="evicts pods"),
+    "draino": case("node-reapers", WARN, "planetlabs/draino", elsewhere("planetlabs/draino:latest"), says="drains nodes"),
+    "a node problem detector": case("node-reapers", WARN, "kubernetes/node-problem-detector", elsewhere("registry.k8s.io/node-problem-detector/node-problem-detector:v0.8.19"), says="reports conditions"),
+    "a Machine": case("node-reapers", WARN, "Cluster API, MachineHealthCheck", situation(node=node(annotations={MACHINES[0]: "md-0-abc"})), says="Machine md-0-abc"),
+    "a Machine of OpenShift": case("node-reapers", WARN, "OpenShift, MachineHealthCheck", situation(node=node(annotations={MACHINES[1]: "openshift-machine-api/w"})), says="openshift-machine-api/w"),
+    "NVIDIA's toolkit": case("runtime-writers", WARN, "gpu-operator#712", pods("toolkit", owner="DaemonSet/nvidia-container-toolkit-daemonset", images=("nvcr.io/nvidia/k8s/container-toolkit:v1.18.0-ubuntu20.04",)), says="shop/DaemonSet/nvidia-container-toolkit-daemonset on this node writes the NVIDIA runtime"),
+    "Kata's installer": case("runtime-writers", WARN, "kata-containers#13108", pods("kata", owner="DaemonSet/kata-deploy", images=("quay.io/kata-containers/kata-deploy:3.20.0",)), says="Kata"),
     # the drain
     "an emptyDir": case("local-storage", BLOCK, "kubectl filters.go, localStorage", pods("cache", empty_dirs=("data",)), says="shop/cache"),
     "a bare pod": case("unmanaged-pods", BLOCK, "kubectl filters.go, unreplicated", pods("toolbox", owner="")),
@@ -524,6 +557,10 @@ QUIET = {
     "a data folder of the user's with room": ("disk-space", quiet(situation(facts=facts(docker=values.docker(images=(image(PAUSE), image("web:1", size=4 * GIB))), host=values.changed(facts().host, {"disks": (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4), Disk(path="/mnt/ssd/containerd", mount="/mnt/ssd", size=200 * GIB, free=190 * GIB))}), files=values.files(containerd='version = 2\nroot = "/mnt/ssd/containerd"\n'))))),
     "Docker's own socket": ("docker-remote-api", quiet(on(docker_units=DockerUnits(starters={"docker.socket": ("/run/docker.sock", "@docker")})))),
     "Docker's own units": ("docker-units", quiet(on(docker_units=DockerUnits(starters={"docker.socket": ("/run/docker.sock",)}, needing=("kubelet.service",), wanting=("kubelet.service",))))),
+    "an autoscaler that spares the node": ("node-reapers", quiet(elsewhere("k8s.gcr.io/cluster-autoscaler:v1.20.3", {NO_SCALE_DOWN: "true"}))),
+    "karpenter that spares the node": ("node-reapers", quiet(elsewhere("public.ecr.aws/karpenter/controller:1.0.0", {NO_DISRUPTION: "true"}))),
+    "an application whose name sounds so": ("node-reapers", quiet(elsewhere("corp/my-cluster-autoscaler-dashboard:1"))),
+    "a toolkit on another node": ("runtime-writers", quiet(elsewhere("nvcr.io/nvidia/k8s/container-toolkit:v1.18.0"))),
     "a mount beside Docker's": ("docker-socket-mounts", quiet(pods("log", host_paths=("/var/log", "/run/xtables.lock")))),
     "a finished pod with an emptyDir": ("local-storage", quiet(pods("job", empty_dirs=("tmp",), phase="Succeeded"))),
     "a finished bare pod": ("unmanaged-pods", quiet(pods("once", owner="", phase="Failed"))),

@@ -813,6 +813,50 @@ def test_what_would_be_installed_is_read(tmp_path: Path) -> None:
     assert packages.Candidates(Tree(str(tmp_path))).fact() == {}
 
 
+AGENTS = {
+    "etc/systemd/system/pull.service": "[Service]\nExecStart=/usr/bin/ansible-pull -U https://git.example/site\n",
+    "etc/systemd/system/other.service": "[Service]\nExecStart=/opt/puppetlabs-exporter --port 1\n",
+    "etc/cron.d/salt": "*/30 * * * * root /usr/bin/salt-call state.apply\n",
+    "etc/cron.d/off": "#*/30 * * * * root puppet agent --test\n",
+    "etc/cron.hourly/cf": "#!/bin/sh\nexec /var/cfengine/bin/cf-agent -K\n",
+    "usr/sbin/needrestart!": "",
+}
+
+
+def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
+    """Units that are active, and what timers and cron call; what is only called alike is none."""
+    tree, callers = Tree(str(put(tmp_path, AGENTS))), part("callers")
+
+    assert callers.agents(tree, ["puppet.service", "apt-daily-upgrade.timer"]) == [
+        "puppet.service", "needrestart", "/etc/cron.d/salt (salt-call)", "/etc/cron.hourly/cf (cf-agent)",
+        "/etc/systemd/system/pull.service (ansible-pull)",
+    ]  # fmt: skip
+    assert callers.agents(Tree(str(tmp_path / "none")), []) == []
+    known = units.parse("Id=puppet.service\nActiveState=active\n\nId=zincati.service\nActiveState=inactive\n")
+    assert [name for name in units.AGENTS if units.active(known, name)] == ["puppet.service"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "on"),
+    [
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";\n'}, True),
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "0";\n'}, False),
+        ({"10periodic": 'APT { Periodic { Unattended-Upgrade "always"; }; };\n'}, True),
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";', "99site": 'APT::Periodic::Unattended-Upgrade "0";'}, False),
+        ({"20auto-upgrades": '// APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_upgrades_by_itself_are_seen(tmp_path: Path, texts: dict[str, str], *, on: bool) -> None:
+    """Where APT is told so and the program is there; the last file counts."""
+    put(tmp_path, {f"etc/apt/apt.conf.d/{name}": text for name, text in texts.items()})
+
+    assert not part("callers").upgrades(Tree(str(tmp_path)))
+    put(tmp_path, {"usr/bin/unattended-upgrade!": ""})
+    assert part("callers").upgrades(Tree(str(tmp_path))) is on
+    assert part("callers").agents(Tree(str(tmp_path)), ["apt-daily-upgrade.timer"]) == ["apt-daily-upgrade.timer"] * on
+
+
 # The whole.
 
 OCI_SPEC = '{"ociVersion": "1.0.2-dev"}'

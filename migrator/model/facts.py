@@ -348,6 +348,9 @@ class NodeFacts(Value):
     docker_units: DockerUnits = DockerUnits()
     docker_callers: tuple[Told, ...] = ()
     """Files of units and scheduled jobs that call Docker now and then."""
+    agents: tuple[Told, ...] = ()
+    """What changes the host by itself: units that are active, and files of other units and of jobs, each with the
+    program that it calls."""
     cri_dockerd: CriDockerdFacts | None = None
     containerd: ContainerdFacts = ContainerdFacts(version="")
     crio: CrioFacts | None = None

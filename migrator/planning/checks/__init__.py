@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks import (
     cgroups,
+    competitors,
     containerd,
     control_plane,
     docker,
@@ -131,6 +132,9 @@ CHECKS: tuple[Check, ...] = (
     docker_users.beside_kubernetes,
     docker_users.callers,
     docker_users.units,
+    competitors.on_the_host,
+    competitors.in_the_cluster,
+    competitors.in_the_runtime,
     draining.losses,
     draining.budgets,
     draining.capacity,

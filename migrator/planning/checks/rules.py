@@ -205,6 +205,16 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "systemd.unit(5); flatcar.org, Customizing Docker"),
         Rule("etcd-in-docker", (B,), "etcd runs as a Docker container.", "kubespray#7420, #8528"),
     ),
+    "Who else works on the node": (
+        Rule("configuration-management", (W,), "Configuration management may put back what the migration writes.",
+             "Puppet, Chef, Salt, CFEngine, Rudder, ansible-pull"),
+        Rule("automatic-upgrades", (I,), "Packages are upgraded, services restarted or the node rebooted by itself.",
+             "unattended-upgrades, needrestart, dnf-automatic, locksmithd"),
+        Rule("node-reapers", (W,), "Something in the cluster removes, reboots or drains nodes by their state.",
+             "cluster-autoscaler FAQ; Cluster API, MachineHealthCheck; kured; draino; descheduler"),
+        Rule("runtime-writers", (W,), "Pods on the node write the runtime's configuration and restart it.",
+             "gpu-operator#712, #598; nvidia-container-toolkit#1040; kata-containers#13108"),
+    ),
     "The drain": (
         Rule("local-storage", (B,), "Pods keep data in an emptyDir, which the drain deletes.",
              "kubectl pkg/drain/filters.go", waivable=True),

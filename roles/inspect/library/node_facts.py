@@ -114,6 +114,7 @@ class Reading:
         found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
         found["docker_callers"] = self.part("units and jobs that call Docker", lambda: callers.callers(tree), [])
         found["docker_units"] = self.part("units that need Docker", lambda: units.users_of_docker(self.units), {})
+        found["agents"] = self.part("what changes the host by itself", self._agents, [])
         found["control_plane"] = self.part("static pods", self._control_plane, [])
         cni_folder = network.config_folder(self.kubelet_words)
         found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])
@@ -156,6 +157,9 @@ class Reading:
             "config": kubelet.config_of(self.kubelet_words),
             "user": self.part("the kubelet's user", lambda: kubelet.user_of(self.tree, self.kubelet_words), ""),
         }
+
+    def _agents(self):
+        return callers.agents(self.tree, [name for name in units.AGENTS if units.active(self.units, name)])
 
     def _control_plane(self):
         return control.control_plane(self.tree, self.kubelet_words, kubelet.config_of(self.kubelet_words))

@@ -29,7 +29,18 @@ OTHERS = (
     "snap.microk8s.daemon-kubelite.service",
 )
 """Services that tell who set a node up."""
-_NAMES = (KUBELET, DOCKER, CONTAINERD, CRIO, CRI_DOCKERD) + tuple(sorted(ALTERNATIVES.values())) + SOCKETS + OTHERS
+AGENTS = (
+    "ansible-pull.service", "ansible-pull.timer", "apt-daily-upgrade.timer", "cf-execd.service", "cfengine3.service",
+    "chef-client.service", "chef-client.timer", "cinc-client.service", "cinc-client.timer",
+    "dnf-automatic-install.timer", "dnf-automatic.timer", "dnf5-automatic.timer", "locksmithd.service",
+    "puppet.service", "pxp-agent.service", "rpm-ostreed-automatic.timer", "rudder-agent.service",
+    "salt-minion.service", "transactional-update.timer", "update-engine.service", "yum-cron.service",
+    "zincati.service",
+)  # fmt: skip
+"""Services and timers that change a host by themselves: configuration management, upgrades, reboots."""
+_NAMES = (
+    (KUBELET, DOCKER, CONTAINERD, CRIO, CRI_DOCKERD) + tuple(sorted(ALTERNATIVES.values())) + SOCKETS + OTHERS + AGENTS
+)
 _PROPERTIES = (
     "Id",
     "LoadState",
@@ -120,6 +131,11 @@ def parse(text):
 def loaded(units, name):
     """Tell whether systemd knows such a unit."""
     return _one(units.get(name, {}), "LoadState") == "loaded"
+
+
+def active(units, name):
+    """Tell whether a unit runs, or waits for its time."""
+    return _one(units.get(name, {}), "ActiveState") in ("active", "reloading", "activating")
 
 
 def unit_fact(tree, units, name):
