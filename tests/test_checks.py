@@ -137,6 +137,12 @@ def with_sysctls(path: str, text: str) -> Situation:
     return on(files=values.files() | {path: values.file(path, text)})
 
 
+def with_modprobe(text: str, path: str = "/etc/modprobe.d/cis.conf", **update: str) -> Situation:
+    """Give a node with a list of modules of somebody's, and perhaps others by path."""
+    more = {path: text, **{f"/{name}": other for name, other in update.items()}}
+    return on(files=values.files() | {name: values.file(name, content) for name, content in more.items()})
+
+
 def with_unit(text: str, **update: object) -> Situation:
     """Give a node whose kubelet's unit says more."""
     return on(kubelet=values.kubelet(**update), files=values.files(kubelet_unit=f"{text}\n{values.UNIT_TEXT}"))
@@ -211,6 +217,7 @@ DROP_INS = "/etc/systemd/system/containerd.service.d"
 VARIABLES = "/etc/default/containerd"
 LIMIT = change(f"{DROP_INS}/zz-migrator.conf", "[Service]\nLimitNOFILE=1048576\n")
 PROXY = change(f"{DROP_INS}/zz-migrator.conf", '[Service]\nEnvironment="HTTP_PROXY=http://proxy:3128"\n')
+MODULES = change("/etc/modules-load.d/migrator.conf", "# ours\noverlay\nbr_netfilter\n")
 SYSCTL = change("/etc/sysctl.d/zz-migrator.conf", "net.ipv4.ip_forward = 1\n")
 ONE_WEB = fleet(replicas={("shop", "ReplicaSet/web"): 1})
 NONE_LEFT = budget("b", disruptions_allowed=0)
@@ -253,6 +260,9 @@ CASES = {
     "a proxy of a file of variables": case("overruled", BLOCK, "systemd.exec(5): EnvironmentFile= beats Environment=", with_drop_in("a.conf", f"EnvironmentFile=-{VARIABLES}", environment="HTTP_PROXY=http://old:3128\n"), says=f"{VARIABLES} has the last word on HTTP_PROXY", files=PROXY),
     "a sysctl of a later file": case("overruled", BLOCK, "sysctl.d(5)", with_sysctls("/etc/sysctl.d/zzz-cis.conf", "net.ipv4.ip_forward=0\n"), says="zzz-cis.conf has the last word on net.ipv4.ip_forward", files=SYSCTL),
     "a sysctl of a later file, beside ours of before": case("overruled", BLOCK, "sysctl.d(5)", on(files=values.files() | {path: values.file(path, f"net.ipv4.ip_forward={value}\n") for path, value in (("/etc/sysctl.d/zz-migrator.conf", 1), ("/usr/lib/sysctl.d/zzz.conf", 0))}), says="/usr/lib/sysctl.d/zzz.conf"),
+    "a module that a list refuses": case("overruled", BLOCK, "systemd modules-load.c, KMOD_PROBE_APPLY_BLACKLIST", with_modprobe("# CIS\nblacklist br-netfilter\n"), says="/etc/modprobe.d/cis.conf keeps br_netfilter from being loaded at boot", files=MODULES),
+    "a module for which something else is done": case("overruled", BLOCK, "modprobe.d(5), install", with_modprobe("install overlay \\\n  /bin/true\n"), says="'install overlay /bin/true'", files=MODULES),
+    "a module that the boot loader refuses": case("overruled", BLOCK, "kernel-parameters.txt, module_blacklist", situation(facts=host(refused_modules=("br_netfilter",))), says="the kernel's command line refuses br_netfilter", files=MODULES),
     "no place for our own unit": case("unwritable", BLOCK, "mount(8)", on(unwritable={"/etc/systemd/system": "/etc is on a file system that is mounted read-only"}), says="read-only"),
     "a pod that stays and takes its time": case("long-grace-period", WARN, "k8s core/v1 terminationGracePeriodSeconds", pods("x", owner="DaemonSet/x", ends_within=301), says="shop/x"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
@@ -541,6 +551,10 @@ QUIET = {
     "a proxy with a password, given by hand": ("other-proxy", quiet(proxied("http://me:sha256-abc@proxy:3128"))),
     "an empty proxy": ("other-proxy", quiet(with_drop_in("a.conf", "Environment=HTTP_PROXY= http_proxy="))),
     "a sysctl of an earlier file": ("overruled", quiet(with_sysctls("/etc/sysctl.d/99-cis.conf", "net.ipv4.ip_forward=0\n"), files=SYSCTL)),
+    "a list of other modules": ("overruled", quiet(with_modprobe("blacklist overlayfs\n#blacklist overlay\noptions overlay metacopy=on\ninstall nf_x /bin/true\n"), files=MODULES)),
+    "a command that loads the module": ("overruled", quiet(with_modprobe("install overlay /sbin/modprobe --ignore-install overlay && logger x\n"), files=MODULES)),
+    "a list that another one hides": ("overruled", quiet(with_modprobe("blacklist overlay\n", "/usr/lib/modprobe.d/a.conf", **{"etc/modprobe.d/a.conf": "# nothing\n"}), files=MODULES)),
+    "a module that is a part of the kernel": ("overruled", quiet(replace(with_modprobe("blacklist overlay\n"), facts=with_modprobe("blacklist overlay\n").facts.model_copy(update={"host": values.changed(facts().host, {"built_in": ("overlay",)})})), files=MODULES)),
     "a sysctl of the same value": ("sysctl-contradicted", quiet(with_sysctls("/etc/sysctl.d/99-k8s.conf", "net/ipv4/ip_forward = 1\n"), files=SYSCTL)),
     "commands and conditions that are taken back": ("kubelet-needs-docker", quiet(with_unit(UNSET))),
     "a condition that Docker is not there": ("kubelet-needs-docker", quiet(with_unit("[Unit]\nConditionPathExists=!/run/docker.sock"))),

@@ -277,6 +277,14 @@ def test_the_cgroup_hierarchy_is_told(mounts: str, cgroup: str) -> None:
     assert host.cgroup(host.parse_mounts(mounts)) == cgroup
 
 
+def test_modules_that_nothing_loads_are_known() -> None:
+    """Those that are a part of the kernel need not be; those that its command line refuses cannot be."""
+    assert host.built_in("kernel/fs/overlayfs/overlay.ko\nkernel/net/x.ko\n") == ["overlay"]
+    assert host.built_in("") == []
+    cmdline = "quiet module_blacklist=br-netfilter,nouveau modprobe.blacklist=floppy blacklist=x\n"
+    assert host.refused_modules(cmdline) == ["br_netfilter", "floppy", "nouveau"]
+
+
 @pytest.mark.parametrize(
     ("path", "mount"),
     [

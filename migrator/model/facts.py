@@ -99,6 +99,10 @@ class HostFacts(Value):
     """Linux security modules that are on, for example "apparmor"."""
     modules: tuple[str, ...] = ()
     """Those of `overlay` and `br_netfilter` that are loaded (or built in)."""
+    built_in: tuple[str, ...] = ()
+    """Those of them that are a part of the kernel."""
+    refused_modules: tuple[Line, ...] = ()
+    """Modules that the kernel's command line refuses."""
     sysctls: Mapping[str, str] = {}
     """Values now of those that a pod network needs; a missing key does not exist on the host."""
     forward_policy: str = ""

@@ -127,6 +127,7 @@ CHECKS: tuple[Check, ...] = (
     network.host_ports,
     in_force.service,
     in_force.sysctls,
+    in_force.modules,
     docker_users.mounts,
     docker_users.log_agents,
     docker_users.beside_kubernetes,

@@ -61,7 +61,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
         Rule("overruled", (B,), "Another file has the last word over one that would be written.",
-             "systemd.unit(5), systemd.exec(5), sysctl.d(5)"),
+             "systemd.unit(5), systemd.exec(5), sysctl.d(5), modprobe.d(5)"),
         Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
              "system, chattr, a mount or several names of one file."),
     ),
