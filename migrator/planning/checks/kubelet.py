@@ -19,7 +19,7 @@ from migrator.planning.translate.systemd.edit import DROP_IN
 from migrator.planning.translate.systemd.needed import Effect, Need
 from migrator.planning.translate.systemd.unit import Unit
 
-_FILE = re.compile(r"(?:^|[|!\s])\S*(?:/docker\.sock|/docker\.pid|/dockershim\.sock|bin/docker|/var/lib/docker)\b")
+_FILE = re.compile(r"/(?:docker|dockershim|cri-dockerd)\.(?:sock|pid)\b|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
 _LONG = 160
 """Characters of a line that are shown."""
@@ -102,7 +102,8 @@ def _on_docker(now: Situation, need: Need) -> Use:
     if need.key.startswith("Exec"):
         return docker_calls.of_line(need.value)
     root = now.facts.docker.root if now.facts.docker else ""
-    named = need.value in DOCKER_UNITS or _FILE.search(need.value) or (root and root in need.value)
+    inside = root and re.search(rf"{re.escape(root)}(?![\w.-])", need.value)
+    named = need.value in DOCKER_UNITS or _FILE.search(need.value) or inside
     return Use.NEEDS if named else Use.NONE
 
 
