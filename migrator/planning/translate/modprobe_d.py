@@ -21,8 +21,8 @@ class Rule:
 def against(files: Mapping[str, str], module: str) -> tuple[Rule, ...]:
     """Give the lines that keep systemd from loading a module at boot; `files` are texts by path.
 
-    That is `blacklist`, which systemd applies to names too (systemd, module-util.c, KMOD_PROBE_APPLY_BLACKLIST), and `install`
-    with a command that does not load it after all.
+    That is `blacklist`, which systemd applies to names too (its module-util.c, KMOD_PROBE_APPLY_BLACKLIST), and
+    `install` with a command that does not load it after all.
     """
     found: list[Rule] = []
     seen: set[str] = set()
