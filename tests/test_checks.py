@@ -296,6 +296,7 @@ CASES = {
     "containerd 1.6.2": case("cni-version-bugs", WARN, "kubernetes.io, CNI plugin-related errors", containerd(version="1.6.2")),
     "support ended": case("runtime-eol", INFORM, "containerd RELEASES.md: 1.6 until 2025-08-23", says="2025-08-23"),
     "a package ahead": case("runtime-jump", WARN, "containerd#12727: 1.7 to 2.2", on(containerd=values.containerd(version="1.7.12"), packages=(package("containerd", "2.2.1-0ubuntu1"),)), says="2.2.1"),
+    "a package far ahead": case("runtime-jump", WARN, "containerd docs/containerd-2.0.md", on(containerd=values.containerd(version="1.7.34"), packages=(package("containerd.io", "2.4.0-1"),)), says="2.4.0-1"),
     "AppArmor 4": case("apparmor-signals", WARN, "runc#4281; containerd#10123", situation(facts=values.changed(host(**UBUNTU), {"containerd": values.containerd(version="1.7.12")}))),
     # the next Kubernetes
     "1.29 wants 1.6.27": case("kubernetes-target-runtime", WARN, "containerd RELEASES.md", aiming("1.33"), says="Kubernetes 1.29"),
@@ -620,6 +621,7 @@ QUIET = {
     "names by digest": ("images-missing", quiet(replace(docker(images=(image("web:1", tags=(), digests=("web@sha256:1",)), image(PAUSE))), pods=(pod("x", images=("web:1@sha256:1",)),)))),
     "short and long names": ("images-missing", quiet(replace(docker(images=(image("nginx:latest"), image(PAUSE))), pods=(pod("x", images=("docker.io/library/nginx",)),)))),
     "LTS to LTS": ("runtime-jump", quiet(on(containerd=values.containerd(version="1.7.12"), packages=(package("containerd", "2.3.0"),)))),
+    "to the newest line": ("runtime-jump", quiet(on(containerd=values.containerd(version="2.3.5"), packages=(package("containerd", "2.4.0"),)))),
     "a version that is there": ("kubernetes-target-runtime", quiet(aiming("1.20"))),
     "new enough": ("kubernetes-target-runtime", quiet(aiming("1.28"))),
     "a proxy without password": ("proxy-credentials", quiet(docker(environment={"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "::1,10.0.0.1"}))),
