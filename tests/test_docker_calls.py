@@ -74,6 +74,26 @@ LINES = [
     (shell("if true; then docker ps; fi"), NEEDS),
     (shell("if docker ps; then echo x; fi; docker ps"), NEEDS),
     (shell("exec /usr/bin/docker run kubelet"), NEEDS),
+    (shell("while [ ! -S /var/run/docker.sock ]; do sleep 1; done"), NEEDS),
+    (shell("until [ -S /var/run/docker.sock ]; do sleep 1; done"), NEEDS),
+    (shell("until test -e /run/docker.sock; do sleep 1; done; true"), NEEDS),
+    (shell("while [ -S /var/run/docker.sock ]; do sleep 1; done"), TRIES),
+    (shell("until [ ! -S /var/run/docker.sock ]; do sleep 1; done"), TRIES),
+    (shell("if [ ! -S /run/docker.sock ]; then echo no; exit 1; fi"), NEEDS),
+    (shell("if ! docker info; then exit 1; fi"), NEEDS),
+    (shell("if docker info; then :; else exit 1; fi"), NEEDS),
+    (shell("if [ -S /run/docker.sock ]; then exit 1; fi"), NONE),
+    (shell("if [ -f /x ]; then exit 1; fi; if docker info; then :; fi"), TRIES),
+    (shell("[ ! -S /run/docker.sock ] && exit 1; true"), NEEDS),
+    (shell("! docker info && exit 1"), NEEDS),
+    (shell("docker rm -f kubelet; exit 0"), TRIES),
+    (shell("set -e; docker rm -f kubelet; exit 0"), NEEDS),
+    ("/bin/sh -ec 'docker rm -f kubelet; exit 0'", NEEDS),
+    (shell("test -S /run/docker.sock; true"), NONE),
+    (shell("getent group docker || groupadd docker"), NONE),
+    ("/usr/bin/podman run docker.io/library/x", NONE),
+    ("/usr/bin/env DOCKER_HOST=unix:///var/run/docker.sock /bin/true", NONE),
+    ("/bin/bash /etc/docker/prepare.sh", UNKNOWN),
     (shell("docker rm -f kubelet || true"), TRIES),
     (shell("docker rm -f kubelet 2>/dev/null || exit 0"), TRIES),
     (shell("docker stop $(docker ps -q) || :"), TRIES),
@@ -119,7 +139,7 @@ def test_no_line_is_too_strange(line: str) -> None:
 )
 def test_a_call_is_found_wherever_it_stands(others: list[str], place: int) -> None:
     """Among commands that need nothing, in whatever order; a script without one needs nothing."""
-    commands = [*others[:place], "docker ps", *others[place:]]
+    commands = [*others[:place], "docker ps", *others[place:], "exec kubelet"]
 
     assert of_line(shell("; ".join(others))) is NONE
     for join in ("; ", " && ", "\n", " | ", " & "):

@@ -134,6 +134,15 @@ FIELD = {
         spares={SYSCTL: ("ip_forward",)},
         fates={"ip-forward": Fate.NOT_APPLICABLE},
     ),
+    "the same, said on the command line, beside forwarding of somebody else's": Field(
+        "dockerd(8), --ip-forward",
+        on(
+            docker=values.docker(arguments=("-H", "fd://", "--ip-forward=false")),
+            host=values.changed(facts().host, {"sysctls": {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}}),
+        ),
+        writes={SYSCTL: ("net.bridge.bridge-nf-call-iptables = 1",)},
+        spares={SYSCTL: ("forward",)},
+    ),
     "a kubelet that a wrapper starts in Docker": Field(
         "getamis/terraform-ignition-kubernetes",
         on(

@@ -359,6 +359,7 @@ def test_the_forward_policy_is_read(texts: list[str], policy: str) -> None:
         ("microk8s", {}, {}, "snap.microk8s.daemon-kubelite.service"),
         ("rke", {}, {}, "rancher/hyperkube:v1.20.4-rancher1"),
         ("rke", {}, {}, "registry.corp:5000/rancher/hyperkube:v1.20.4-rancher1"),
+        ("rke", {}, {}, "registry.corp/rke/hyperkube:v1.20.4-rancher1"),
         ("other", {"active": True}, {}, "quay.io/coreos/hyperkube:v1.10.5_coreos.0"),
         ("other", {"active": True}, {"/var/lib/rancher/k3s/agent/x": ""}, ""),
         ("other", {}, {}, ""),

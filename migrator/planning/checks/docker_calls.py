@@ -64,9 +64,8 @@ _TESTS = frozenset({"[", "[[", "test"})
 _KUBELETS = frozenset({"kubelet", "hyperkube"})
 """What they are told of Docker's socket is judged with their flags."""
 _STARTS = frozenset({"start", "restart", "reload", "is-active", "status", "is-enabled", "reload-or-restart", "enable"})
-_BEFORE = frozenset({"!", "{", "do", "else", "then", "while", "until", "time"})
-"""Words of a shell after which a command begins."""
-_OPENS, _CLOSES, _THEN = frozenset({"if", "elif"}), "fi", "then"
+_BEFORE = frozenset({"!", "{", "do", "done", "elif", "else", "fi", "if", "then", "time", "until", "while"})
+"""Words of a shell after which a command may begin."""
 _LISTS = frozenset({"&&", "||"})
 _LOOKS = re.compile(r"\b(?:command -v|which|type|hash) docker\b")
 
@@ -108,8 +107,9 @@ def _command(words: Sequence[str]) -> Use:
     if is_docker(name):
         return Use.NEEDS
     if name in _SHELLS:
-        script = next((place for place, word in enumerate(rest) if _SCRIPT.fullmatch(word)), None)
-        return _script(rest[script + 1]) if script is not None and script + 1 < len(rest) else _other(name, rest)
+        script = next((place for place, word in enumerate(rest) if _SCRIPT.fullmatch(word)), len(rest))
+        strict = any(re.fullmatch(r"-\w*e\w*", word) for word in rest[: script + 1])
+        return _script(rest[script + 1], strict=strict) if script + 1 < len(rest) else _other(name, rest)
     if name in _WRAPPERS:
         return _command(_wrapped(rest, *_WRAPPERS[name]))
     if name == "systemctl":
@@ -146,25 +146,44 @@ def _other(name: str, words: Sequence[str]) -> Use:
     return Use.UNKNOWN if named else Use.NONE
 
 
-def _script(text: str) -> Use:
-    """Judge what a shell is given: the weightiest of its commands, after what comes of their failure."""
+def _script(text: str, *, strict: bool = False) -> Use:
+    """Judge what a shell is given; a `strict` one ends with the first command that fails."""
     inner = max((_script(one or other) for one, other in _SUBSTITUTED.findall(text)), default=Use.NONE)
     text = _LOOKS.sub("docker", _SUBSTITUTED.sub(" ", text))
     try:
-        lists = list(_lists(_tokens(text)))
+        chains = list(_chains(_tokens(text)))
     except ValueError:
         return Use.UNKNOWN if _WORD.search(text) else inner
-    found, guarded = [Use.NONE], False
-    for chain, begins in lists:
-        use = _chain(chain)
-        if begins == _CLOSES:
-            guarded = False
-        elif begins in _OPENS:
-            guarded = guarded or use is not Use.NONE
-            use = min(use, Use.TRIES) if use is not Use.NONE else use
-        found.append(min(use, Use.TRIES) if guarded else use)
+    strict = strict or any(chain[:2] == ["set", "-e"] for chain in chains)
+    succeeds = bool(chains) and not strict and all(_cannot_fail(_bare(last)) for last in _commands(chains[-1]))
+    branches: list[bool | None] = []
+    """For each open `if` whether its present branch is the one without Docker; None where it does not ask for it."""
+    found = [Use.NONE, *(_in_branches(chain, branches, succeeds=succeeds) for chain in chains)]
     # What is put into a command by another one fails with it at most.
     return max(*found, min(inner, Use.TRIES) if Use.TRIES in found else inner)
+
+
+def _in_branches(chain: Sequence[str], branches: list[bool | None], *, succeeds: bool) -> Use:
+    """Judge a chain where it stands, and keep account of the branches."""
+    begins, use = chain[0], _chain(chain)
+    if begins == "fi" and branches:
+        branches.pop()
+    elif begins == "else" and branches and branches[-1] is not None:
+        branches[-1] = not branches[-1]
+    if begins in {"if", "elif"}:
+        positive, negated = _asked(chain)
+        if begins == "elif" and branches:
+            branches.pop()
+        branches.append(negated if positive else None)
+        return min(positive, Use.TRIES) if _name((*_bare(chain), "")[0]) not in _TESTS else Use.NONE
+    if begins in {"while", "until"}:
+        positive, negated = _asked(chain)
+        endless = negated if begins == "while" else not negated
+        return positive if endless else min(positive, Use.TRIES)
+    if _gives_up(chain) or (True in branches and any(map(_exits_badly, _commands(chain)))):
+        return Use.NEEDS
+    guarded = any(branch is not None for branch in branches)
+    return _borne(use, chain) if guarded or succeeds else use
 
 
 def _tokens(text: str) -> list[str]:
@@ -174,55 +193,77 @@ def _tokens(text: str) -> list[str]:
     return list(lexer)
 
 
-def _lists(tokens: Sequence[str]) -> Iterator[tuple[list[str], str]]:
-    """Give each chain of `&&` and `||`, with the word of the shell that it begins with, if that opens or ends an if."""
+def _chains(tokens: Sequence[str]) -> Iterator[list[str]]:
+    """Give each chain of `&&` and `||`."""
     chain: list[str] = []
-    begins = ""
     for token in (*tokens, ";"):
         parts = token not in _LISTS and bool(token) and set(token) <= set(";&|()")
         if parts and chain:
-            yield chain, begins
-            chain, begins = [], ""
+            yield chain
+            chain = []
         elif not parts:
-            if not chain and token in _OPENS | {_CLOSES}:
-                begins = token
             chain.append(token)
 
 
-def _chain(tokens: Sequence[str]) -> Use:
+def _commands(chain: Sequence[str]) -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for token in chain:
+        found.append([]) if token in _LISTS else found[-1].append(token)
+    return found
+
+
+def _chain(chain: Sequence[str]) -> Use:
     """Judge a chain: what follows `||` and cannot fail makes up for what is before it."""
+    joints = ["", *(token for token in chain if token in _LISTS)]
     uses: list[Use] = []
-    command: list[str] = []
-    after = ""
-    for token in (*tokens, ""):
-        if token and token not in _LISTS:
-            command.append(token)
-            continue
+    for joint, command in zip(joints, _commands(chain), strict=True):
         bare = _bare(command)
-        if after == "||" and bare and (_name(bare[0]) in _SUCCEEDS or bare[:2] == ["exit", "0"]):
-            uses = [_borne(use, tokens) for use in uses]
-        uses.append(_negated(command, bare))
-        command, after = [], token
+        if joint == "||" and _cannot_fail(bare):
+            uses = [_borne(use, chain) for use in uses]
+        positive, negated = _asked(command)
+        uses.append(Use.NONE if positive and negated and _name(bare[0]) in _TESTS else positive)
     return max(uses)
 
 
-def _borne(use: Use, tokens: Sequence[str]) -> Use:
+def _gives_up(chain: Sequence[str]) -> bool:
+    """Tell whether a chain ends the script where Docker is not there, as `[ ! -S … ] && exit 1` does."""
+    joints = [token for token in chain if token in _LISTS]
+    commands = _commands(chain)
+    for joint, before, after in zip(joints, commands, commands[1:], strict=False):
+        positive, negated = _asked(before)
+        if positive is Use.NEEDS and negated is (joint == "&&") and _exits_badly(after):
+            return True
+    return False
+
+
+def _asked(command: Sequence[str]) -> tuple[Use, bool]:
+    """Give what the first command of a chain has to do with Docker, and whether it asks for the contrary."""
+    bare = _bare(_commands(command)[0])
+    negated = "!" in command[: len(command) - len(bare)] and command[0] != "[" if bare else False
+    if bare and _name(bare[0]) in _TESTS and "!" in bare:
+        return _command([word for word in bare if word != "!"]), not negated
+    return _command(bare), negated
+
+
+def _borne(use: Use, chain: Sequence[str]) -> Use:
+    """Give what is left of a need where the script goes on, and fares well, without it."""
     if use is not Use.NEEDS:
         return use
-    return Use.NONE if _name(tokens[0]) in _TESTS else Use.TRIES
+    return Use.NONE if _name((*_bare(chain), "")[0]) in _TESTS else Use.TRIES
 
 
-def _bare(command: Sequence[str]) -> Sequence[str]:
+def _bare(command: Sequence[str]) -> list[str]:
+    """Give a command without the words of the shell before it."""
     place = 0
-    while place < len(command) and command[place] in _BEFORE | _OPENS | {_CLOSES}:
+    while place < len(command) and command[place] in _BEFORE:
         place += 1
     return list(command[place:])
 
 
-def _negated(command: Sequence[str], bare: Sequence[str]) -> Use:
-    use = _command(bare)
-    return Use.NONE if use is Use.NEEDS and "!" in command[: len(command) - len(bare)] and _is_test(bare) else use
+def _cannot_fail(bare: Sequence[str]) -> bool:
+    return bool(bare) and (_name(bare[0]) in _SUCCEEDS or bare[:2] == ["exit", "0"])
 
 
-def _is_test(words: Sequence[str]) -> bool:
-    return bool(words) and _name(words[0]) in _TESTS
+def _exits_badly(command: Sequence[str]) -> bool:
+    bare = _bare(command)
+    return bare[:1] == ["false"] or (bare[:1] in (["exit"], ["return"]) and bare[1:2] not in ([], ["0"]))

@@ -64,7 +64,7 @@ def installation(tree, unit, units, containers):
 
 def _of_rke(container):
     """Tell whether a container is RKE's kubelet: others too have one of that name (rke, hosts/hosts.go; its images)."""
-    return container["name"] == "kubelet" and container["running"] and "rancher/" in container["image"]
+    return container["name"] == "kubelet" and container["running"] and "rancher" in container["image"]
 
 
 def user_of(tree, words):

@@ -37,6 +37,8 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
     size, files = logs.limits(options)
     remapped = bool(options.get("userns-remap"))
     new = versions.parse(source.version) >= _NETWORK_SYSCTLS
+    # Where Docker was told to leave forwarding alone, somebody else turned on what is on, and does so again.
+    forwarding = () if options.get("ip-forward") is False else (*base.forwarding, *rules.forwarding(options))
     return base.model_copy(
         update={
             "root": storage.root(source, destination),
@@ -53,7 +55,7 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
             "unprivileged_ports": new,
             "unprivileged_ping": new and not remapped,
             "log_level": rules.log_level(options),
-            "forwarding": tuple(dict.fromkeys((*base.forwarding, *rules.forwarding(options)))),
+            "forwarding": tuple(dict.fromkeys(forwarding)),
             **_where_there_is_a_place(options, destination),
         }
     )
