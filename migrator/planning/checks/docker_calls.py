@@ -10,6 +10,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
+from itertools import combinations
+
+from migrator.planning.translate import shell
 
 
 class Use(IntEnum):
@@ -35,7 +38,6 @@ _WORD = re.compile(r"(?<![\w.-])docker(?![\w.-])")
 _PART = re.compile(r"(?:^|[-_.])docker(?:[-_.]|$)", re.IGNORECASE)
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
 _SCRIPT = re.compile(r"-\w*c")
-_SUBSTITUTED = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
 _ASSIGNED = re.compile(r"\w+=.*", re.DOTALL)
 
 _WRAPPERS: Mapping[str, tuple[frozenset[str], int]] = {
@@ -64,9 +66,9 @@ _TESTS = frozenset({"[", "[[", "test"})
 _KUBELETS = frozenset({"kubelet", "hyperkube"})
 """What they are told of Docker's socket is judged with their flags."""
 _STARTS = frozenset({"start", "restart", "reload", "is-active", "status", "is-enabled", "reload-or-restart", "enable"})
-_BEFORE = frozenset({"!", "{", "do", "done", "elif", "else", "fi", "if", "then", "time", "until", "while"})
-"""Words of a shell after which a command may begin."""
-_LISTS = frozenset({"&&", "||"})
+_IDLE = frozenset({"images", "info", "inspect", "kill", "logs", "ps", "rm", "rmi", "stop", "version", "wait"})
+"""What Docker is told that leaves nothing behind which is needed."""
+_FEW = 6
 _LOOKS = re.compile(r"\b(?:command -v|which|type|hash) docker\b")
 
 
@@ -147,123 +149,67 @@ def _other(name: str, words: Sequence[str]) -> Use:
 
 
 def _script(text: str, *, strict: bool = False) -> Use:
-    """Judge what a shell is given; a `strict` one ends with the first command that fails."""
-    inner = max((_script(one or other) for one, other in _SUBSTITUTED.findall(text)), default=Use.NONE)
-    text = _LOOKS.sub("docker", _SUBSTITUTED.sub(" ", text))
+    """Judge what a shell is given, by following it with Docker and without; a `strict` one ends with a failure.
+
+    What other commands do is not known: each is tried as one that succeeds, and as one that fails.
+    """
     try:
-        chains = list(_chains(_tokens(text)))
+        script = shell.read(_LOOKS.sub("docker", text))
     except ValueError:
-        return Use.UNKNOWN if _WORD.search(text) else inner
-    strict = strict or any(chain[:2] == ["set", "-e"] for chain in chains)
-    succeeds = bool(chains) and not strict and all(_cannot_fail(_bare(last)) for last in _commands(chains[-1]))
-    branches: list[bool | None] = []
-    """For each open `if` whether its present branch is the one without Docker; None where it does not ask for it."""
-    found = [Use.NONE, *(_in_branches(chain, branches, succeeds=succeeds) for chain in chains)]
-    # What is put into a command by another one fails with it at most.
-    return max(*found, min(inner, Use.TRIES) if Use.TRIES in found else inner)
+        return Use.UNKNOWN if _WORD.search(text) else Use.NONE
+    places = [each.place for each in shell.commands(script) if _of(each) is Use.NONE and _open(each)]
+    return max(_followed(script, bad, strict=strict) for bad in _choices(places))
 
 
-def _in_branches(chain: Sequence[str], branches: list[bool | None], *, succeeds: bool) -> Use:
-    """Judge a chain where it stands, and keep account of the branches."""
-    begins, use = chain[0], _chain(chain)
-    if begins == "fi" and branches:
-        branches.pop()
-    elif begins == "else" and branches and branches[-1] is not None:
-        branches[-1] = not branches[-1]
-    if begins in {"if", "elif"}:
-        positive, negated = _asked(chain)
-        if begins == "elif" and branches:
-            branches.pop()
-        branches.append(negated if positive else None)
-        return min(positive, Use.TRIES) if _name((*_bare(chain), "")[0]) not in _TESTS else Use.NONE
-    if begins in {"while", "until"}:
-        positive, negated = _asked(chain)
-        endless = negated if begins == "while" else not negated
-        return positive if endless else min(positive, Use.TRIES)
-    if _gives_up(chain) or (True in branches and any(map(_exits_badly, _commands(chain)))):
-        return Use.NEEDS
-    guarded = any(branch is not None for branch in branches)
-    return _borne(use, chain) if guarded or succeeds else use
+def _choices(places: Sequence[int]) -> Iterator[frozenset[int]]:
+    """Give which of these commands fail: each set of a few, else all, none, one and all but one."""
+    if len(places) <= _FEW:
+        for size in range(len(places) + 1):
+            yield from map(frozenset, combinations(places, size))
+        return
+    yield from (frozenset(), frozenset(places))
+    for place in places:
+        yield from (frozenset({place}), frozenset(places) - {place})
 
 
-def _tokens(text: str) -> list[str]:
-    lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    return list(lexer)
+def _followed(script: shell.Node, bad: frozenset[int], *, strict: bool) -> Use:
+    uses = {Use.NONE}
+
+    def ends_well(*, there: bool) -> bool:
+        done = True
+
+        def status(command: shell.Command, asked: bool) -> bool:  # noqa: FBT001 - as `shell.Run` calls it
+            nonlocal done
+            use = _of(command)
+            uses.add(min(use, Use.TRIES) if not _is_test(command.words) else Use.NONE)
+            if use is not Use.NEEDS:
+                return command.place not in bad and command.words[:1] != ("false",)
+            done = done and (there or asked or not _has_effect(command.words))
+            return there is not (_is_test(command.words) and "!" in command.words)
+
+        return shell.Run(status, strict=strict).of(script) and done
+
+    with_it, without = ends_well(there=True), ends_well(there=False)
+    return Use.NEEDS if with_it and not without else max(uses)
 
 
-def _chains(tokens: Sequence[str]) -> Iterator[list[str]]:
-    """Give each chain of `&&` and `||`."""
-    chain: list[str] = []
-    for token in (*tokens, ";"):
-        parts = token not in _LISTS and bool(token) and set(token) <= set(";&|()")
-        if parts and chain:
-            yield chain
-            chain = []
-        elif not parts:
-            chain.append(token)
+def _of(command: shell.Command) -> Use:
+    """Judge one command of a script, with the scripts whose output it is given."""
+    inner = max(map(_script, command.inner), default=Use.NONE)
+    alone = all(_ASSIGNED.fullmatch(word) for word in command.words)
+    words = [word for word in command.words if not (_is_test(command.words) and word == "!")]
+    return max(_command(words), inner if alone else min(inner, Use.TRIES))
 
 
-def _commands(chain: Sequence[str]) -> list[list[str]]:
-    found: list[list[str]] = [[]]
-    for token in chain:
-        found.append([]) if token in _LISTS else found[-1].append(token)
-    return found
+def _open(command: shell.Command) -> bool:
+    """Tell whether a command may succeed or fail."""
+    return _name((*command.words, ":")[0]) not in _SUCCEEDS | {"false", "exit", "set", "sleep"}
 
 
-def _chain(chain: Sequence[str]) -> Use:
-    """Judge a chain: what follows `||` and cannot fail makes up for what is before it."""
-    joints = ["", *(token for token in chain if token in _LISTS)]
-    uses: list[Use] = []
-    for joint, command in zip(joints, _commands(chain), strict=True):
-        bare = _bare(command)
-        if joint == "||" and _cannot_fail(bare):
-            uses = [_borne(use, chain) for use in uses]
-        positive, negated = _asked(command)
-        uses.append(Use.NONE if positive and negated and _name(bare[0]) in _TESTS else positive)
-    return max(uses)
+def _is_test(words: Sequence[str]) -> bool:
+    return bool(words) and _name(words[0]) in _TESTS
 
 
-def _gives_up(chain: Sequence[str]) -> bool:
-    """Tell whether a chain ends the script where Docker is not there, as `[ ! -S … ] && exit 1` does."""
-    joints = [token for token in chain if token in _LISTS]
-    commands = _commands(chain)
-    for joint, before, after in zip(joints, commands, commands[1:], strict=False):
-        positive, negated = _asked(before)
-        if positive is Use.NEEDS and negated is (joint == "&&") and _exits_badly(after):
-            return True
-    return False
-
-
-def _asked(command: Sequence[str]) -> tuple[Use, bool]:
-    """Give what the first command of a chain has to do with Docker, and whether it asks for the contrary."""
-    bare = _bare(_commands(command)[0])
-    negated = "!" in command[: len(command) - len(bare)] and command[0] != "[" if bare else False
-    if bare and _name(bare[0]) in _TESTS and "!" in bare:
-        return _command([word for word in bare if word != "!"]), not negated
-    return _command(bare), negated
-
-
-def _borne(use: Use, chain: Sequence[str]) -> Use:
-    """Give what is left of a need where the script goes on, and fares well, without it."""
-    if use is not Use.NEEDS:
-        return use
-    return Use.NONE if _name((*_bare(chain), "")[0]) in _TESTS else Use.TRIES
-
-
-def _bare(command: Sequence[str]) -> list[str]:
-    """Give a command without the words of the shell before it."""
-    place = 0
-    while place < len(command) and command[place] in _BEFORE:
-        place += 1
-    return list(command[place:])
-
-
-def _cannot_fail(bare: Sequence[str]) -> bool:
-    return bool(bare) and (_name(bare[0]) in _SUCCEEDS or bare[:2] == ["exit", "0"])
-
-
-def _exits_badly(command: Sequence[str]) -> bool:
-    bare = _bare(command)
-    return bare[:1] == ["false"] or (bare[:1] in (["exit"], ["return"]) and bare[1:2] not in ([], ["0"]))
+def _has_effect(words: Sequence[str]) -> bool:
+    """Tell whether something comes of a command that others may need, whatever its status is for the script."""
+    return any(is_docker(_name(word)) for word in words[:1]) and not _IDLE & set(words[1:3])
