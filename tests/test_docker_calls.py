@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 import pytest
 from hypothesis import given
@@ -144,3 +145,21 @@ def test_a_call_is_found_wherever_it_stands(others: list[str], place: int) -> No
     assert of_line(shell("; ".join(others))) is NONE
     for join in ("; ", " && ", "\n", " | ", " & "):
         assert of_line(shell(join.join(commands))) is NEEDS
+
+
+ENDLESS = {
+    "wrappers": "/usr/bin/" + "env " * 20_000 + "docker ps",
+    "groups": shell("(" * 5_000 + "docker ps" + ")" * 5_000),
+    "commands": shell("; ".join([f"a{number}" for number in range(2_000)] + ["docker ps"])),
+    "loops": shell("while a; do " * 60 + "docker ps" + "; done" * 60),
+    "substitutions": shell("a " + "$(docker ps; a; b; c; d; e; f; g) " * 300),
+}
+
+
+@pytest.mark.parametrize("line", ENDLESS.values(), ids=ENDLESS)
+def test_a_line_of_a_hostile_node_ends_soon(line: str) -> None:
+    """And is not taken for one that has nothing to do with Docker."""
+    started = time.perf_counter()
+
+    assert of_line(line) is not NONE
+    assert time.perf_counter() - started < 20

@@ -68,21 +68,25 @@ _KUBELETS = frozenset({"kubelet", "hyperkube"})
 _STARTS = frozenset({"start", "restart", "reload", "is-active", "status", "is-enabled", "reload-or-restart", "enable"})
 _IDLE = frozenset({"images", "info", "inspect", "kill", "logs", "ps", "rm", "rmi", "stop", "version", "wait"})
 """What Docker is told that leaves nothing behind which is needed."""
-_FEW = 6
+_FEW, _MOST = 6, 40
+"""Commands that may fail: as many as are tried in every way, and as are tried at all."""
 _LOOKS = re.compile(r"\b(?:command -v|which|type|hash) docker\b")
 
 
 @lru_cache(maxsize=1024)
 def of_line(line: str) -> Use:
     """Judge a command of a unit, as its file has it."""
-    try:
-        words = shlex.split(line.lstrip(_PREFIXES))
-    except ValueError:
-        return Use.UNKNOWN if _WORD.search(line) else Use.NONE
     commands: list[list[str]] = [[]]
-    for word in words:  # a semicolon alone parts commands (systemd.service(5))
-        commands.append([]) if word == ";" else commands[-1].append(word)
-    return max((_command(command) for command in commands), default=Use.NONE)
+    try:
+        for word in shlex.split(line.lstrip(_PREFIXES)):  # a semicolon alone parts commands (systemd.service(5))
+            commands.append([]) if word == ";" else commands[-1].append(word)
+        return max((_command(command) for command in commands), default=Use.NONE)
+    except (ValueError, RecursionError):  # quotes that do not end; wrappers or groups without end
+        return _unread(line)
+
+
+def _unread(text: str) -> Use:
+    return Use.UNKNOWN if _WORD.search(text) else Use.NONE
 
 
 def program(line: str) -> str:
@@ -148,6 +152,7 @@ def _other(name: str, words: Sequence[str]) -> Use:
     return Use.UNKNOWN if named else Use.NONE
 
 
+@lru_cache(maxsize=1024)
 def _script(text: str, *, strict: bool = False) -> Use:
     """Judge what a shell is given, by following it with Docker and without; a `strict` one ends with a failure.
 
@@ -156,9 +161,11 @@ def _script(text: str, *, strict: bool = False) -> Use:
     try:
         script = shell.read(_LOOKS.sub("docker", text))
     except ValueError:
-        return Use.UNKNOWN if _WORD.search(text) else Use.NONE
-    places = [each.place for each in shell.commands(script) if _of(each) is Use.NONE and _open(each)]
-    return max(_followed(script, bad, strict=strict) for bad in _choices(places))
+        return _unread(text)
+    uses = {each.place: _of(each) for each in shell.commands(script)}
+    places = [each.place for each in shell.commands(script) if uses[each.place] is Use.NONE and _open(each)]
+    found = max(_followed(script, uses, bad, strict=strict) for bad in _choices(places))
+    return max(found, _unread(text)) if len(places) > _MOST else found
 
 
 def _choices(places: Sequence[int]) -> Iterator[frozenset[int]]:
@@ -168,20 +175,20 @@ def _choices(places: Sequence[int]) -> Iterator[frozenset[int]]:
             yield from map(frozenset, combinations(places, size))
         return
     yield from (frozenset(), frozenset(places))
-    for place in places:
+    for place in places[:_MOST]:
         yield from (frozenset({place}), frozenset(places) - {place})
 
 
-def _followed(script: shell.Node, bad: frozenset[int], *, strict: bool) -> Use:
-    uses = {Use.NONE}
+def _followed(script: shell.Node, uses: Mapping[int, Use], bad: frozenset[int], *, strict: bool) -> Use:
+    seen = {Use.NONE}
 
     def ends_well(*, there: bool) -> bool:
         done = True
 
         def status(command: shell.Command, asked: bool) -> bool:  # noqa: FBT001 - as `shell.Run` calls it
             nonlocal done
-            use = _of(command)
-            uses.add(min(use, Use.TRIES) if not _is_test(command.words) else Use.NONE)
+            use = uses[command.place]
+            seen.add(min(use, Use.TRIES) if not _is_test(command.words) else Use.NONE)
             if use is not Use.NEEDS:
                 return command.place not in bad and command.words[:1] != ("false",)
             done = done and (there or asked or not _has_effect(command.words))
@@ -190,7 +197,7 @@ def _followed(script: shell.Node, bad: frozenset[int], *, strict: bool) -> Use:
         return shell.Run(status, strict=strict).of(script) and done
 
     with_it, without = ends_well(there=True), ends_well(there=False)
-    return Use.NEEDS if with_it and not without else max(uses)
+    return Use.NEEDS if with_it and not without else max(seen)
 
 
 def _of(command: shell.Command) -> Use:
