@@ -15,6 +15,7 @@ from migrator.model.answers import Installed, Retired, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
+from migrator.planning.coming import PINNED, plain, unfit
 
 _SWITCH_TASK = "Switch the node's container runtime"
 REMOVAL_TASK = "Look at or remove what is left of Docker"
@@ -23,14 +24,24 @@ _INSTALL_TASK = "Install the runtime's package"
 
 
 def install(run: Run) -> str:
-    """Install the new runtime's package, and nothing that is there already anew."""
-    asked = request(
-        requests.Install,
-        name=run.target.package,
-        version=run.target.package_version,
-        source=run.target.packages,
-    )
-    new = answer(Installed, play(run, asked).get(_INSTALL_TASK, {})).installed
+    """Install the new runtime's package, and nothing that is there already anew.
+
+    Which version would come is asked first: raises `StepFailedError` for one that no node may be moved to.
+    """
+
+    def asked(*, look: bool) -> Installed:
+        words = {"name": run.target.package, "version": run.target.package_version, "source": run.target.packages}
+        asking = request(requests.Install, **words, look=look)
+        return answer(Installed, play(run, asking).get(_INSTALL_TASK, {}))
+
+    would = plain(asked(look=True).would)
+    kubelet = run.cluster.node(run.plan.node).kubelet_version
+    if why := unfit(kubelet, run.target.runtime, would):
+        raise StepFailedError(
+            f"{run.plan.node}: {run.target.package} {would} would come: {why.why}; nothing was installed. "
+            f"{why.remedy}, by {PINNED}"
+        )
+    new = asked(look=False).installed
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
 
 

@@ -148,6 +148,7 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     if not text.strip() and version >= _IMPORTS_BY_ITSELF:
         patterns = {"/etc/containerd/conf.d/*.toml"}
     base = PurePosixPath(containerd.CONFIG).parent
+    main = _version(toml(text)) if text.strip() else versions.newest_config(version)
     for path, file in sorted(now.facts.files.items()):
         if path == containerd.CONFIG or not any(fnmatch(path, str(base / pattern)) for pattern in patterns):
             continue
@@ -159,6 +160,13 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 "containerd-imports",
                 f"{path} is imported and turns {listed(off)} off, which no other file can turn on again",
                 "take that out of it",
+                Severity.BLOCKS,
+            )
+        if wrong := _of_version(version, main, _version(document)):
+            yield found(
+                "containerd-imports",
+                f"{path} is imported and {wrong}",
+                f"write it in version {min(main, versions.newest_config(version))}, or have whoever writes it do so",
                 Severity.BLOCKS,
             )
         same |= _PLACES & set(document)
@@ -177,6 +185,26 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 "see that containerd config dump shows what the plan writes, or move these keys into "
                 f"{containerd.CONFIG}",
             )
+
+
+def _version(document: Mapping[str, object]) -> int:
+    told = document.get("version")
+    return told if isinstance(told, int) else 1
+
+
+def _of_version(containerd: versions.Release, main: int, imported: int) -> str:
+    """Say what an imported file's version does to the whole; "" for nothing."""
+    text, newest = ".".join(map(str, containerd)), versions.newest_config(containerd)
+    if imported > newest:
+        return f"of version {imported}: containerd {text} knows none after {newest}, and does not start"
+    if imported <= main or not _MERGES <= containerd < versions.MERGES_OLDER_MAIN:
+        return ""
+    if containerd >= versions.REFUSES_OLDER_MAIN:
+        return f"of version {imported}, the main file of {main}: containerd {text} does not start with that"
+    return (
+        f"of version {imported}, the main file of {main}: containerd {text} loses the main file's settings of CRI "
+        "without a word"
+    )
 
 
 def _keys(value: object) -> Iterator[str]:

@@ -202,7 +202,9 @@ def _is_folder(now: Situation, path: str) -> bool:
 
 def readable(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Files that decide something must be what they claim to be."""
+    config = now.facts.file(containerd.CONFIG)
+    secret = config.hidden or containerd.credentials(config.content)
     for problem in dict.fromkeys(draft.problems):
-        if now.facts.file(containerd.CONFIG).hidden and problem.startswith(containerd.CONFIG):
+        if secret and problem.startswith(containerd.CONFIG):
             continue  # `containerd-credentials` says so
         yield found("unreadable-file", problem, "mend the file; nothing is guessed")
