@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from migrator import room
 from migrator.cli import telling
-from migrator.errors import ClusterError, StoppedError
+from migrator.errors import ClusterError, InventoryError, StoppedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from migrator.engine.steps import Step
     from migrator.hosts import Hosts
     from migrator.model.plan import NodePlan, Plan
+    from migrator.rollout.course import Batch
     from migrator.rollout.crew import Looked
     from migrator.rollout.ends import Rolled
     from migrator.rollout.interruption import Interruption
+    from migrator.room import Room
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -62,6 +65,8 @@ class Work:
     """Whether no window of time is waited for."""
     most: int = 0
     """Work on no more nodes than that; 0 for all."""
+    room: Callable[[], Room] = room.here
+    """Look how many nodes this machine can work on at once."""
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
@@ -75,7 +80,8 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     """Do it on all these nodes, as their groups' policies say, alone in the cluster; give what became of each.
 
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
-    one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work.
+    one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work,
+    `InventoryError` when a batch is larger than this machine can work on.
     """
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
@@ -89,6 +95,7 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
 
     cluster = work.doors.cluster
     ordered = batches(groups(todo, work.doors.everyone or work.doors.chosen, cluster.nodes()), work.most)
+    _check_room(ordered, work)
     course = Course(ordered, serving=work.serving, anytime=work.anytime)
     interruption = Interruption()
     bug: Exception | None = None
@@ -117,6 +124,23 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
         tuple(crew.results.values()), course.left, course.stopped,
         interrupted=interruption.asked, lost=watch.lost, bug=bug,
     )  # fmt: skip
+
+
+def _check_room(ordered: Sequence[Batch], work: Work) -> None:
+    """Raise `InventoryError`, before anything is begun, when there is a batch that does not fit on this machine."""
+    from migrator.rollout.course import largest
+
+    batch = largest(ordered, serving=work.serving)
+    if batch is None:
+        return
+    found, wanted = work.room(), batch.at_once(serving=work.serving)
+    if wanted > found.most:
+        name = batch.group.policy.group
+        raise InventoryError(
+            f"{f'group {name}' if name else 'the nodes'}: {wanted} would be in work at once, and this machine has room "
+            f"for {found.most}: {found.why}. Set migrator_batch to {found.most} or less, or give it more; nothing was "
+            "changed"
+        )
 
 
 def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
