@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -100,8 +100,8 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     interruption = Interruption()
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
-    with interruption.listening(), lock.held(cluster, holder()) as alone:
-        records = Records(work.runs, work.plan)
+    with interruption.listening(), lock.held(cluster, holder()) as alone, ExitStack() as entered:
+        records = entered.enter_context(closing(Records(work.runs, work.plan)))
         watch = Watch(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
         crew = Threads(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
@@ -165,7 +165,8 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
     def look(plans: Sequence[NodePlan]) -> Looked:
         found = newest(plans)
         seen = work.doors.seen.hosts
-        records.facts(seen[plan.host] for plan in plans if plan.host in seen)
+        # They are kept there: all facts of a large cluster for the days of its rollout would be too much here.
+        records.facts(entry for plan in plans if (entry := seen.pop(plan.host, None)))
         return found
 
     def newest(plans: Sequence[NodePlan]) -> Looked:
