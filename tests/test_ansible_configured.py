@@ -92,11 +92,18 @@ def line(place: Place) -> list[list[str]]:
     return place.calls
 
 
-def test_arguments_of_ssh_are_added_to_at_both_doors(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A jump host and the check of host keys hold for playbooks and for lines; what we need comes after them."""
-    place.configure(f"timeout = 77\ninterpreter_python = {place.python}", f"ssh_extra_args = {USERS}")
+def test_what_the_user_has_configured_holds_at_both_doors(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A jump host and the check of host keys hold for playbooks and for lines; what we need comes after them.
 
-    for door, calls in (("playbook", play(place, monkeypatch)), ("line", line(place))):
+    Their interpreter, time-out and pipelining hold too: a sudo that wants a terminal needs modules as files.
+    """
+    place.configure(
+        f"timeout = 77\ninterpreter_python = {place.python}", f"pipelining = False\nssh_extra_args = {USERS}"
+    )
+
+    doors = {"playbook": play(place, monkeypatch), "line": line(place)}
+
+    for door, calls in doors.items():
         assert calls, door
         for words in calls:
             told = " ".join(words)
@@ -104,17 +111,19 @@ def test_arguments_of_ssh_are_added_to_at_both_doors(place: Place, monkeypatch: 
             assert "ConnectTimeout=77" in told, door
             assert "StrictHostKeyChecking=no" not in told, door
         assert any(str(place.python) in words[-1] for words in calls), door
+    assert any("AnsiballZ_ping.py" in words[-1] for words in doors["playbook"])
 
 
-def test_arguments_of_ssh_in_the_environment_are_added_to(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They beat ansible.cfg, as Ansible has it."""
-    place.configure(ssh=f"ssh_extra_args = {USERS}")
+def test_the_environment_and_the_inventory_have_the_last_word(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables beat ansible.cfg, as Ansible has it; `migrator_connect_timeout` is said of us and of these hosts."""
+    place.configure("timeout = 77", f"ssh_extra_args = {USERS}")
     monkeypatch.setenv("ANSIBLE_SSH_EXTRA_ARGS", "-o ServerAliveInterval=3")
 
-    told = " ".join(play(place, monkeypatch)[0])
+    told = " ".join(play(place, monkeypatch, connect_timeout=5)[0])
 
     assert f"-o ServerAliveInterval=3 {KEEPALIVE}" in told  # of two values ssh takes the first
     assert "ProxyJump" not in told
+    assert "ConnectTimeout=5" in told
 
 
 def test_without_any_configuration_ours_holds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,23 +136,6 @@ def test_without_any_configuration_ours_holds(place: Place, monkeypatch: pytest.
     assert all(KEEPALIVE in words and "ConnectTimeout=20" in words for words in told)
     assert not any("StrictHostKeyChecking" in words for words in told)
     assert not any("AnsiballZ_ping.py" in words for words in told)
-
-
-@pytest.mark.parametrize(("defaults", "ssh"), [("pipelining = False", ""), ("", "pipelining = False")])
-def test_pipelining_may_be_turned_off(place: Place, monkeypatch: pytest.MonkeyPatch, defaults: str, ssh: str) -> None:
-    """A sudo that wants a terminal needs that: modules are files on the host then."""
-    place.configure(defaults, ssh)
-
-    assert any("AnsiballZ_ping.py" in " ".join(words) for words in play(place, monkeypatch))
-
-
-def test_the_inventorys_own_timeout_has_the_last_word(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`migrator_connect_timeout` is said of us and of these hosts."""
-    place.configure("timeout = 77")
-
-    calls = play(place, monkeypatch, connect_timeout=5)
-
-    assert all("ConnectTimeout=5" in " ".join(words) for words in calls)
 
 
 CASES = {

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,8 +147,10 @@ def test_a_runtime_that_no_file_is_left_for_is_not_blamed(tmp_path: Path) -> Non
 
 def test_a_relay_goes_on_when_there_are_files_again(tmp_path: Path) -> None:
     """Who connects meanwhile waits for it, or is told that it was this machine; nobody is told that all is closed."""
+    holding = threading.Event()
 
     def start(_path: str, _until: float) -> Program:
+        holding.wait(10)
         raise LineError("the host is away")
 
     relayed = Relayed("w1", "/run/x", tmp_path / "0", start)
@@ -157,6 +160,7 @@ def test_a_relay_goes_on_when_there_are_files_again(tmp_path: Path) -> None:
             two.connect(str(tmp_path / "0"))
             until(lambda: "at its limits" in relayed.lost)
             assert relayed.unreached
+            holding.set()
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(str(tmp_path / "0"))
             assert other.recv(1) == b""

@@ -26,20 +26,24 @@ class MetricsFile:
         self._alone = threading.Lock()
         self._changed = threading.Event()
         self._ended = threading.Event()
-        self._writer = threading.Thread(target=self._write_now_and_then, name="metrics", daemon=True)
-        self._writer.start()
+        self._writer: threading.Thread | None = None
 
     def note(self, node: str, step: str, outcome: str, seconds: float) -> None:
         """Note how a step ended."""
         with self._alone:
             self._steps[node, step] = (outcome, seconds)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_now_and_then, name="metrics", daemon=True)
+                with suppress(RuntimeError):  # no more threads: they are written at the end
+                    self._writer.start()
         self._changed.set()
 
     def close(self) -> None:
         """Write what was noted last, and nothing more."""
         self._ended.set()
         self._changed.set()
-        self._writer.join()
+        if self._writer is not None and self._writer.ident is not None:
+            self._writer.join()
         self._write()
 
     def _write_now_and_then(self) -> None:
