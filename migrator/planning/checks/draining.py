@@ -19,19 +19,23 @@ STOP_MOST_SECONDS = 300
 _MIB = 1024**2
 
 
+def _leaving(now: Situation) -> tuple[Pod, ...]:
+    return now.evicted
+
+
 def losses(now: Situation, _: Draft) -> Iterator[Finding]:
     """What nobody brings back."""
-    local = [pod for pod in now.evicted if pod.empty_dirs]
+    local = [pod for pod in _leaving(now) if pod.empty_dirs]
     if local:
         yield found(
             "local-storage", f"pods with data in an emptyDir: {named(local)}", "the data will be deleted: save it"
         )
-    bare = [pod for pod in now.evicted if not pod.owner]
+    bare = [pod for pod in _leaving(now) if not pod.owner]
     if bare:
         yield found(
             "unmanaged-pods", f"pods that nobody will create again: {named(bare)}", "delete them or give them an owner"
         )
-    single = [pod for pod in now.evicted if pod.owner.startswith(_OF_SEVERAL) and _replicas(now, pod) == 1]
+    single = [pod for pod in _leaving(now) if pod.owner.startswith(_OF_SEVERAL) and _replicas(now, pod) == 1]
     if single:
         yield found(
             "single-replica",
@@ -60,7 +64,7 @@ def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
 
     A pod that is Pending or terminating is evicted whatever budgets say (kubernetes 1.20.2, eviction.go).
     """
-    pods = [pod for pod in now.evicted if pod.phase != "Pending"]
+    pods = [pod for pod in _leaving(now) if pod.phase != "Pending"]
     near: dict[str, list[Budget]] = {pod.namespace: [] for pod in pods}
     for budget in now.fleet.budgets:  # a large cluster has thousands, of which a node's pods concern a few
         if budget.namespace in near:
@@ -106,7 +110,7 @@ def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
 
 def capacity(now: Situation, _: Draft) -> Iterator[Finding]:
     """Pods that fit nowhere stay Pending until the node is back."""
-    leaving = [pod for pod in now.evicted if pod.owner]
+    leaving = [pod for pod in _leaving(now) if pod.owner]
     needed = Room(sum(pod.cpu for pod in leaving), sum(pod.memory for pod in leaving), len(leaving))
     free = now.fleet.beside(now.node.name)
     short = [
