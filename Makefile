@@ -29,7 +29,7 @@ lint: $(VENV)/ready
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/ansible-lint -q
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -q -n 2 --timeout 120 --hypothesis-profile few $(UNIT)
+	$(BIN)/pytest -q -n 3 --timeout 120 --hypothesis-profile few $(UNIT)
 
 lab-tests: lab-up ## Run the tests that need nodes.
 	$(BIN)/pytest -v tests/lab
