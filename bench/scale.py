@@ -261,7 +261,7 @@ def serving(programs: str, folder: Path, count: int) -> Iterator[Path]:
 def answers(url: str, folder: Path) -> None:
     """Wait until somebody says that all is well."""
     pool = urllib3.PoolManager(cert_reqs="CERT_NONE", headers={"Authorization": f"Bearer {TOKEN}"}, retries=False)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 900
     while time.monotonic() < until:
         with contextlib.suppress(urllib3.exceptions.HTTPError):
             if pool.request("GET", url, timeout=5).status == 200:
