@@ -7,6 +7,7 @@ credential is its hash.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from migrator.model.checked import Line, Mode, NodePath, Sha256, SocketOrNone, Told, TransactionId
@@ -409,4 +410,10 @@ class NodeFacts(Value):
 
     def file(self, path: str) -> FileFact:
         """Give the file at `path`, which may not exist."""
-        return self.files.get(path, FileFact(path=path))
+        return self.files.get(path) or _absent(path)
+
+
+@lru_cache(maxsize=1024)
+def _absent(path: str) -> FileFact:
+    """Give a file that does not exist: planning asks for the same ones of thousands of nodes."""
+    return FileFact(path=path)

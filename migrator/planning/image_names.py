@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=8192)
 def familiar(image: str) -> str:
     """Write an image's name as Docker lists it: without its own registry, and with a digest or else a tag.
 

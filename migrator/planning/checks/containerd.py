@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -101,7 +102,7 @@ def _told(arguments: Sequence[str], *names: str) -> str:
 def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Containers that get labels reach fewer files of the host."""
     text = planned_text(now, draft, containerd.CONFIG)
-    on = any(value is True for key, value in _pairs(toml(text)) if key == "enable_selinux")
+    on = _labels(text)
     had = now.facts.docker is not None and any("selinux" in entry for entry in now.facts.docker.security_options)
     if now.target.runtime == "containerd" and on and not had:
         yield found(
@@ -110,6 +111,11 @@ def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
             "folders of the host may not reach them any more",
             "take it out of that file, or label those folders (container_file_t) first",
         )
+
+
+@lru_cache(maxsize=64)
+def _labels(text: str) -> bool:
+    return any(value is True for key, value in _pairs(toml(text)) if key == "enable_selinux")
 
 
 def _pairs(value: object) -> Iterator[tuple[str, object]]:

@@ -159,6 +159,8 @@ def writable(now: Situation, draft: Draft) -> Iterator[Finding]:
     known = now.facts.unwritable
     paths = (*_OURS, *(file.path for file in draft.files))
     looked_at = {*now.facts.files, *_OURS}
+    if not known:
+        return
     obstacles = {why for path in paths if (why := _obstacle(known, looked_at, path))}
     if obstacles:
         yield found("unwritable", listed(obstacles), "make it an ordinary file or folder that root can write to")
