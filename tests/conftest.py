@@ -11,6 +11,8 @@ from migrator import resources
 # The same examples each time, so that a test that fails fails for everybody; `--hypothesis-profile default` looks further.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")
+# `make check` is waited for.
+settings.register_profile("few", settings.get_profile("repeatable"), max_examples=25)
 
 # Ansible finds a role's module_utils by itself; a test that imports a node-side module does it this way.
 ansible.module_utils.__path__.append(str(resources.folder("roles") / "node_support" / "module_utils"))

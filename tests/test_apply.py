@@ -20,6 +20,7 @@ from migrator.model.proof import Evidence, Via
 from migrator.model.requests import Request, Stage, Switch
 from migrator.model.target import Target
 from migrator.planning import plan
+from migrator.proving.pods import Wait
 from tests.fakes import proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -49,6 +50,7 @@ class World:
             {"worker-1": FakeLine()},
         )
         self.sessions: list[str] = []
+        self.kubelet_runs_pods = False
         self.rehearsed = proof.good("containerd", "v2", "systemd", Via.CRI)
         self.proved = {name: proof.good(name, "v2", "systemd", Via.KUBELET) for name in ("docker", "containerd")}
         self.events: list[Event] = []
@@ -69,8 +71,9 @@ class World:
         self.sessions.append("rehearsal")
         return self.rehearsed
 
-    def prove(self, *_: object) -> FakeSession:
+    def prove(self, _bench: object, _cluster: object, _known: object, wait: Wait) -> FakeSession:
         """Give what probe pods saw on the runtime that the node has."""
+        wait(lambda: self.kubelet_runs_pods)
         runtime = str(self.node.runtime).partition(":")[0]
         self.sessions.append(runtime)
         return FakeSession(self.proved[runtime], self.cluster.calls)
@@ -207,6 +210,36 @@ def test_a_node_that_never_gets_ready_goes_back() -> None:
 
     assert world.hosts.names == ["stage", "switch new", "switch old"]
     assert world.changes[-1] == "uncordon"
+    assert world.node.runtime == "docker://20.10.24"
+
+
+@pytest.mark.parametrize("gets_ready", [True, False])
+def test_pods_are_asked_before_the_node_says_that_it_is_ready(*, gets_ready: bool) -> None:
+    """As soon as its kubelet runs them and what stays; the node takes no pods again before it says so."""
+    world = World()
+    good = world.prove
+
+    def restarted(_: Request) -> HostResult:
+        world.report("containerd://1.6.20", "2026-01-01T01:00:00Z")
+        world.cluster.change("worker-1", ready=False)
+        world.kubelet_runs_pods = True
+        return switched("switched")
+
+    def live(*words: Any) -> FakeSession:
+        found = good(*words)
+        assert world.node.ready == (world.sessions[-1] == "docker")
+        world.cluster.change("worker-1", ready=gets_ready or world.sessions[-1] == "docker")
+        return found
+
+    world.hosts.answers["switch new"] = restarted
+    object.__setattr__(world.run.sessions, "live", live)
+
+    if gets_ready:
+        apply(world.run)
+        assert (world.node.runtime, world.node.unschedulable) == ("containerd://1.6.20", False)
+        return
+    with pytest.raises(StepFailedError, match="'verify' failed: waited 300 s in vain .* it is not Ready"):
+        apply(world.run)
     assert world.node.runtime == "docker://20.10.24"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from migrator.model.facts import (
     CrioFacts,
     Disk,
     DockerContainer,
+    DockerUnits,
     FileFact,
     NodeFacts,
     Package,
@@ -23,13 +25,24 @@ from migrator.model.facts import (
     UnitFacts,
 )
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.objects import Budget, DaemonSet, Pod, Requirement, RuntimeClass
+from migrator.model.objects import (
+    MACHINES,
+    NO_DISRUPTION,
+    NO_SCALE_DOWN,
+    Budget,
+    ClusterFacts,
+    DaemonSet,
+    Pod,
+    Requirement,
+    RuntimeClass,
+)
 from migrator.model.plan import FileChange, NodePlan, Severity
 from migrator.model.target import Target
 from migrator.planning import checks, needs
 from migrator.planning.checks.finding import listed
 from migrator.planning.checks.rules import RULES, page
 from migrator.planning.fleet import Fleet, Room
+from migrator.planning.fleet import fleet as summed
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import Endpoint, Handler, Proxy, Registry
@@ -124,6 +137,12 @@ def with_sysctls(path: str, text: str) -> Situation:
     return on(files=values.files() | {path: values.file(path, text)})
 
 
+def with_modprobe(text: str, path: str = "/etc/modprobe.d/cis.conf", **update: str) -> Situation:
+    """Give a node with a list of modules of somebody's, and perhaps others by path."""
+    more = {path: text, **{f"/{name}": other for name, other in update.items()}}
+    return on(files=values.files() | {name: values.file(name, content) for name, content in more.items()})
+
+
 def with_unit(text: str, **update: object) -> Situation:
     """Give a node whose kubelet's unit says more."""
     return on(kubelet=values.kubelet(**update), files=values.files(kubelet_unit=f"{text}\n{values.UNIT_TEXT}"))
@@ -142,6 +161,13 @@ def pods(*names: str, **update: object) -> Situation:
 def aiming(version: str, **update: object) -> Situation:
     """Give a node whose cluster will be upgraded to `version`."""
     return replace(on(**update), target=Target(kubernetes_target=version))
+
+
+def elsewhere(image: str, annotations: Mapping[str, str] | None = None) -> Situation:
+    """Give a cluster in which some pod is of this image, on another node than ours, whose annotations these are."""
+    others = ClusterFacts(pods=(pod("x", node="worker-2", images=(image,)),))
+    around = replace(fleet(), competitors=summed(others).competitors)
+    return situation(fleet=around, node=node(annotations=annotations or {}))
 
 
 def flags(*more: str) -> tuple[str, ...]:
@@ -175,11 +201,23 @@ def package(name: str, version: str = "1.6.20", **update: object) -> Package:
     return Package(name=name, version=version).model_copy(update=update)
 
 
+def importing(release: str, main: int, imported: int) -> Situation:
+    """Give a node with this containerd, whose configuration of one version imports a file of another."""
+    path = "/etc/containerd/conf.d/99-nvidia.toml"
+    text = IMPORTING.replace("version = 2", f"version = {main}")
+    return on(
+        containerd=values.containerd(version=release),
+        kubelet=values.kubelet(version="1.23.17"),
+        files=values.files(containerd=text) | {path: values.file(path, f"version = {imported}\n")},
+    )
+
+
 CRIO = Target(runtime="crio")
 DROP_INS = "/etc/systemd/system/containerd.service.d"
 VARIABLES = "/etc/default/containerd"
 LIMIT = change(f"{DROP_INS}/zz-migrator.conf", "[Service]\nLimitNOFILE=1048576\n")
 PROXY = change(f"{DROP_INS}/zz-migrator.conf", '[Service]\nEnvironment="HTTP_PROXY=http://proxy:3128"\n')
+MODULES = change("/etc/modules-load.d/migrator.conf", "# ours\noverlay\nbr_netfilter\n")
 SYSCTL = change("/etc/sysctl.d/zz-migrator.conf", "net.ipv4.ip_forward = 1\n")
 ONE_WEB = fleet(replicas={("shop", "ReplicaSet/web"): 1})
 NONE_LEFT = budget("b", disruptions_allowed=0)
@@ -247,6 +285,9 @@ CASES = {
     "a proxy of a file of variables": case("overruled", BLOCK, "systemd.exec(5): EnvironmentFile= beats Environment=", with_drop_in("a.conf", f"EnvironmentFile=-{VARIABLES}", environment="HTTP_PROXY=http://old:3128\n"), says=f"{VARIABLES} has the last word on HTTP_PROXY", files=PROXY),
     "a sysctl of a later file": case("overruled", BLOCK, "sysctl.d(5)", with_sysctls("/etc/sysctl.d/zzz-cis.conf", "net.ipv4.ip_forward=0\n"), says="zzz-cis.conf has the last word on net.ipv4.ip_forward", files=SYSCTL),
     "a sysctl of a later file, beside ours of before": case("overruled", BLOCK, "sysctl.d(5)", on(files=values.files() | {path: values.file(path, f"net.ipv4.ip_forward={value}\n") for path, value in (("/etc/sysctl.d/zz-migrator.conf", 1), ("/usr/lib/sysctl.d/zzz.conf", 0))}), says="/usr/lib/sysctl.d/zzz.conf"),
+    "a module that a list refuses": case("overruled", BLOCK, "systemd module-util.c, KMOD_PROBE_APPLY_BLACKLIST", with_modprobe("# CIS\nblacklist br-netfilter\n"), says="/etc/modprobe.d/cis.conf keeps br_netfilter from being loaded at boot", files=MODULES),
+    "a module for which something else is done": case("overruled", BLOCK, "modprobe.d(5), install", with_modprobe("install overlay \\\n  /bin/true\n"), says="'install overlay /bin/true'", files=MODULES),
+    "a module that the boot loader refuses": case("overruled", BLOCK, "kernel-parameters.txt, module_blacklist", situation(facts=host(refused_modules=("br_netfilter",))), says="the kernel's command line refuses br_netfilter", files=MODULES),
     "no place for our own unit": case("unwritable", BLOCK, "mount(8)", on(unwritable={"/etc/systemd/system": "/etc is on a file system that is mounted read-only"}), says="read-only"),
     "a pod that stays and takes its time": case("long-grace-period", WARN, "k8s core/v1 terminationGracePeriodSeconds", pods("x", owner="DaemonSet/x", ends_within=301), says="shop/x"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
@@ -266,6 +307,9 @@ CASES = {
     # versions
     "containerd 2, kubelet 1.20": case("cri-version", BLOCK, "containerd 2.0 dropped v1alpha2", containerd(version="2.1.0"), says="v1alpha2"),
     "containerd 1.5, kubelet 1.26": case("cri-version", BLOCK, "k/k#110618; containerd#7863", on(containerd=values.containerd(version="1.5.9"), kubelet=values.kubelet(version="1.26.0"))),
+    "a containerd that tears slow containers down": case("runtime-faulty", BLOCK, "containerd#13483", on(containerd=values.containerd(version="2.3.1"), kubelet=values.kubelet(version="1.23.17")), says="torn down at once (containerd#13483"),
+    "a sandbox image by digest": case("runtime-faulty", BLOCK, "containerd#13529", on(containerd=values.containerd(version="2.3.3"), kubelet=values.kubelet(version="1.23.17")), settings=settings(pause_image="registry.k8s.io/pause:3.10@sha256:0"), says="tag and digest"),
+    "a containerd that may not start again": case("runtime-faulty", WARN, "containerd#13609", on(containerd=values.containerd(version="2.2.5"), kubelet=values.kubelet(version="1.23.17")), says="failed to reserve sandbox name"),
     "containerd 1.2": case("runtime-version", BLOCK, "dialect 2 came with 1.3", containerd(version="1.2.13")),
     "no containerd": case("runtime-install", INFORM, "docker.io without containerd", containerd(version="", active=False)),
     "to CRI-O": case("runtime-unsupported", BLOCK, "there is no switch to it", situation(target=CRIO)),
@@ -277,6 +321,7 @@ CASES = {
     "containerd 1.6.2": case("cni-version-bugs", WARN, "kubernetes.io, CNI plugin-related errors", containerd(version="1.6.2")),
     "support ended": case("runtime-eol", INFORM, "containerd RELEASES.md: 1.6 until 2025-08-23", says="2025-08-23"),
     "a package ahead": case("runtime-jump", WARN, "containerd#12727: 1.7 to 2.2", on(containerd=values.containerd(version="1.7.12"), packages=(package("containerd", "2.2.1-0ubuntu1"),)), says="2.2.1"),
+    "a package far ahead": case("runtime-jump", WARN, "containerd docs/containerd-2.0.md", on(containerd=values.containerd(version="1.7.34"), packages=(package("containerd.io", "2.4.0-1"),)), says="2.4.0-1"),
     "AppArmor 4": case("apparmor-signals", WARN, "runc#4281; containerd#10123", situation(facts=values.changed(host(**UBUNTU), {"containerd": values.containerd(version="1.7.12")}))),
     # the next Kubernetes
     "1.29 wants 1.6.27": case("kubernetes-target-runtime", WARN, "containerd RELEASES.md", aiming("1.33"), says="Kubernetes 1.29"),
@@ -301,6 +346,8 @@ CASES = {
     "a kubelet that is fetched by Docker": case("kubelet-needs-docker", BLOCK, "gardener's kubelet.service", with_unit("[Service]\nExecStartPre=/usr/bin/docker run --rm -v /opt/bin:/opt/bin hyperkube cp kubelet /opt/bin"), says="ExecStartPre=/usr/bin/docker run"),
     "a kubelet that waits for Docker in a shell": case("kubelet-needs-docker", BLOCK, "systemd.service(5)", with_unit("[Service]\nExecStartPre=/bin/sh -c 'until docker info; do sleep 1; done'"), says="until docker info"),
     "a kubelet that is started if Docker says so": case("kubelet-needs-docker", BLOCK, "systemd.service(5), ExecCondition=", with_unit("[Service]\nExecCondition=curl --unix-socket /var/run/docker.sock http://d/_ping"), says="ExecCondition="),
+    "a program that may need Docker": case("kubelet-needs-docker", WARN, "nobody can tell", with_unit("[Service]\nExecStartPre=/opt/bin/wait-for-docker.sh"), says="whether it works without it is not known"),
+    "a call whose failure is borne": case("kubelet-needs-docker", WARN, "sh(1), ||", with_unit("[Service]\nExecStartPre=/bin/sh -c 'docker rm -f kubelet || true'"), says="it fails without Docker"),
     "a command that may fail": case("kubelet-needs-docker", WARN, "terraform-ignition-kubernetes", with_unit("[Service]\nExecStartPre=-/bin/docker rm kubelet"), says="it fails without Docker"),
     "a command of its end": case("kubelet-needs-docker", WARN, "terraform-ignition-kubernetes", with_unit("[Service]\nExecStop=/usr/bin/docker stop kubelet"), says="ExecStop="),
     "a kubelet that is a container": case("kubelet-needs-docker", BLOCK, "public units of hyperkube", on(files=values.files(kubelet_drop_in="[Service]\nExecStart=\nExecStart=/usr/bin/docker run --net=host hyperkube kubelet\n")), says="the kubelet is a container of Docker's"),
@@ -308,9 +355,12 @@ CASES = {
     "a kubelet that stops with Docker": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), StopPropagatedFrom=", with_unit("[Unit]\nStopPropagatedFrom=docker.service")),
     "a kubelet bound to Docker's socket": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), BindsTo=", with_unit("[Unit]\nBindsTo=docker.socket cri-docker.service"), says="docker.socket"),
     "a kubelet that wants a file of Docker's": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), ConditionPathExists=", with_unit("[Unit]\nConditionPathExists=/var/run/docker.sock"), says="ConditionPathExists"),
+    "a kubelet that wants what is in Docker's folder": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), ConditionDirectoryNotEmpty=", replace(with_unit("[Unit]\nConditionDirectoryNotEmpty=|/data/docker/overlay2"), facts=with_unit("[Unit]\nConditionDirectoryNotEmpty=|/data/docker/overlay2").facts.model_copy(update={"docker": values.docker(root="/data/docker")})), says="ConditionDirectoryNotEmpty"),
+    "a kubelet that wants cri-dockerd's socket": case("kubelet-needs-docker", BLOCK, "systemd.unit(5)", with_unit("[Unit]\nConditionPathExists=/run/cri-dockerd.sock")),
     "a kubelet that wants Docker's folder": case("kubelet-needs-docker", BLOCK, "systemd.unit(5), AssertPathIsDirectory=", with_unit("[Unit]\nAssertPathIsDirectory=/var/lib/docker"), says="AssertPathIsDirectory"),
     "systemd knows of another unit that stops it": case("kubelet-needs-docker", BLOCK, "links in .requires folders, units that name this one", kubelet(stops_with=("docker.service",)), says="PartOf=docker.service"),
     "a kubelet in a container of its own": case("kubelet-elsewhere", BLOCK, "Mirantis Kubernetes Engine", on(kubelet=values.kubelet(version="", active=False, arguments=(), fragments=()), docker=values.docker(containers=(beside("ucp-kubelet", image="mirantis/ucp-hyperkube:3.4.15"),))), says="ucp-kubelet"),
+    "a wrapper that starts a kubelet in a container": case("kubelet-elsewhere", BLOCK, "terraform-ignition-kubernetes, kubelet-wrapper", on(kubelet=values.kubelet(program="/usr/bin/systemd-inhibit"), docker=values.docker(containers=(beside("kubelet", image="quay.io/coreos/hyperkube:v1.10.5"),))), says="kubelet (quay.io/coreos/hyperkube:v1.10.5)"),
     "a kubelet of a snap": case("kubelet-elsewhere", BLOCK, "Charmed Kubernetes", kubelet(active=False, arguments=(), fragments=()), says="there is no kubelet.service"),
     "the unit requires Docker": case("kubelet-needs-docker", BLOCK, "machine-controller#1099", kubelet(requires=("docker.service",))),
     "the unit wants Docker": case("kubelet-needs-docker", WARN, "kubespray's kubelet.service", kubelet(wants=("docker.socket",))),
@@ -358,6 +408,9 @@ CASES = {
     "another configuration": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--config", "/etc/site/c.toml")), says="reads /etc/site/c.toml"),
     "another socket by option": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--address=/run/site/c.sock",)), says="listens at /run/site/c.sock"),
     "another socket in its file": case("containerd-elsewhere", BLOCK, "containerd-config.toml(5)", on(files=values.files(containerd='version = 2\n[grpc]\naddress = "/run/site/c.sock"\n')), says="listens at /run/site/c.sock"),
+    "an import that this containerd does not know": case("containerd-imports", BLOCK, "containerd 1.7 config.go, ValidateVersion", importing("1.7.28", 2, 3), says="knows none after 2"),
+    "an import that silences its main file": case("containerd-imports", BLOCK, "containerd#12891; CAREN#1613", importing("2.1.9", 2, 3), says="loses the main file's settings of CRI"),
+    "an import that keeps containerd from starting": case("containerd-imports", BLOCK, "containerd#13939", importing("2.3.4", 3, 4), says="does not start with that"),
     "an import that turns CRI off": case("containerd-imports", BLOCK, "lists are appended: containerd-config.toml(5)", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/off.toml": values.file("/etc/containerd/conf.d/off.toml", 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')}), says="turns io.containerd.grpc.v1.cri off"),
     "ports that an old containerd cannot open": case("low-ports", BLOCK, "containerd 1.6: enable_unprivileged_ports", containerd(version="1.4.13"), settings=settings(unprivileged_ports=True), destination=Destination(runtime="containerd", version=(1, 4), kubelet=(1, 20)), says="ports below 1024"),
     "passwords in its file": case("containerd-credentials", BLOCK, "plans carry no secrets", on(files=values.files() | {CONFIG: FileFact(path=CONFIG, exists=True, hidden=True)}), problems=(f"{CONFIG} holds credentials",)),
@@ -382,11 +435,30 @@ CASES = {
     "docker.sock": case("docker-socket-mounts", BLOCK, "kubernetes.io, telemetry agents", pods("ci", host_paths=("/var/run/docker.sock",)), says="shop/ci (/var/run/docker.sock)"),
     "a parent of docker.sock": case("docker-socket-mounts", BLOCK, "a folder shows what is in it", pods("ci", host_paths=("/var/run",))),
     "/run": case("docker-socket-mounts", BLOCK, "a folder shows what is in it", pods("ci", host_paths=("/run/",))),
+    "an API by a socket of the user's": case("docker-remote-api", WARN, "flatcar.org, Customizing Docker", on(docker_units=DockerUnits(starters={"docker.socket": ("/run/docker.sock",), "docker-tcp.socket": ("[::]:2375",)})), says="served on [::]:2375 (docker-tcp.socket)"),
+    "an API by a word of the command line": case("docker-remote-api", WARN, "dockerd(8)", docker(arguments=("-Htcp://0.0.0.0:2375",)), says="tcp://0.0.0.0:2375"),
+    "a socket of the user's": case("docker-units", INFORM, "systemd.socket(5), Service=", on(docker_units=DockerUnits(starters={"docker-tcp.socket": ("[::]:2375",)})), says="docker-tcp.socket starts Docker"),
+    "a timer that starts Docker": case("docker-units", WARN, "systemd.timer(5), Unit=", on(docker_units=DockerUnits(starters={"night.timer": ()}, needing=("ci.service", "kubelet.service"))), says="ci.service, night.timer needs Docker"),
+    "a unit that wants Docker": case("docker-units", WARN, "systemd.unit(5), Wants=", on(docker_units=DockerUnits(wanting=("agent.service",))), says="each start of agent.service"),
     "the whole host": case("docker-socket-mounts", BLOCK, "a folder shows what is in it", pods("ci", host_paths=("/",))),
     "inside Docker's folder": case("docker-socket-mounts", BLOCK, "the root moves with the runtime", replace(docker(root="/data/docker"), pods=(pod("log", host_paths=("/data/docker/containers",)),))),
     "dockershim.sock": case("docker-socket-mounts", BLOCK, "k/k#97252", pods("ci", host_paths=("/var/run/dockershim.sock",))),
     "cri-dockerd.sock": case("docker-socket-mounts", BLOCK, "cri-dockerd's socket", pods("ci", host_paths=("/run/cri-dockerd.sock",))),
     "a DaemonSet": case("docker-socket-daemonsets", INFORM, "kops#11589", situation(fleet=fleet(daemon_sets=(DaemonSet(namespace="m", name="cadvisor", host_paths=("/var/run",)),))), says="m/cadvisor"),
+    # who else works on the node
+    "puppet": case("configuration-management", WARN, "puppet(8)", on(agents=("puppet.service", "/etc/cron.d/pull (ansible-pull)")), says="/etc/cron.d/pull (ansible-pull), puppet.service may put back"),
+    "unattended upgrades": case("automatic-upgrades", INFORM, "unattended-upgrades", on(agents=("apt-daily-upgrade.timer", "needrestart")), says="apt-daily-upgrade.timer, needrestart may upgrade"),
+    "an autoscaler": case("node-reapers", WARN, "cluster-autoscaler FAQ", elsewhere("registry.k8s.io/autoscaling/cluster-autoscaler-arm64:v1.20.3"), says="shop/ReplicaSet/web removes nodes that are empty"),
+    "an autoscaler, told otherwise": case("node-reapers", WARN, "cluster-autoscaler FAQ", elsewhere("k8s.gcr.io/cluster-autoscaler:v1.20.3", {NO_SCALE_DOWN: "false"})),
+    "karpenter": case("node-reapers", WARN, "karpenter docs, Disruption", elsewhere("public.ecr.aws/karpenter/controller:1.0.0@sha256:1"), says="replaces nodes"),
+    "kured": case("node-reapers", WARN, "kured docs", elsewhere("ghcr.io/kubereboot/kured:1.16.0"), says="reboots nodes"),
+    "a descheduler": case("node-reapers", WARN, "descheduler docs", elsewhere("registry.k8s.io/descheduler/descheduler:v0.31.0"), says="evicts pods"),
+    "draino": case("node-reapers", WARN, "planetlabs/draino", elsewhere("planetlabs/draino:latest"), says="drains nodes"),
+    "a node problem detector": case("node-reapers", WARN, "kubernetes/node-problem-detector", elsewhere("registry.k8s.io/node-problem-detector/node-problem-detector:v0.8.19"), says="reports conditions"),
+    "a Machine": case("node-reapers", WARN, "Cluster API, MachineHealthCheck", situation(node=node(annotations={MACHINES[0]: "md-0-abc"})), says="Machine md-0-abc"),
+    "a Machine of OpenShift": case("node-reapers", WARN, "OpenShift, MachineHealthCheck", situation(node=node(annotations={MACHINES[1]: "openshift-machine-api/w"})), says="openshift-machine-api/w"),
+    "NVIDIA's toolkit": case("runtime-writers", WARN, "gpu-operator#712", pods("toolkit", owner="DaemonSet/nvidia-container-toolkit-daemonset", images=("nvcr.io/nvidia/k8s/container-toolkit:v1.18.0-ubuntu20.04",)), says="shop/DaemonSet/nvidia-container-toolkit-daemonset on this node writes the NVIDIA runtime"),
+    "Kata's installer": case("runtime-writers", WARN, "kata-containers#13108", pods("kata", owner="DaemonSet/kata-deploy", images=("quay.io/kata-containers/kata-deploy:3.20.0",)), says="Kata"),
     # the drain
     "an emptyDir": case("local-storage", BLOCK, "kubectl filters.go, localStorage", pods("cache", empty_dirs=("data",)), says="shop/cache"),
     "a bare pod": case("unmanaged-pods", BLOCK, "kubectl filters.go, unreplicated", pods("toolbox", owner="")),
@@ -512,11 +584,19 @@ QUIET = {
     "a proxy with a password, given by hand": ("other-proxy", quiet(proxied("http://me:sha256-abc@proxy:3128"))),
     "an empty proxy": ("other-proxy", quiet(with_drop_in("a.conf", "Environment=HTTP_PROXY= http_proxy="))),
     "a sysctl of an earlier file": ("overruled", quiet(with_sysctls("/etc/sysctl.d/99-cis.conf", "net.ipv4.ip_forward=0\n"), files=SYSCTL)),
+    "a list of other modules": ("overruled", quiet(with_modprobe("blacklist overlayfs\n#blacklist overlay\noptions overlay metacopy=on\ninstall nf_x /bin/true\n"), files=MODULES)),
+    "a command that loads the module": ("overruled", quiet(with_modprobe("install overlay /sbin/modprobe --ignore-install overlay && logger x\n"), files=MODULES)),
+    "a list that another one hides": ("overruled", quiet(with_modprobe("blacklist overlay\n", "/usr/lib/modprobe.d/a.conf", **{"etc/modprobe.d/a.conf": "# nothing\n"}), files=MODULES)),
+    "a module that is a part of the kernel": ("overruled", quiet(replace(with_modprobe("blacklist overlay\n"), facts=with_modprobe("blacklist overlay\n").facts.model_copy(update={"host": values.changed(facts().host, {"built_in": ("overlay",)})})), files=MODULES)),
     "a sysctl of the same value": ("sysctl-contradicted", quiet(with_sysctls("/etc/sysctl.d/99-k8s.conf", "net/ipv4/ip_forward = 1\n"), files=SYSCTL)),
     "commands and conditions that are taken back": ("kubelet-needs-docker", quiet(with_unit(UNSET))),
     "a condition that Docker is not there": ("kubelet-needs-docker", quiet(with_unit("[Unit]\nConditionPathExists=!/run/docker.sock"))),
+    "a condition on files that only sound so": ("kubelet-needs-docker", quiet(with_unit("[Unit]\nConditionPathExists=/usr/local/bin/docker-cleanup\nConditionPathExists=/var/lib/docker-images\nAssertPathExists=/etc/docker"))),
+    "a condition on what lies beside Docker's folder": ("kubelet-needs-docker", quiet(replace(with_unit("[Unit]\nConditionPathExists=/data/docker-images"), facts=with_unit("[Unit]\nConditionPathExists=/data/docker-images").facts.model_copy(update={"docker": values.docker(root="/data/docker")})))),
     "an order behind Docker": ("kubelet-needs-docker", quiet(with_unit("[Unit]\nAfter=docker.service docker.socket"))),
+    "a group of Docker's": ("kubelet-needs-docker", quiet(with_unit("[Service]\nExecStartPre=/usr/sbin/groupadd -f docker\nExecStartPre=/bin/sh -c 'test -S /run/docker.sock || true'"))),
     "a program whose name begins alike": ("kubelet-needs-docker", quiet(with_unit("[Service]\nExecStartPre=/opt/dockerless/bin/prepare --docker-free"))),
+    "a proxy of hyperkube's image": ("kubelet-elsewhere", quiet(on(kubelet=values.kubelet(program="/usr/local/bin/hyperkube"), docker=values.docker(containers=(beside("kube-proxy", image="quay.io/coreos/hyperkube:v1.15"),))))),
     "a kubelet that is stopped": ("kubelet-elsewhere", quiet(kubelet(active=False, arguments=()))),
     "a proxy of Docker's unit": ("docker-environment", quiet(docker_unit("[Service]\nEnvironment=HTTPS_PROXY=http://p DOCKER_OPTS=-D\n"))),
     "variables of Docker's command line": ("docker-environment", quiet(docker_unit("[Service]\nEnvironment=MORE=-D\nExecStart=\nExecStart=/usr/bin/dockerd $MORE\n"))),
@@ -524,6 +604,12 @@ QUIET = {
     "zfs on a dataset of its own": ("zfs-dataset", quiet(situation(facts=host(disks=(Disk(path="/var/lib/containerd", mount="/var/lib/containerd/io.containerd.snapshotter.v1.zfs", kind="zfs"),))), settings=settings(storage="zfs"))),
     "an endpoint of Docker's for images, which goes": ("kubelet-config", quiet(on(kubelet=values.kubelet(arguments=flags("--image-service-endpoint=unix:///var/run/dockershim.sock")), files=values.files(default="KUBELET_EXTRA_ARGS=--image-service-endpoint=unix:///var/run/dockershim.sock\n")), files=change("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=\n"))),
     "a data folder of the user's with room": ("disk-space", quiet(situation(facts=facts(docker=values.docker(images=(image(PAUSE), image("web:1", size=4 * GIB))), host=values.changed(facts().host, {"disks": (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4), Disk(path="/mnt/ssd/containerd", mount="/mnt/ssd", size=200 * GIB, free=190 * GIB))}), files=values.files(containerd='version = 2\nroot = "/mnt/ssd/containerd"\n'))))),
+    "Docker's own socket": ("docker-remote-api", quiet(on(docker_units=DockerUnits(starters={"docker.socket": ("/run/docker.sock", "@docker")})))),
+    "Docker's own units": ("docker-units", quiet(on(docker_units=DockerUnits(starters={"docker.socket": ("/run/docker.sock",)}, needing=("kubelet.service",), wanting=("kubelet.service",))))),
+    "an autoscaler that spares the node": ("node-reapers", quiet(elsewhere("k8s.gcr.io/cluster-autoscaler:v1.20.3", {NO_SCALE_DOWN: "true"}))),
+    "karpenter that spares the node": ("node-reapers", quiet(elsewhere("public.ecr.aws/karpenter/controller:1.0.0", {NO_DISRUPTION: "true"}))),
+    "an application whose name sounds so": ("node-reapers", quiet(elsewhere("corp/my-cluster-autoscaler-dashboard:1"))),
+    "a toolkit on another node": ("runtime-writers", quiet(elsewhere("nvcr.io/nvidia/k8s/container-toolkit:v1.18.0"))),
     "a mount beside Docker's": ("docker-socket-mounts", quiet(pods("log", host_paths=("/var/log", "/run/xtables.lock")))),
     "a finished pod with an emptyDir": ("local-storage", quiet(pods("job", empty_dirs=("tmp",), phase="Succeeded"))),
     "a finished bare pod": ("unmanaged-pods", quiet(pods("once", owner="", phase="Failed"))),
@@ -538,6 +624,9 @@ QUIET = {
     "a limit that the draft carries": ("ulimits-change", quiet(containerd(limits={"nofile": "1:2"}), files=change("/etc/systemd/system/containerd.service.d/l.conf", "[Service]\nLimitNOFILE=9\n"))),
     "an agent without log folders": ("log-agents", quiet(pods("a", images=("fluent/fluent-bit:1",)))),
     "an import that says the same": ("containerd-imports", quiet(containerd_of_2(nested=False), destination=Destination(runtime="containerd", version=(2, 1), kubelet=(1, 20)))),
+    "an import of the same version": ("containerd-imports", quiet(importing("2.1.9", 3, 3))),
+    "an older import": ("containerd-imports", quiet(importing("2.3.4", 4, 3))),
+    "a newer import, merged right": ("containerd-imports", quiet(importing("2.3.5", 3, 4))),
     "a drop-in that nothing imports": ("containerd-imports", quiet(on(files=values.files() | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}))),
     "an image of the node's own that nobody uses": ("node-only-images", quiet(docker(images=(image("web:1"), image(PAUSE), image("own:1", digests=()))))),
     "no disk that is known to hold it": ("disk-space", quiet(situation(facts=host(disks=(Disk(path="/x", mount="/x", size=GIB, free=1),))))),
@@ -563,6 +652,7 @@ QUIET = {
     "names by digest": ("images-missing", quiet(replace(docker(images=(image("web:1", tags=(), digests=("web@sha256:1",)), image(PAUSE))), pods=(pod("x", images=("web:1@sha256:1",)),)))),
     "short and long names": ("images-missing", quiet(replace(docker(images=(image("nginx:latest"), image(PAUSE))), pods=(pod("x", images=("docker.io/library/nginx",)),)))),
     "LTS to LTS": ("runtime-jump", quiet(on(containerd=values.containerd(version="1.7.12"), packages=(package("containerd", "2.3.0"),)))),
+    "to the newest line": ("runtime-jump", quiet(on(containerd=values.containerd(version="2.3.5"), packages=(package("containerd", "2.4.0"),)))),
     "a version that is there": ("kubernetes-target-runtime", quiet(aiming("1.20"))),
     "new enough": ("kubernetes-target-runtime", quiet(aiming("1.28"))),
     "a proxy without password": ("proxy-credentials", quiet(docker(environment={"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "::1,10.0.0.1"}))),

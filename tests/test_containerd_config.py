@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from migrator.planning.translate import containerd
@@ -373,7 +372,6 @@ ANY = st.builds(
 )
 
 
-@examples(deadline=None, max_examples=60)
 @given(settings=ANY, version=st.sampled_from([version for version in VERSIONS if version >= (1, 6)]))
 def test_reading_gives_back_what_was_written(settings: RuntimeSettings, version: tuple[int, int]) -> None:
     """The reader and the writer agree on every setting that the release has a key for."""
@@ -383,7 +381,6 @@ def test_reading_gives_back_what_was_written(settings: RuntimeSettings, version:
     assert found == settings.model_copy(update=other_places)
 
 
-@examples(deadline=None, max_examples=60)
 @given(settings=ANY, existing=st.sampled_from(list(FILES.values())), version=st.sampled_from(VERSIONS[2:]))
 def test_writing_twice_changes_nothing(settings: RuntimeSettings, existing: str, version: tuple[int, int]) -> None:
     """What was written once is right, on any file."""

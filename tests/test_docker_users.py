@@ -20,6 +20,7 @@ from tests.test_apply import World
 from tests.test_node_modules import load
 
 users = importlib.import_module("ansible.module_utils.migrator_docker_users")
+shared = importlib.import_module("ansible.module_utils.migrator_node")
 docker_stop = load("docker", "docker_stop")
 
 
@@ -87,6 +88,7 @@ class Machine:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(users, "docker_containers", self.docker_containers)
+            patch.setattr(shared, "run", self.run)
             for module in (users, docker_stop):
                 patch.setattr(module, "run", self.run)
                 patch.setattr(module, "unit_active", lambda unit: unit in self.active)
@@ -132,6 +134,7 @@ USED: Mapping[str, tuple[Machine, str]] = {
     "a unit that is bound to it": (Machine(properties="BoundBy=a.service\n\nConsistsOf=b.service\n"), "a.service, b.service"),
     "a unit that needs it at its start": (Machine(properties="RequisiteOf=a.service\n"), "a.service"),
     "a unit that keeps it up": (Machine(properties="UpheldBy=a.service\n"), "a.service"),
+    "a timer, beside a socket of the user's": (Machine(properties="TriggeredBy=docker-tcp.socket night.timer\n"), "units need it: night.timer"),
     "a timer of its own": (Machine(properties="TriggeredBy=docker.socket docker.timer\n"), "docker.timer"),
     "a program": (Machine(sockets=connection("dockerbuild")), "programs are connected to it: dockerbuild"),
     "a program, by the old path": (Machine(sockets=connection("agent", path="/var/run/docker.sock")), "agent"),
@@ -181,6 +184,18 @@ def test_a_docker_that_nobody_uses_is_stopped(machine: Machine) -> None:
 
     assert (given["kept"], given["changed"]) == ([], True)
     assert machine.said == ["docker.socket", "docker.service"]
+    assert (machine.active, machine.enabled) == (set(), set())
+
+
+def test_sockets_of_the_users_stop_with_docker() -> None:
+    """The first connection would start it again; its own socket and service follow."""
+    units = {"docker-tcp.socket", "docker.socket", "docker.service"}
+    machine = Machine(properties="TriggeredBy=docker.socket docker-tcp.socket\n", active=set(units), enabled=set(units))
+
+    given = machine()
+
+    assert (given["kept"], given["changed"]) == ([], True)
+    assert machine.said == ["docker-tcp.socket", "docker.socket", "docker.service"]
     assert (machine.active, machine.enabled) == (set(), set())
 
 

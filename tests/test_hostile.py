@@ -104,10 +104,12 @@ def _without_docker(now: Situation) -> NodePlan:
 def sent(made: NodePlan) -> Iterator[str]:
     """Give everything that Ansible is given for a plan, whatever its findings are."""
     world = World()
-    world.run = world.run.__class__(**{**vars(world.run), "plan": made})
+    # What proves a node goes over a line, not to Ansible, and takes most of the time.
+    target = world.run.target.model_copy(update={"proof": "none"})
+    world.run = world.run.__class__(**{**vars(world.run), "plan": made, "target": target})
     for steps in (STEPS, ROLLBACK, CLEANUP):
         try:
-            apply(world.run, steps)
+            apply(world.run, [step for step in steps if step.id not in {"baseline", "rehearse"}])
         except (MigratorError, KeyError):  # a playbook that this world does not answer
             continue
     yield from map(sealed, world.hosts.calls)

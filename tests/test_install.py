@@ -11,10 +11,10 @@ import pytest
 from migrator.engine.apply import apply
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
-from migrator.errors import InventoryError
+from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
-from migrator.model.plan import NodePlan
+from migrator.model.plan import NodePlan, Severity
 from migrator.model.requests import Install
 from migrator.model.target import Target
 from migrator.planning import plan
@@ -58,8 +58,60 @@ def test_what_is_installed_is_told() -> None:
 
     apply(run)
 
-    assert hosts.calls == [Install(name="containerd", source="/srv/packages")]
+    asked = Install(name="containerd", source="/srv/packages", look=True)
+    assert hosts.calls == [asked, asked.model_copy(update={"look": False})]
     assert [event.message for event in told if event.kind == "changed"] == ["containerd 1.6.20, runc 1.1.5"]
+
+
+def refused(would: str, **update: Any) -> FakeHosts:
+    """Run an installation that would bring a version; it is refused."""
+    answer = HostResult(host="worker-1", results={"Install the runtime's package": {"would": would}})
+    hosts = FakeHosts({"install": answer})
+    run = Run(
+        id="i1", plan=planned(), target=Target(), hosts=hosts, cluster=FakeCluster([node(**update)]),
+        clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
+    )  # fmt: skip
+    with pytest.raises(StepFailedError, match="nothing was installed"):
+        apply(run)
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("would", "kubelet"),
+    [("2.1.5-1", "v1.20.2"), ("2.3.1-1", "v1.23.17"), ("1:2.2.7-1", "v1.23.17"), ("1.3.9", "v1.20.2")],
+)
+def test_a_version_that_must_not_come_does_not(would: str, kubelet: str) -> None:
+    """It would stay on the node, and the next plan would refuse it."""
+    assert [getattr(call, "look", None) for call in refused(would, kubelet_version=kubelet).calls] == [True]
+
+
+CANDIDATES = {
+    "1.6.20~ds1-1+deb12u1": None, "1.7.28-1~debian.12~bookworm": None, "5:1.7.28-1": None,
+    "2.1.5-1~debian.12~bookworm": "cri-version", "2:2.2.0-1": "cri-version", "1.3.10-1": "runtime-version",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "check"), CANDIDATES.items(), ids=CANDIDATES)
+def test_the_plan_judges_what_would_come(version: str, check: str | None) -> None:
+    """By the package manager's candidate, or by what is pinned, whatever it would take by itself."""
+    coming = BARE.model_copy(update={"candidates": {"containerd": version}})
+    other = BARE.model_copy(update={"candidates": {"containerd": "2.3.5-1"}})
+    by_candidate = plan.make(situation(facts=coming), STEPS)
+    pinned = plan.make(situation(facts=other, target=Target(package_version=version)), STEPS)
+
+    for made, said in ((by_candidate, "what the package manager would install"), (pinned, "migrator_package_version")):
+        ids = {entry.id: entry for entry in made.findings if entry.severity is Severity.BLOCKS}
+        assert set(ids) == ({check} if check else set())
+        assert not check or said in ids[check].evidence
+        assert made.target == f"containerd://{version.rpartition(':')[2]}"
+
+
+def test_what_comes_from_a_folder_is_not_guessed() -> None:
+    """What the node's own sources have says nothing of it."""
+    coming = BARE.model_copy(update={"candidates": {"containerd": "2.3.5-1"}})
+    made = plan.make(situation(facts=coming, target=Target(packages="/srv/packages")), STEPS)
+
+    assert (made.blockers, made.target) == ((), "containerd://version of the package")
 
 
 def test_a_folder_of_packages_must_be_there(tmp_path: Path) -> None:
@@ -81,6 +133,33 @@ Inst runc (1.1.5+ds1-1 Debian:12.5/stable [amd64])
 Inst containerd (1.6.20~ds1-1 Debian:12.5/stable [amd64])
 Conf runc (1.1.5+ds1-1 Debian:12.5/stable [amd64])
 """
+
+
+def test_the_version_that_would_come_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By both package managers; an upgrade too."""
+    dnf = (
+        "Installing:\n containerd.io   x86_64   1.6.33-3.1.el7   docker-ce-stable   27 M\n"
+        "Transaction Summary\nInstall  1 Package\n"
+    )
+    upgrade = "Inst containerd [1.6.20] (1:1.7.2-1 Debian:12.5/stable [amd64])\n"
+    for manager, shown, version in (
+        (runtime_package.Debian(), SIMULATED, "1.6.20~ds1-1"),
+        (runtime_package.Debian(), upgrade, "1:1.7.2-1"),
+        (runtime_package.Debian(), "", ""),
+        (runtime_package.RedHat(), dnf, "1.6.33-3.1.el7"),
+    ):
+        monkeypatch.setattr(runtime_package, "run", lambda *_, shown=shown, **__: (0, shown, ""))
+        name = "containerd.io" if shown is dnf else "containerd"
+        assert manager.ask(name, [name], offline=False)[0] == version
+
+
+def test_what_would_come_is_asked_and_nothing_done() -> None:
+    """Nor where it is there already."""
+    manager = Manager()
+
+    assert runtime_package.would(manager, "containerd", "", "", []) == "1.6.20"
+    assert runtime_package.would(manager, "runc", "", "", []) == ""
+    assert manager.done == []
 
 
 def test_what_apt_would_touch() -> None:
@@ -123,12 +202,12 @@ class Manager:
         self.done.append("update")
         self.known = True
 
-    def ask(self, _: list[str], *, offline: bool) -> list[str]:
+    def ask(self, _name: str, _words: list[str], *, offline: bool) -> tuple[str, list[str]]:
         """Simulate."""
         del offline
         if not self.known:
             raise runtime_package.NodeError("E: Unable to locate package containerd")
-        return self.touches
+        return "1.6.20", self.touches
 
     def install(self, words: list[str], *, offline: bool) -> None:
         """Install."""

@@ -58,21 +58,23 @@ def test_any_form_that_ansible_reads(tmp_path: Path) -> None:
     assert found.hosts[0].target.ready_timeout == 90
 
 
-def test_nodes_are_chosen_by_either_name(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> inventory.Inventory:
+    """Give the good one, read once."""
+    return inventory.load(written(tmp_path_factory.mktemp("good"), GOOD))
+
+
+def test_nodes_are_chosen_by_either_name(good: inventory.Inventory) -> None:
     """`--node` takes the inventory's name and the cluster's."""
-    found = inventory.load(written(tmp_path, GOOD))
-
-    assert [host.name for host in found.select(("node-b",))] == ["b"]
-    assert [host.name for host in found.select(("b", "a"))] == ["a", "b"]
-    assert len(found.select(())) == 2
+    assert [host.name for host in good.select(("node-b",))] == ["b"]
+    assert [host.name for host in good.select(("b", "a"))] == ["a", "b"]
+    assert len(good.select(())) == 2
 
 
-def test_an_unknown_node_is_told_with_those_that_exist(tmp_path: Path) -> None:
+def test_an_unknown_node_is_told_with_those_that_exist(good: inventory.Inventory) -> None:
     """The message names the hosts, and the nearest."""
-    found = inventory.load(written(tmp_path, GOOD))
-
     with pytest.raises(InventoryError, match=r"--node node-c: .*did you mean node-b\?.*it has: a, b"):
-        found.select(("node-c",))
+        good.select(("node-c",))
 
 
 MISTAKES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def test_lists_come_page_by_page(api: Served, cluster: KubeCluster) -> None:
     """Each page is asked for with the mark of the one before, and the filter; the last has none."""
     pages = {"": [pod("a")], "m1": [pod("b")], "m2": [pod("c")]}
     following = {"": "m1", "m1": "m2", "m2": ""}
-    api.page(f"GET {PODS}", lambda mark: {"items": pages[mark], "metadata": {"continue": following[mark]}})
+    api.page(f"GET {PODS}", lambda mark: (200, {"items": pages[mark], "metadata": {"continue": following[mark]}}))
 
     assert [found.name for found in cluster.pods_on("worker-1")] == ["a", "b", "c"]
     assert [query.get("continue") for _, query, _ in api.requests] == [None, ["m1"], ["m2"]]
@@ -120,13 +121,124 @@ def test_lists_come_page_by_page(api: Served, cluster: KubeCluster) -> None:
     }
 
 
-def test_a_list_that_is_too_old_is_an_error(api: Served, cluster: KubeCluster) -> None:
-    """410: the mark of the last page is not known any more; half a list would be taken for the whole."""
-    api.answer(f"GET {NODES}", 410, {"reason": "Expired", "message": "The provided continue parameter is too old"})
+TOO_OLD = {"reason": "Expired", "message": "The provided continue parameter is too old", "metadata": {"continue": "m9"}}
 
-    with pytest.raises(ClusterError, match="answered 410: The provided continue parameter is too old") as raised:
+
+@pytest.mark.parametrize("forgotten", [1, 2])
+def test_a_list_that_is_too_old_is_begun_anew(forgotten: int, api: Served, cluster: KubeCluster) -> None:
+    """410: the mark of the next page is not known any more; half a list must not be taken for the whole, nor twice."""
+    left = [forgotten]
+
+    def page(mark: str) -> tuple[int, Any]:
+        if mark and left[0]:
+            left[0] -= 1
+            return 410, TOO_OLD
+        names, following = {"": (["a", "b"], "m1"), "m1": (["c"], "")}[mark]
+        return 200, {"items": [node(name) for name in names], "metadata": {"continue": following}}
+
+    api.page(f"GET {NODES}", page)
+
+    assert [found.name for found in cluster.nodes()] == ["a", "b", "c"]
+    assert [query.get("continue") for _, query, _ in api.requests] == [None, ["m1"]] * (forgotten + 1)
+
+
+def test_a_list_that_is_always_too_old_is_an_error(api: Served, cluster: KubeCluster) -> None:
+    """Nobody goes on with a part of it, and nobody begins it for ever."""
+    api.page(
+        f"GET {NODES}",
+        lambda mark: (410, TOO_OLD) if mark else (200, {"items": [node("a")], "metadata": {"continue": "m1"}}),
+    )
+
+    with pytest.raises(ClusterError, match=f"cannot read {NODES}: .* 410 in each of 3 tries: .* is too old") as raised:
         cluster.nodes()
     assert type(raised.value) is ClusterError
+    assert len(api.requests) == 6
+
+
+def test_a_lists_other_errors_are_told_at_once(api: Served, cluster: KubeCluster) -> None:
+    """Also those of a later page."""
+    api.page(
+        f"GET {NODES}",
+        lambda mark: (503, {"message": "later"}) if mark else (200, {"items": [], "metadata": {"continue": "m1"}}),
+    )
+
+    with pytest.raises(ClusterError, match=f"cannot read {NODES}: the API server answered 503: later"):
+        cluster.nodes()
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [({"items": None}, ""), ({"kind": "Status"}, "no list"), ("<html>Sign in</html>", "no list")]
+)
+def test_no_list_is_not_an_empty_one(answer: Any, told: str, api: Served, cluster: KubeCluster) -> None:
+    """Nobody is gone because somebody else has answered; null is how Go writes an empty list."""
+    api.answer(f"GET {PODS}", 200, answer)
+
+    if told:
+        with pytest.raises(ClusterError, match=f"cannot read {PODS}: .* {told}"):
+            cluster.pods_on("worker-1")
+    else:
+        assert cluster.pods_on("worker-1") == ()
+
+
+CACHED: dict[str, tuple[Any, str]] = {
+    "nodes": (lambda door: door.nodes(cached=True), NODES),
+    "a node's pods": (lambda door: door.pods_on("worker-1", cached=True), PODS),
+    "a namespace's pods": (lambda door: door.pods_in("shop", cached=True), "/api/v1/namespaces/shop/pods"),
+    "budgets": (lambda door: door.budgets(cached=True), "/apis/policy/v1/poddisruptionbudgets"),
+    "a namespace's budgets": (
+        lambda door: door.budgets("shop", cached=True), "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("read", "path"), CACHED.values(), ids=CACHED)
+def test_what_may_be_older_comes_from_the_cache(read: Any, path: str, api: Served, cluster: KubeCluster) -> None:
+    """Any version will do: etcd is not asked. A server without a cache gives pages, whose marks bear no version."""
+    offer(api, "1.22")
+    api.page(f"GET {path}", lambda mark: (200, {"items": [], "metadata": {"continue": "" if mark else "m1"}}))
+
+    assert read(cluster) == ()
+
+    first, second = (query for what, query, _ in api.requests if what == f"GET {path}")
+    assert first["resourceVersion"] == ["0"]
+    assert "resourceVersionMatch" not in first  # API servers before 1.19 do not know it
+    assert second["continue"] == ["m1"]
+    assert "resourceVersion" not in second
+
+
+def test_a_namespaces_pods_are_read_once_for_all(api: Served, server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    """Twenty nodes that were left by pods of one namespace do not ask for it twenty times."""
+    now = [100.0]
+    made = kube.connect(kubeconfig(tmp_path, server.server_port))
+    door = KubeCluster(made._api, now=lambda: now[0])  # noqa: SLF001 - `connect` takes the real clock
+    path = "GET /api/v1/namespaces/shop/pods"
+    api.answer(path, 200, {"items": [pod("a")]})
+    api.answer("GET /api/v1/namespaces/bank/pods", 200, {"items": []})
+
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(lambda _: door.pods_in("shop", cached=True), range(20)))
+    assert {tuple(entry.name for entry in pods) for pods in found} == {("a",)}
+    assert len(api.requests) == 1
+
+    assert door.pods_in("bank", cached=True) == ()
+    api.answer(path, 200, {"items": [pod("b")]})
+    now[0] += 3.9
+    assert [entry.name for entry in door.pods_in("shop", cached=True)] == ["a"]
+    assert [entry.name for entry in door.pods_in("shop")] == ["b"]
+    now[0] += 0.2
+    assert [entry.name for entry in door.pods_in("shop", cached=True)] == ["b"]
+
+
+def test_an_error_is_no_answer_for_others(api: Served, cluster: KubeCluster) -> None:
+    """Whoever asks next asks the API server."""
+    path = "GET /api/v1/namespaces/shop/pods"
+    api.answer(path, 503, {"message": "later"})
+    with pytest.raises(ClusterError, match="503"):
+        cluster.pods_in("shop", cached=True)
+
+    api.answer(path, 200, {"items": [pod("a")]})
+    assert [entry.name for entry in cluster.pods_in("shop", cached=True)] == ["a"]
 
 
 def test_nodes(api: Served, cluster: KubeCluster) -> None:
@@ -284,6 +396,17 @@ def test_how_many_pods_an_owner_shall_have(owner: str, path: str, api: Served, c
     api.answer(f"GET {path}", 500, {"message": "etcd"})
     with pytest.raises(ClusterError, match="answered 500: etcd"):
         cluster.replicas("shop", owner)
+
+
+def test_how_many_pods_there_shall_be_is_read_once_for_all(api: Served, cluster: KubeCluster) -> None:
+    """From the cache, for half a minute; an owner that is gone is one answer too."""
+    path = "/apis/apps/v1/namespaces/shop/replicasets/web"
+    api.answer(f"GET {path}", 200, {"spec": {"replicas": 3}})
+
+    assert [cluster.replicas("shop", "ReplicaSet/web", cached=True) for _ in range(9)] == [3] * 9
+    assert [cluster.replicas("shop", "ReplicaSet/gone", cached=True) for _ in range(9)] == [0] * 9
+    assert [cluster.replicas("shop", "Job/once", cached=True) for _ in range(9)] == [None] * 9
+    assert [query for _, query, _ in api.requests] == [{"resourceVersion": ["0"]}] * 2
 
 
 @pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "Node/worker-1", ""])

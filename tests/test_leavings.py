@@ -22,7 +22,7 @@ def ending(world: World, failure: BaseException) -> None:
     """Have the session on the new runtime end with a failure."""
     good = world.prove
 
-    def live(*words: object) -> FakeSession:
+    def live(*words: Any) -> FakeSession:
         session = good(*words)
         new = world.sessions[-1] == "containerd"
         return FakeSession(session.whole, world.cluster.calls, failure if new else None)
@@ -52,8 +52,8 @@ def test_what_a_session_does_is_told_of_the_step_that_is_at_work() -> None:
     world = World()
     good = world.prove
 
-    def live(bench: Any, *words: object) -> FakeSession:
-        session = good(*words)
+    def live(bench: Any, *words: Any) -> FakeSession:
+        session = good(bench, *words)
         object.__setattr__(session, "end", lambda **_: (bench.tell("removes them"), session.whole)[1])
         return session
 
@@ -150,7 +150,7 @@ def test_they_go_when_somebody_wants_an_end_while_they_are_judged() -> None:
         def evidence(self) -> Any:
             raise KeyboardInterrupt
 
-    def live(*words: object) -> FakeSession:
+    def live(*words: Any) -> FakeSession:
         session = good(*words)
         return Read(session.whole, world.cluster.calls) if world.sessions[-1] == "containerd" else session
 

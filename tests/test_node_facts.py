@@ -138,6 +138,48 @@ def test_a_unit_is_what_its_process_runs_with(tmp_path: Path) -> None:
     assert units.start_words(units.parse(SHOW), "docker.service")[1:3] == ["-H", "fd://"]
 
 
+NEEDED = """\
+Id=docker.service
+LoadState=loaded
+TriggeredBy=docker.socket docker-tcp.socket night.timer
+RequiredBy=ci.service
+BoundBy=
+ConsistsOf=docker.socket
+WantedBy=multi-user.target agent.service
+
+Id=docker.socket
+LoadState=loaded
+Listen=/run/docker.sock (Stream)
+RequiredBy=docker.service
+WantedBy=sockets.target ci.service
+"""
+MORE = {
+    "systemd 252": "Id=docker-tcp.socket\nListen=[::]:2375 (Stream)\nListen=vsock::2375 (Stream)\n\nId=night.timer\n",
+    "systemd 219": "Id=docker-tcp.socket\nListenStream=[::]:2375\nListenStream=vsock::2375\n\nId=night.timer\n",
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+def test_units_that_need_docker_or_start_it_are_named(tmp_path: Path, more: str) -> None:
+    """Without Docker's own and without targets; a second question is asked only where there are others."""
+    put(tmp_path, {"bin/systemctl!": f"#!/bin/sh\necho \"$*\" > {tmp_path}/asked\ncat <<'END'\n{more}END\n"})
+    tree, known = Tree(str(tmp_path)), units.parse(NEEDED)
+    known.update(units.parse(units.ask_triggers(tree, known).answer().out))
+
+    assert (tmp_path / "asked").read_text().split()[-2:] == ["docker-tcp.socket", "night.timer"]
+    assert units.users_of_docker(known) == {
+        "starters": {
+            "docker.socket": ["/run/docker.sock"],
+            "docker-tcp.socket": ["[::]:2375", "vsock::2375"],
+            "night.timer": [],
+        },
+        "needing": ["ci.service"],
+        "wanting": ["agent.service"],
+    }
+    assert units.ask_triggers(tree, units.parse(NEEDED.replace("docker-tcp.socket night.timer", ""))) is None
+    assert units.users_of_docker({}) == {"starters": {}, "needing": [], "wanting": []}
+
+
 LIMITS = """\
 Limit                     Soft Limit           Hard Limit           Units
 Max cpu time              unlimited            unlimited            seconds
@@ -235,6 +277,14 @@ def test_the_cgroup_hierarchy_is_told(mounts: str, cgroup: str) -> None:
     assert host.cgroup(host.parse_mounts(mounts)) == cgroup
 
 
+def test_modules_that_nothing_loads_are_known() -> None:
+    """Those that are a part of the kernel need not be; those that its command line refuses cannot be."""
+    assert host.built_in("kernel/fs/overlayfs/overlay.ko\nkernel/net/x.ko\n") == ["overlay"]
+    assert host.built_in("") == []
+    cmdline = "quiet module_blacklist=br-netfilter,nouveau modprobe.blacklist=floppy blacklist=x\n"
+    assert host.refused_modules(cmdline) == ["br_netfilter", "floppy", "nouveau"]
+
+
 @pytest.mark.parametrize(
     ("path", "mount"),
     [
@@ -307,7 +357,10 @@ def test_the_forward_policy_is_read(texts: list[str], policy: str) -> None:
         ("rke2", {}, {"/var/lib/rancher/rke2/agent/x": "", "/var/lib/rancher/k3s/agent/x": ""}, ""),
         ("k0s", {}, {}, "k0sworker.service"),
         ("microk8s", {}, {}, "snap.microk8s.daemon-kubelite.service"),
-        ("rke", {}, {}, "container"),
+        ("rke", {}, {}, "rancher/hyperkube:v1.20.4-rancher1"),
+        ("rke", {}, {}, "registry.corp:5000/rancher/hyperkube:v1.20.4-rancher1"),
+        ("rke", {}, {}, "registry.corp/rke/hyperkube:v1.20.4-rancher1"),
+        ("other", {"active": True}, {}, "quay.io/coreos/hyperkube:v1.10.5_coreos.0"),
         ("other", {"active": True}, {"/var/lib/rancher/k3s/agent/x": ""}, ""),
         ("other", {}, {}, ""),
     ],
@@ -318,7 +371,7 @@ def test_who_set_a_node_up_is_told(
     """By where the kubelet's arguments live; an active kubelet beats folders that something else left."""
     tree = Tree(str(put(tmp_path, contents)))
     known = {extra: {"LoadState": ["loaded"]}}
-    containers = [{"name": "kubelet", "running": True}] if extra == "container" else []
+    containers = [{"name": "kubelet", "running": True, "image": extra}] if "hyperkube" in extra else []
 
     assert kubelet.installation(tree, unit, known, containers) == want
 
@@ -718,6 +771,14 @@ CALLERS = {
     "etc/systemd/system/f.service.d/x.conf": ("[Service]\nExecStopPost=docker rm x\n", True),
     "etc/systemd/system/docker.service": ("[Service]\nExecStartPost=docker info\n", False),
     "etc/systemd/system/docker.service.d/x.conf": ("[Service]\nExecStartPost=docker info\n", False),
+    "etc/systemd/system/g.service": (
+        "[Service]\nExecStart=/usr/bin/socat TCP-LISTEN:2375,fork UNIX-CONNECT:/var/run/docker.sock\n",
+        True,
+    ),
+    "etc/systemd/system/h.service": (
+        "[Unit]\nConditionPathExists=/run/docker.sock\n[Service]\nExecStart=/bin/true\n",
+        False,
+    ),
     "etc/cron.d/gc": ("# m h\n5 4 * * * root docker system prune -f >/dev/null\n", True),
     "etc/cron.d/no": ("# docker run\n5 4 * * * root du /var/lib/docker/ /run/docker.sock\n", False),
     "etc/cron.daily/build": ("#!/bin/sh\nset -e\nimage=$(docker build -q .)\n", True),
@@ -733,6 +794,77 @@ def test_who_calls_docker_now_and_then_is_named(tmp_path: Path) -> None:
     assert part("callers").callers(Tree(str(tmp_path))) == sorted(
         f"/{name}" for name, (_, calls) in CALLERS.items() if calls
     )
+
+
+POLICY = """\
+containerd:
+  Installed: (none)
+  Candidate: 1.6.20~ds1-1+deb12u1
+  Version table:
+     1.6.20~ds1-1+deb12u1 500
+        500 http://deb.example/debian bookworm/main amd64 Packages
+containerd.io:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+runc:
+  Installed: 1.1.5
+  Candidate: 1.1.5
+"""
+
+
+def test_what_would_be_installed_is_read(tmp_path: Path) -> None:
+    """From what either package manager knows without asking anybody."""
+    assert packages.from_apt(POLICY) == {"containerd": "1.6.20~ds1-1+deb12u1"}
+    assert packages.from_dnf("containerd.io 1.6.33-3.1.el9\n") == {"containerd.io": "1.6.33-3.1.el9"}
+    listed = "Available Packages\ncontainerd.io.x86_64      1.6.33-3.1.el7      docker-ce-stable\n"
+    assert packages.from_dnf(listed) == {"containerd.io": "1.6.33-3.1.el7"}
+    assert packages.from_dnf("Error: no such command\n") == {}
+    assert packages.Candidates(Tree(str(tmp_path))).fact() == {}
+
+
+AGENTS = {
+    "etc/systemd/system/pull.service": "[Service]\nExecStart=/usr/bin/ansible-pull -U https://git.example/site\n",
+    "etc/systemd/system/other.service": "[Service]\nExecStart=/opt/puppetlabs-exporter --port 1\n",
+    "etc/cron.d/salt": "*/30 * * * * root /usr/bin/salt-call state.apply\n",
+    "etc/cron.d/off": "#*/30 * * * * root puppet agent --test\n",
+    "etc/cron.hourly/cf": "#!/bin/sh\nexec /var/cfengine/bin/cf-agent -K\n",
+    "usr/sbin/needrestart!": "",
+}
+
+
+def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
+    """Units that are active, and what timers and cron call; what is only called alike is none."""
+    tree, callers = Tree(str(put(tmp_path, AGENTS))), part("callers")
+
+    assert callers.agents(tree, ["puppet.service", "apt-daily-upgrade.timer"]) == [
+        "puppet.service", "needrestart", "/etc/cron.d/salt (salt-call)", "/etc/cron.hourly/cf (cf-agent)",
+        "/etc/systemd/system/pull.service (ansible-pull)",
+    ]  # fmt: skip
+    assert callers.agents(Tree(str(tmp_path / "none")), []) == []
+    known = units.parse("Id=puppet.service\nActiveState=active\n\nId=zincati.service\nActiveState=inactive\n")
+    assert [name for name in units.AGENTS if units.active(known, name)] == ["puppet.service"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "on"),
+    [
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";\n'}, True),
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "0";\n'}, False),
+        ({"10periodic": 'APT { Periodic { Unattended-Upgrade "always"; }; };\n'}, True),
+        ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";', "99site": 'APT::Periodic::Unattended-Upgrade "0";'}, False),
+        ({"20auto-upgrades": '// APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_upgrades_by_itself_are_seen(tmp_path: Path, texts: dict[str, str], *, on: bool) -> None:
+    """Where APT is told so and the program is there; the last file counts."""
+    put(tmp_path, {f"etc/apt/apt.conf.d/{name}": text for name, text in texts.items()})
+
+    assert not part("callers").upgrades(Tree(str(tmp_path)))
+    put(tmp_path, {"usr/bin/unattended-upgrade!": ""})
+    assert part("callers").upgrades(Tree(str(tmp_path))) is on
+    assert part("callers").agents(Tree(str(tmp_path)), ["apt-daily-upgrade.timer"]) == ["apt-daily-upgrade.timer"] * on
 
 
 # The whole.

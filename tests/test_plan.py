@@ -16,7 +16,8 @@ from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.planning.translate import containerd
 from migrator.report import text
-from tests.fakes.values import facts, files, node, pod, situation
+from tests.fakes.values import containerd as containerd_of
+from tests.fakes.values import facts, file, files, kubelet, node, pod, situation
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -53,6 +54,39 @@ def test_a_migrated_node_with_an_old_annotation_is_finished() -> None:
     made = plan.make(situation(node=node(runtime="containerd://1.6.20")), STEPS)
 
     assert [step.id for step in made.steps if step.needed] == ["annotate"]
+
+
+INSTANCE = "/var/lib/kubelet/instance-config.yaml"
+SOCKET = "unix:///run/containerd/containerd.sock"
+INSTANCES = {
+    "kubeadm 1.36": ("1.36.2", f"containerRuntimeEndpoint: {SOCKET}\n", None, False),
+    "kubeadm 1.37, by the other name of /run": ("1.37.1", f"containerRuntimeEndpoint: {SOCKET.replace('/run', '/var/run')}\n", None, False),
+    "kubeadm 1.36, another socket": ("1.36.2", "containerRuntimeEndpoint: unix:///run/other.sock\n", None, True),
+    "kubeadm 1.36 without the file": ("1.36.2", "", None, True),
+    "kubeadm 1.36, a broken file": ("1.36.2", "[\n", None, True),
+    "kubeadm 1.36, an annotation that is old": ("1.36.2", f"containerRuntimeEndpoint: {SOCKET}\n", "/var/run/dockershim.sock", True),
+    "kubeadm 1.35, whose gate may be off": ("1.35.8", f"containerRuntimeEndpoint: {SOCKET}\n", None, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "content", "annotation", "needed"), INSTANCES.values(), ids=INSTANCES)
+def test_a_node_that_kubeadm_set_up_on_the_runtime_needs_nothing(
+    version: str, content: str, annotation: str | None, *, needed: bool
+) -> None:
+    """Newer kubeadms write the socket on the node, and no annotation."""
+    there = files() | ({INSTANCE: file(INSTANCE, content)} if content else {})
+    given = node(
+        runtime="containerd://2.3.5",
+        kubelet_version=f"v{version}",
+        annotations={CRI_SOCKET: annotation} if annotation else {},
+    )
+    bare = facts(docker=None, kubelet=kubelet(version=version), containerd=containerd_of(version="2.3.5"), files=there)
+
+    made = plan.make(situation(node=given, facts=bare), STEPS)
+
+    assert [step.id for step in made.steps if step.needed] == (["annotate"] if needed else [])
+    assert made.changes is needed
+    assert needed or f"nothing to do, the node already runs {given.runtime}" in text.node(made)
 
 
 def test_only_images_in_use_are_carried() -> None:

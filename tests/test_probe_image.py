@@ -439,6 +439,26 @@ def test_any_bytes_become_valid_json(probe: str) -> None:
         thread.join()
 
 
+def test_whoever_waits_for_the_caller_need_not(probe: str) -> None:
+    """As TLS does: it learns at once that nothing comes, and what it says then is heard."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        heard: list[bytes] = []
+
+        def answer() -> None:
+            caller, _address = server.accept()
+            with caller:
+                caller.settimeout(1.5)  # the probe hangs up after two seconds
+                heard.append(caller.recv(1))
+                caller.sendall(b"late\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        code, told = ran(probe, "connect", "127.0.0.1", str(server.getsockname()[1]))
+        thread.join()
+
+    assert (code, told["said"], heard) == (0, "late", [b""])
+
+
 ADDRESSES = [
     "127.0.0.1",
     "255.255.255.255",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.cri import OWNER_LABEL, Container, Sandbox
@@ -14,7 +14,7 @@ from migrator.errors import ClusterError, RefusedError
 from migrator.model.objects import Node
 from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
 from migrator.probe.pods import ASKED
-from migrator.proving import manifest, namespace, obstacles, pods
+from migrator.proving import live, manifest, namespace, obstacles, pods
 from migrator.proving.pods import Started
 from migrator.proving.trace import trace
 from tests.fakes.clock import FakeClock
@@ -29,7 +29,7 @@ Fate = Callable[[ProbePod], ProbePod]
 
 def start(cluster: FakeCluster, clock: FakeClock | None = None, **words: Any) -> Started:
     """Start the pods of a session on worker-1."""
-    given = {"node": node(), "session": SESSION, "reference": IMAGE, "seconds": 120.0} | words
+    given = {"node": node(), "session": SESSION, "reference": IMAGE, "seconds": 120.0, "wait": live.at_once} | words
     return pods.start(cluster, clock or FakeClock(), **given)
 
 
@@ -135,7 +135,7 @@ def test_a_namespace_that_is_too_new_is_waited_for() -> None:
     started = start(cluster, clock)
 
     assert len(started.seen) == 4
-    assert started.requests["a"].at == 4.0
+    assert started.requests["a"].at == 2.0
 
 
 def test_a_namespace_that_never_gets_its_account_ends_it() -> None:
@@ -305,6 +305,48 @@ def test_a_kubelet_that_does_nothing_is_its_nodes_fault() -> None:
     assert started.unasked == ()
 
 
+LACKS: dict[str, Fate] = {
+    "nothing": lambda pod: pod,
+    "an address": lambda pod: pod.model_copy(update={"address": ""}),
+    "a container": lambda pod: pod.model_copy(update={"statuses": pod.statuses[:-1]}),
+}
+
+
+@pytest.mark.parametrize(("lacks", "runs"), [("nothing", True), ("an address", False), ("a container", False)])
+def test_the_node_is_waited_for_while_its_pods_are_there(lacks: str, *, runs: bool) -> None:
+    """Whoever waits can tell whether all of them run; the time for that begins only afterwards."""
+    cluster, clock = FakeCluster([node()]), FakeClock()
+    told: list[bool] = []
+
+    def wait(running: Callable[[], bool]) -> None:
+        assert set(cluster.probes) == set(manifest.NAMES.values())
+        cluster.fates["probe-a"] = lambda pod: LACKS[lacks](cluster.run(pod))
+        cluster.polls = 0
+        told.append(running())
+        del cluster.fates["probe-a"]
+        clock.sleep(1000)
+
+    started = start(cluster, clock, wait=wait)
+
+    assert told == [runs]
+    assert ([seen.problem for seen in started.seen], started.problems, started.unasked) == ([""] * 4, (), ())
+
+
+def test_a_pod_that_somebody_deletes_does_not_run() -> None:
+    """Nor does asking for it end the waiting; what became of it is told afterwards."""
+    cluster = FakeCluster([node()])
+    told: list[bool] = []
+
+    def wait(running: Callable[[], bool]) -> None:
+        del cluster.probes["probe-a"]
+        told.append(running())
+
+    started = start(cluster, wait=wait)
+
+    assert told == [False]
+    assert "somebody deleted it" in started.unasked[0]
+
+
 def test_a_node_that_recovers_is_not_accused() -> None:
     """Sandboxes that fail while the network comes up do not count in the first minute."""
     cluster, clock = FakeCluster([node()]), FakeClock()
@@ -387,7 +429,6 @@ def test_only_what_nobody_works_on_is_swept(other: Namespace, *, deleted: bool) 
     assert bool(started.notes) is deleted
 
 
-@settings(max_examples=200)
 @given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?", fullmatch=True), st.sampled_from(["", "migrator-probe-"]))
 def test_no_namespace_of_another_name_is_swept(name: str, before: str) -> None:
     """Whatever labels and annotation it has: whoever may make a namespace may set those."""
@@ -475,6 +516,8 @@ def test_a_namespace_that_stays_is_only_noted() -> None:
 
     assert left == ()
     assert note == f"namespace {SPACE} is still being deleted: metrics.k8s.io/v1beta1 is unavailable"
+    assert cluster.calls.count(f"delete namespace {SPACE}") == 1
+    assert "namespaces" not in cluster.calls  # of a whole cluster, each second
 
 
 POD = ProbePod(namespace=SPACE, name="probe-a", uid="u", created=CREATED, started=CREATED)

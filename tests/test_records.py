@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from migrator import recorded
+from migrator import private_files, recorded
 from migrator.cli.records import Records, usual
 from migrator.engine.run import Event
 from migrator.errors import UsageError
@@ -31,6 +32,7 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
     kept.event(Event(node="w1", step="drain", kind="changed", message="3 pods left", seconds=41.25))
     kept.event(Event(node='w"1', step="switch", kind="failed", message="no", seconds=2))
     kept.evidence("../w1", {"baseline": proof.good("docker", "v2", "systemd", Via.KUBELET)})
+    kept.close()
 
     assert kept.folder.name.startswith("20260101-000000-")
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
@@ -80,6 +82,36 @@ def test_a_folder_that_goes_away_ends_nothing(tmp_path: Path) -> None:
 
     kept.event(Event(node="w1", step="drain", kind="changed"))
     kept.evidence("w1", {"baseline": proof.good("docker", "v2", "systemd", Via.KUBELET)})
+    kept.close()
+
+
+def test_the_metrics_of_a_large_run_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2,000 nodes with twelve steps each: not at each of 24,000 ends, but soon, and all of them in the end."""
+    steps, count, written = [f"step-{number}" for number in range(12)], 2000, []
+    write = private_files.write
+    monkeypatch.setattr(private_files, "write", lambda path, text: (written.append(path.name), write(path, text)))
+    kept = Records(tmp_path, Plan())
+    began = time.monotonic()
+
+    for number in range(count):
+        for step in steps:
+            kept.event(Event(node=f"ip-10-0-{number}.eu-central-1.compute.internal", step=step, kind="changed"))
+    kept.close()
+
+    assert written.count("metrics.prom") <= time.monotonic() - began + 3
+    assert (kept.folder / "metrics.prom").read_text().count("migrator_step{") == count * len(steps)
+
+
+def test_metrics_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
+    """Whoever watches a run does not wait for its end."""
+    kept = Records(tmp_path, Plan())
+    for step in ("stage", "drain"):
+        kept.event(Event(node="w1", step=step, kind="changed"))
+        end = time.monotonic() + 10
+        while not (kept.folder / "metrics.prom").exists() or step not in (kept.folder / "metrics.prom").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    kept.close()
 
 
 def test_the_usual_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -356,7 +356,6 @@ def test_a_page_of_one_hostile_value_keeps_its_structure(value: str) -> None:
     assert structure(parsed(hostile_plan(lambda: value))) == structure(parsed(hostile_plan(lambda: "x")))
 
 
-@settings(deadline=None, max_examples=60)
 @given(plans)
 def test_a_report_has_all_of_a_plan(plan: Plan) -> None:
     """Every finding, step, file and setting appears in the text, in no other lines than ours, and no secret does."""
@@ -398,7 +397,6 @@ def parsed(plan: Plan) -> list[Token]:
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown.plan(plan))[3:]
 
 
-@settings(deadline=None, max_examples=60)
 @given(plans)
 def test_no_value_changes_the_structure_of_markdown(plan: Plan) -> None:
     """A page of hostile values has the blocks, rows and cells of one of harmless values, and no links or markup."""

@@ -21,7 +21,7 @@ from migrator.rollout.ends import End
 from migrator.rollout.rolling import Around, roll
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-RUNS = int(os.environ.get("MIGRATOR_RUNS", "800"))
+RUNS = int(os.environ.get("MIGRATOR_RUNS") or 8 * settings().max_examples)
 """Rollouts that are simulated; thousands before a release."""
 
 

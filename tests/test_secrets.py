@@ -295,11 +295,11 @@ ODD = (
 @pytest.mark.parametrize("piece", ODD)
 def test_odd_files_of_any_kind_take_no_time(piece: str) -> None:
     """A file of the largest size must not hold the inspection up: twice the text takes about twice the time."""
-    text = piece * (40_000 // len(piece))
+    text = piece * (20_000 // len(piece))
     for kind in KINDS:
         started = time.process_time()
         secrets.redact_file(text, [kind])
-        assert time.process_time() - started < 5, kind
+        assert time.process_time() - started < 2, kind
 
 
 @pytest.mark.parametrize("runtime", ["containerd", "crio"])

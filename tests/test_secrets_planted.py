@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator import recorded, survey
@@ -259,7 +259,6 @@ ANY = st.text(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
 @given(ANY, st.sampled_from(sorted(WRITERS)), st.integers(0, 1000))
 def test_no_secret_of_any_signs_is_given_away(secret: str, kind: str, number: int) -> None:
     """Whatever it consists of, some place of every kind of file."""
@@ -377,6 +376,7 @@ def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsy
     except MigratorError as error:
         print(error)  # noqa: T201 - as the command line does
         kept.event(Event(node="worker-1", step="plan", kind="failed", message=str(error)))
+    kept.close()
     again = survey.plan_all(recorded.observations(folder / "saved"), cluster, ())
     assert again == plan, "what was recorded gives the same plan"
     out = capsys.readouterr()

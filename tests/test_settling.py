@@ -126,3 +126,35 @@ def test_whoever_wants_an_end_need_not_wait_for_the_watch() -> None:
     found = settling.settle(replace(run, clock=clock, stopping=lambda: clock.now() > 30))
 
     assert found.endswith("watched for 35 of 600 s, as somebody wants an end")
+
+
+def test_a_cache_that_still_shows_what_has_left_is_not_believed() -> None:
+    """The pods were ready when they were asked to leave; nobody is done because of that."""
+    run, cluster = world(ELSEWHERE)
+    cluster.wanted = {"ReplicaSet/web": 2}
+    cluster.cache = [pod("web-1"), ELSEWHERE]
+    new = pod("web-3", node="worker-2")
+    clock = FakeClock(lambda now: cluster.pods.update({new.uid: new}) if now > 12 else None)
+
+    settling.settle(replace(run, clock=clock))
+
+    assert clock.now() == 15
+
+
+def test_only_namespaces_with_something_away_are_read_again() -> None:
+    """And all of them once more when nothing seems to be away, past the cache: each may have got worse meanwhile."""
+    run, cluster = world()
+    run.left.clear()
+    cluster.calls.clear()
+    names = [f"space-{number}" for number in range(9)]
+    run.left.update({(name, "ReplicaSet/web"): 1 for name in names})
+    cluster.wanted = {"ReplicaSet/web": 1}
+    cluster.pods = {name: pod("b", namespace=name) for name in names[1:]}
+    late = pod("b", namespace=names[0])
+    clock = FakeClock(lambda now: cluster.pods.update({names[0]: late}) if now > 42 else None)
+
+    settling.settle(replace(run, clock=clock))
+
+    looks = [call.removeprefix("cached pods in ") for call in cluster.calls if call.startswith("cached pods")]
+    assert (sorted(looks[:9]), looks[9:]) == (names, [names[0]] * 9)
+    assert sorted(call for call in cluster.calls if call.startswith("pods in")) == [f"pods in {name}" for name in names]

@@ -25,6 +25,7 @@ from migrator.model.proof import Circumstances, Evidence
 from migrator.model.requests import Request, Stage
 from migrator.model.target import Target
 from migrator.planning.translate import containerd
+from migrator.proving.pods import Wait
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosts import switched
 from tests.fakes.values import pod
@@ -162,9 +163,9 @@ def given_up(*fates: KeyFate, findings: tuple[Finding, ...] = ()) -> tuple[str, 
     """Migrate with a plan of these; give the settings whose loss the proof after the switch took for announced."""
     world, known = World(), []
 
-    def prove(_bench: object, _cluster: object, circumstances: Circumstances) -> Evidence:
+    def prove(bench: object, cluster: object, circumstances: Circumstances, wait: Wait) -> Evidence:
         known.append(circumstances)
-        return world.prove()
+        return world.prove(bench, cluster, circumstances, wait)
 
     sessions = Sessions(rehearsal=world.rehearse, live=prove)
     plan = world.run.plan.model_copy(update={"fates": fates, "findings": findings})
@@ -239,7 +240,7 @@ def test_a_bug_before_the_switch_puts_the_node_back() -> None:
     """Its runtime cannot have changed yet, so nothing is held: the node serves again."""
     world = World()
 
-    def strange(_: str) -> Any:
+    def strange(_: str, **__: bool) -> Any:
         raise KeyError("items")
 
     world.cluster.pods_on = strange  # type: ignore[method-assign]

@@ -145,6 +145,9 @@ def test_who_understands_whom(kubelet: Version, runtime: str, version: Version, 
         ((1, 36), (2, 1, 9), False),
         ((1, 36), (2, 2, 0), True),
         ((1, 36), (2, 4, 0), True),
+        ((1, 37), (2, 2, 7), False),
+        ((1, 37), (2, 3, 5), True),
+        ((1, 38), (2, 4, 0), True),
         ((1, 20), (1, 6, 20), True),
         ((1, 20), (2, 0, 0), False),
     ],
@@ -158,9 +161,9 @@ MATRIX = {
     "1.24": "1.6.4 1.7.0", "1.25": "1.6.4 1.7.0", "1.26": "1.6.15 1.7.0", "1.27": "1.6.15 1.7.0", "1.28": "1.6.15 1.7.0",
     "1.29": "1.6.27 1.7.11", "1.30": "1.6.28 1.7.13 2.0.0 2.1.0", "1.31": "1.6.34 1.7.20 2.0.0 2.1.0",
     "1.32": "1.6.36 1.7.24 2.0.1 2.1.0", "1.33": "1.6.36 1.7.24 2.0.4 2.1.0", "1.34": "1.6.39 1.7.28 2.0.6 2.1.3",
-    "1.35": "1.7.28 2.1.5 2.2.0", "1.36": "2.2.0 2.3.0",
+    "1.35": "1.7.28 2.1.5 2.2.0", "1.36": "2.2.0 2.3.0", "1.37": "2.3.0 2.4.0",
 }  # fmt: skip
-"""As containerd's maintainers publish it (RELEASES.md, Kubernetes Support)."""
+"""As containerd's maintainers publish it (RELEASES.md, Kubernetes Support); 1.37 is a guess."""
 
 
 @pytest.mark.parametrize(("kubernetes", "releases"), MATRIX.items(), ids=MATRIX)
@@ -208,8 +211,8 @@ def test_what_programs_speak(program: str) -> None:
 
 
 def test_the_matrix_has_no_gap() -> None:
-    """Each Kubernetes from 1.24 to 1.36 has one row, with releases in their order."""
-    assert [row.kubernetes for row in versions.CONTAINERD_FOR] == [(1, minor) for minor in range(24, 37)]
+    """Each Kubernetes from 1.24 to 1.37 has one row, with releases in their order."""
+    assert [row.kubernetes for row in versions.CONTAINERD_FOR] == [(1, minor) for minor in range(24, 38)]
     assert all(list(row.containerd) == sorted(row.containerd) for row in versions.CONTAINERD_FOR)
 
 
@@ -242,7 +245,7 @@ def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> Non
     [
         ((1, 3), date(2021, 3, 4)), ((1, 4), date(2022, 3, 3)), ((1, 5), date(2023, 2, 28)), ((1, 6), date(2025, 8, 23)),
         ((1, 7), date(2026, 9, 30)), ((2, 0), date(2027, 3, 31)), ((2, 1), date(2026, 7, 3)), ((2, 2), date(2026, 11, 6)),
-        ((2, 3), date(2028, 4, 30)), ((9, 9), None),
+        ((2, 3), date(2028, 4, 30)), ((2, 4), date(2027, 4, 30)), ((9, 9), None),
     ],
 )  # fmt: skip
 def test_end_of_life(series: Version, day: date | None) -> None:
@@ -265,6 +268,8 @@ def test_end_of_life(series: Version, day: date | None) -> None:
         ("crio", (1, 36, 0), "registry.k8s.io/pause:3.10.1"),
         ("containerd", (1, 0, 0), ""),
         ("containerd", (1, 3, 9), ""), ("containerd", (1, 4, 0), "k8s.gcr.io/pause:3.2"), ("containerd", (1, 4, 13), "k8s.gcr.io/pause:3.2"),
+        ("containerd", (1, 5, 13), "k8s.gcr.io/pause:3.5"), ("containerd", (1, 5, 14), "registry.k8s.io/pause:3.5"),
+        ("containerd", (2, 4, 0), "registry.k8s.io/pause:3.10.2"),
         ("containerd", (1, 5, 0), "k8s.gcr.io/pause:3.5"), ("containerd", (1, 6, 8), "k8s.gcr.io/pause:3.6"),
         ("containerd", (1, 6, 9), "registry.k8s.io/pause:3.6"), ("containerd", (1, 7, 0), "registry.k8s.io/pause:3.8"),
         ("containerd", (2, 0, 0), "registry.k8s.io/pause:3.10"), ("containerd", (2, 2, 0), "registry.k8s.io/pause:3.10.1"),
@@ -288,7 +293,7 @@ def test_default_pause_images(program: str, version: Release, image: str) -> Non
         ((1, 21), "k8s.gcr.io/pause:3.4.1"), ((1, 22), "k8s.gcr.io/pause:3.5"), ((1, 23), "k8s.gcr.io/pause:3.6"),
         ((1, 24), "k8s.gcr.io/pause:3.7"), ((1, 25), "registry.k8s.io/pause:3.8"), ((1, 30), "registry.k8s.io/pause:3.9"),
         ((1, 17), "k8s.gcr.io/pause:3.1"), ((1, 18), "k8s.gcr.io/pause:3.2"), ((1, 26), "registry.k8s.io/pause:3.9"),
-        ((1, 31), "registry.k8s.io/pause:3.10"), ((1, 34), "registry.k8s.io/pause:3.10"),
+        ((1, 31), "registry.k8s.io/pause:3.10"), ((1, 33), "registry.k8s.io/pause:3.10"), ((1, 34), "registry.k8s.io/pause:3.10.1"),
     ],
 )  # fmt: skip
 def test_the_pause_image_of_a_kubelet(kubelet: Version, image: str) -> None:
@@ -308,3 +313,30 @@ def test_tables_are_in_order_and_have_sources(rows: tuple[versions.CriVersions |
     since = [row.since for row in rows]
     assert since == sorted(since)
     assert all(row.source for row in rows)
+
+
+# Sources: containerd#13483, #13529, #13609; by the first release without each.
+@pytest.mark.parametrize(
+    ("containerd", "digest", "fatal", "told"),
+    [
+        ((1, 6, 39), True, 0, 0), ((1, 7, 34), True, 0, 0),
+        ((2, 0, 0), False, 0, 1), ((2, 1, 9), False, 0, 1), ((2, 2, 5), True, 0, 1), ((2, 2, 6), True, 0, 0), ((2, 2, 7), False, 0, 0),
+        ((2, 3, 0), False, 1, 1), ((2, 3, 1), True, 2, 1), ((2, 3, 2), False, 0, 1), ((2, 3, 2), True, 1, 1),
+        ((2, 3, 3), False, 0, 0), ((2, 3, 3), True, 1, 0), ((2, 3, 4), True, 0, 0), ((2, 3, 5), True, 0, 0), ((2, 4, 0), True, 0, 0),
+    ],
+)  # fmt: skip
+def test_faulty_releases(containerd: Release, fatal: int, told: int, *, digest: bool) -> None:
+    """Each fault begins and ends with the release that its source names."""
+    found = versions.faults(containerd, digest=digest)
+
+    assert (sum(row.fatal for row in found), sum(not row.fatal for row in found)) == (fatal, told)
+    assert all(row.source and row.since < row.mended for row in found)
+
+
+@pytest.mark.parametrize(
+    ("named", "sound"),
+    [((1, 7, 28), (1, 7, 28)), ((2, 2, 0), (2, 2, 0)), ((2, 3, 0), (2, 3, 4)), ((2, 3, 9), (2, 3, 9)), ((2, 4, 0), (2, 4, 0))],
+)  # fmt: skip
+def test_no_faulty_release_is_advised(named: Release, sound: Release) -> None:
+    """What the matrix names from its first patch on is advised from the first sound one on."""
+    assert versions.sound(named) == sound

@@ -129,6 +129,17 @@ def test_a_canary_then_the_others_together(tmp_path: Path) -> None:
     assert sorted(rollout.text(rolled).splitlines()) == ["✓ w1 is done", "✓ w2 is done", "✓ w3 is done"]
 
 
+def test_the_clusters_state_between_nodes_comes_from_the_cache(tmp_path: Path) -> None:
+    """It is asked for again and again; all nodes are read from the API server itself once, to begin with."""
+    world = World(tmp_path)
+
+    world.do().check()
+
+    assert world.cluster.calls.count("nodes") == 1
+    assert world.cluster.calls.count("budgets") == 0
+    assert world.cluster.calls.count("cached nodes") == world.cluster.calls.count("cached budgets") >= 3
+
+
 def meet(barrier: threading.Barrier) -> None:
     """Wait for the other."""
     barrier.wait()
@@ -368,10 +379,10 @@ def test_what_goes_wrong_with_the_rollout_itself_loses_no_result(tmp_path: Path)
     world = World(tmp_path)
     nodes = world.cluster.nodes
 
-    def strange() -> Any:
+    def strange(**cached: bool) -> Any:
         if world.switches:
             raise KeyError("items")
-        return nodes()
+        return nodes(**cached)
 
     world.cluster.nodes = strange  # type: ignore[method-assign]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from migrator import private_files, recorded
+from migrator.cli.metrics import MetricsFile
 from migrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class Records:
         self.folder = runs / name
         self._alone = threading.Lock()
         """Held while an event is added: several nodes tell theirs at once."""
-        self._steps: dict[tuple[str, str], tuple[str, float]] = {}
         try:
             private_files.make_folder(runs)
             self.folder.mkdir(mode=0o700)
@@ -54,6 +54,11 @@ class Records:
             self._write("plan.json", plan.model_dump_json(indent=1) + "\n")
         except OSError as error:
             raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
+        self._metrics = MetricsFile(self.folder / "metrics.prom")
+
+    def close(self) -> None:
+        """Write what was told last."""
+        self._metrics.close()
 
     def around(self, cluster: ClusterFacts) -> None:
         """Keep what the API server said, in the form that `migrator plan --facts` reads."""
@@ -70,9 +75,8 @@ class Records:
         line = json.dumps({"at": datetime.now(tz=UTC).isoformat(timespec="milliseconds"), **asdict(event)})
         with self._alone, suppress(OSError):
             private_files.append(self.folder / "events.jsonl", line + "\n")
-            if event.kind in _ENDS:
-                self._steps[event.node, event.step] = (_ENDS[event.kind], event.seconds)
-                self._write("metrics.prom", metrics(self._steps))
+        if event.kind in _ENDS:
+            self._metrics.note(event.node, event.step, _ENDS[event.kind], event.seconds)
 
     def evidence(self, node: str, seen: Mapping[str, Evidence]) -> None:
         """Keep what probes saw of a node, by the id of the step."""
@@ -82,29 +86,5 @@ class Records:
                 self._write(f"{quote(node, safe='')}-{name}.json", json.dumps(found.model_dump(mode="json"), indent=1))
 
     def _write(self, name: str, text: str) -> None:
-        """Write a file in one step, so that whoever collects metrics never sees half of it."""
+        """Write a file in one step, so that nobody sees half of it."""
         private_files.write(self.folder / name, text)
-
-
-def metrics(steps: Mapping[tuple[str, str], tuple[str, float]]) -> str:
-    """Give a text file for Prometheus' node exporter: how each step of each node ended, and its seconds."""
-    ends = [f"migrator_step{{{_labels(*key)},outcome={_quoted(outcome)}}} 1" for key, (outcome, _) in steps.items()]
-    seconds = [f"migrator_step_seconds{{{_labels(*key)}}} {taken:.3f}" for key, (_, taken) in steps.items()]
-    lines = [
-        "# HELP migrator_step How a step of a node ended: done, skipped, failed or undone.",
-        "# TYPE migrator_step gauge",
-        *ends,
-        "# HELP migrator_step_seconds How long it took.",
-        "# TYPE migrator_step_seconds gauge",
-        *seconds,
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _labels(node: str, step: str) -> str:
-    return f"node={_quoted(node)},step={_quoted(step)}"
-
-
-def _quoted(text: str) -> str:
-    """Quote a label's value (Prometheus exposition format 0.0.4)."""
-    return '"' + text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") + '"'

@@ -139,7 +139,8 @@ def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:
     # Imported late, as the cluster's below: they take most of the start-up time, and a mistake should be told at once.
     from migrator.hosts.runner import AnsibleHosts
 
-    return AnsibleHosts(path, connect_timeout=max(host.target.connect_timeout for host in chosen))
+    asked = [host.target.connect_timeout for host in chosen]
+    return AnsibleHosts(path, connect_timeout=max((entry for entry in asked if entry), default=None))
 
 
 def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:

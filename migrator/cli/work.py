@@ -9,13 +9,14 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from migrator import room
 from migrator.cli import telling
-from migrator.errors import ClusterError, StoppedError
+from migrator.errors import ClusterError, InventoryError, StoppedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from migrator.engine.steps import Step
     from migrator.hosts import Hosts
     from migrator.model.plan import NodePlan, Plan
+    from migrator.rollout.course import Batch
     from migrator.rollout.crew import Looked
     from migrator.rollout.ends import Rolled
     from migrator.rollout.interruption import Interruption
+    from migrator.room import Room
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -62,6 +65,8 @@ class Work:
     """Whether no window of time is waited for."""
     most: int = 0
     """Work on no more nodes than that; 0 for all."""
+    room: Callable[[], Room] = room.here
+    """Look how many nodes this machine can work on at once."""
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
@@ -75,7 +80,8 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     """Do it on all these nodes, as their groups' policies say, alone in the cluster; give what became of each.
 
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
-    one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work.
+    one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work,
+    `InventoryError` when a batch is larger than this machine can work on.
     """
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
@@ -89,22 +95,24 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
 
     cluster = work.doors.cluster
     ordered = batches(groups(todo, work.doors.everyone or work.doors.chosen, cluster.nodes()), work.most)
+    _check_room(ordered, work)
     course = Course(ordered, serving=work.serving, anytime=work.anytime)
     interruption = Interruption()
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
-    with interruption.listening(), lock.held(cluster, holder()) as alone:
-        records = Records(work.runs, work.plan)
+    with interruption.listening(), lock.held(cluster, holder()) as alone, ExitStack() as entered:
+        records = entered.enter_context(closing(Records(work.runs, work.plan)))
         watch = Watch(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
         crew = Threads(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
             watch.heard()
-            return {node.name for node in cluster.nodes() if node.unschedulable or not node.ready}
+            return {node.name for node in cluster.nodes(cached=True) if node.unschedulable or not node.ready}
 
         def violated() -> set[str]:
-            return {f"{budget.namespace}/{budget.name}" for budget in cluster.budgets() if budget.violated}
+            found = cluster.budgets(cached=True)
+            return {f"{budget.namespace}/{budget.name}" for budget in found if budget.violated}
 
         around = Around(unavailable, violated, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
         try:
@@ -117,6 +125,23 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
         tuple(crew.results.values()), course.left, course.stopped,
         interrupted=interruption.asked, lost=watch.lost, bug=bug,
     )  # fmt: skip
+
+
+def _check_room(ordered: Sequence[Batch], work: Work) -> None:
+    """Raise `InventoryError`, before anything is begun, when there is a batch that does not fit on this machine."""
+    from migrator.rollout.course import largest
+
+    batch = largest(ordered, serving=work.serving)
+    if batch is None:
+        return
+    found, wanted = work.room(), batch.at_once(serving=work.serving)
+    if wanted > found.most:
+        name = batch.group.policy.group
+        raise InventoryError(
+            f"{f'group {name}' if name else 'the nodes'}: {wanted} would be in work at once, and this machine has room "
+            f"for {found.most}: {found.why}. Set migrator_batch to {found.most} or less, or give it more; nothing was "
+            "changed"
+        )
 
 
 def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
@@ -141,7 +166,8 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
     def look(plans: Sequence[NodePlan]) -> Looked:
         found = newest(plans)
         seen = work.doors.seen.hosts
-        records.facts(seen[plan.host] for plan in plans if plan.host in seen)
+        # They are kept there: all facts of a large cluster for the days of its rollout would be too much here.
+        records.facts(entry for plan in plans if (entry := seen.pop(plan.host, None)))
         return found
 
     def newest(plans: Sequence[NodePlan]) -> Looked:

@@ -25,13 +25,17 @@ class Cluster(Protocol):
 
     Every method raises `ClusterError` when the API server does not answer, and `RefusedError`, which is one, when it
     does not allow what is asked; the message of that says what is needed.
+
+    What is read as `cached` comes from the API server's cache: that costs it little, and may be older than what was
+    read before, by seconds as a rule. Whoever asks again and again reads so, and reads once more without it what would
+    end the asking where an older state could do harm (ADR 26).
     """
 
     def facts(self) -> ClusterFacts:
         """Read everything that plans need."""
         ...
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:
         """Give all nodes, and nothing of what runs on them."""
         ...
 
@@ -39,20 +43,23 @@ class Cluster(Protocol):
         """Give one node; raises `NotFoundError`."""
         ...
 
-    def pods_on(self, node: str) -> tuple[Pod, ...]:
+    def pods_on(self, node: str, *, cached: bool = False) -> tuple[Pod, ...]:
         """Give all pods of a node, in every namespace."""
         ...
 
-    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
-        """Give all pods of a namespace."""
+    def pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
+        """Give all pods of a namespace. From the cache they are read once for all who ask within some seconds."""
         ...
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
-        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas."""
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
+        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas.
+
+        From the cache it is read once for all who ask within half a minute.
+        """
         ...
 
-    def budgets(self) -> tuple[Budget, ...]:
-        """Give all PodDisruptionBudgets."""
+    def budgets(self, namespace: str = "", *, cached: bool = False) -> tuple[Budget, ...]:
+        """Give the PodDisruptionBudgets of a namespace, or of all."""
         ...
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
@@ -73,6 +80,10 @@ class Cluster(Protocol):
 
     def delete_namespace(self, name: str) -> None:
         """Ask for the end of a namespace and of everything in it. One that does not exist is no error."""
+        ...
+
+    def namespace(self, name: str) -> Namespace:
+        """Give one namespace; raises `NotFoundError`."""
         ...
 
     def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:

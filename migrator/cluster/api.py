@@ -10,8 +10,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import urllib3
 from kubernetes.client import ApiClient
@@ -19,8 +19,12 @@ from kubernetes.client import ApiClient
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 
 Answer = dict[str, Any]
+_Item = TypeVar("_Item")
 _SECONDS = 30
 _PAGE = 500
+_EXPIRED = 410
+_TRIES = 3
+"""Of a list that takes longer than the API server remembers where it began."""
 _NOBODY = "system:anonymous"
 """Whom an API server takes for a user without credentials (k8s.io/apiserver, pkg/authentication/user/user.go)."""
 _RENEWAL_LIMIT = 60.0
@@ -54,14 +58,37 @@ class Api:
             self.check(status, _parsed(data), f"read {path}")
         return data.decode(errors="replace")
 
-    def list(self, path: str, **query: str) -> Iterator[Answer]:
-        """Give the items of a list, page by page: the API server of a large cluster is spared one huge answer."""
-        more = {"limit": str(_PAGE)}
-        while more:
-            answer = self.get(path, **query, **more)
-            yield from answer["items"]
-            mark = (answer.get("metadata") or {}).get("continue")
-            more = {"limit": str(_PAGE), "continue": mark} if mark else {}
+    def list(
+        self, path: str, read: Callable[[Answer], _Item], *, cached: bool = False, **query: str
+    ) -> tuple[_Item, ...]:
+        """Read each item of a list, page by page: the API server of a large cluster is spared one huge answer.
+
+        An API server that has forgotten what the next page belongs to (410; etcd keeps five minutes) is asked for the
+        whole list again, twice: half of it must not be taken for the whole.
+
+        With `cached` the list comes from the API server's own cache, and etcd is not asked (ADR 26): it may be older
+        than what was read before. That is `resourceVersion=0`; the limit counts only where an API server has no such
+        cache (kubernetes.io, API Concepts, "Semantics for get and list"; kubernetes#70735, 1.13).
+        """
+        for _ in range(_TRIES):
+            found: list[_Item] = []
+            more = {"resourceVersion": "0"} if cached else {}
+            while True:
+                status, answer = self.send("GET", path, query={**query, "limit": str(_PAGE), **more})
+                if status == _EXPIRED:
+                    break
+                self.check(status, answer, f"read {path}")
+                if "items" not in answer:
+                    raise ClusterError(f"cannot read {path}: {self.name} answered {status}, and no list")
+                found += map(read, answer["items"] or ())
+                mark = (answer.get("metadata") or {}).get("continue")
+                if not mark:
+                    return tuple(found)
+                more = {"continue": mark}
+        raise ClusterError(
+            f"cannot read {path}: the API server answered {_EXPIRED} in each of {_TRIES} tries: "
+            f"{str(answer.get('message', ''))[:400]}; it is too slow for a list of this length now"
+        )
 
     def send(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from migrator.cluster import Eviction, objects
 from migrator.cluster.api import Answer, Api
 from migrator.cluster.leases import Leases
 from migrator.cluster.probes import ProbeObjects
+from migrator.cluster.recent import Recent
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
 
@@ -58,6 +60,11 @@ def _current(files: Sequence[str]) -> str:
     return ""
 
 
+_PODS_SECONDS = 4.0
+"""For which a namespace's pods are given to others as well: nodes that were left by pods of the same namespaces ask for
+them every five seconds."""
+_REPLICAS_SECONDS = 30.0
+"""Likewise for how many pods an owner shall have: few are scaled meanwhile."""
 _REPLICATED = {
     "ReplicaSet": ("apis/apps/v1", "replicasets"),
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
@@ -68,49 +75,71 @@ _REPLICATED = {
 class KubeCluster(ProbeObjects, Leases):
     """One API server, as one user."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(api)
         self._eviction_version = ""
+        self._recent_pods: Recent[str, tuple[Pod, ...]] = Recent(
+            lambda namespace: self._pods_in(namespace, cached=True), _PODS_SECONDS, now
+        )
+        self._recent_replicas: Recent[tuple[str, str], int] = Recent(
+            lambda owner: self._replicas(*owner, cached=True), _REPLICAS_SECONDS, now
+        )
 
     def facts(self) -> ClusterFacts:
-        daemon_sets = self._api.list("/apis/apps/v1/daemonsets")
+        daemon_sets = self._api.list("/apis/apps/v1/daemonsets", objects.daemon_set)
         return ClusterFacts(
             nodes=self.nodes(),
-            pods=tuple(objects.pod(item) for item in self._api.list("/api/v1/pods")),
+            pods=self._api.list("/api/v1/pods", objects.pod),
             budgets=self.budgets(),
             runtime_classes=self._runtime_classes(),
-            daemon_sets=tuple(entry for entry in map(objects.daemon_set, daemon_sets) if entry.host_paths),
+            daemon_sets=tuple(entry for entry in daemon_sets if entry.host_paths),
             api_servers=tuple(dict.fromkeys(address for address, _ in self.kubernetes_endpoints())),
         )
 
-    def nodes(self) -> tuple[Node, ...]:
-        return tuple(objects.node(item) for item in self._api.list("/api/v1/nodes"))
+    def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:
+        return self._api.list("/api/v1/nodes", objects.node, cached=cached)
 
     def node(self, name: str) -> Node:
         return objects.node(self._api.get(f"/api/v1/nodes/{name}"))
 
-    def pods_on(self, node: str) -> tuple[Pod, ...]:
-        return tuple(
-            objects.pod(item) for item in self._api.list("/api/v1/pods", fieldSelector=f"spec.nodeName={node}")
-        )
+    def pods_on(self, node: str, *, cached: bool = False) -> tuple[Pod, ...]:
+        """List a node's pods.
 
-    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
-        return tuple(objects.pod(item) for item in self._api.list(f"/api/v1/namespaces/{namespace}/pods"))
+        Past the cache, API servers before 1.31 read the pods of the whole cluster from etcd and drop all but these
+        (KEP-2340; kubernetes#61343). The cache finds them by an index over spec.nodeName since 1.19 (kubernetes#87939,
+        feature gate SelectorIndex: alpha in 1.18, on in 1.19), and before that by going through all pods in memory.
+        """
+        return self._api.list("/api/v1/pods", objects.pod, cached=cached, fieldSelector=f"spec.nodeName={node}")
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
-        kind, _, name = owner.partition("/")
-        if kind not in _REPLICATED:
+    def pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
+        return self._recent_pods(namespace) if cached else self._pods_in(namespace)
+
+    def _pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
+        return self._api.list(f"/api/v1/namespaces/{namespace}/pods", objects.pod, cached=cached)
+
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
+        if owner.partition("/")[0] not in _REPLICATED:
             return None
+        return self._recent_replicas((namespace, owner)) if cached else self._replicas(namespace, owner)
+
+    def _replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int:
+        kind, _, name = owner.partition("/")
         group, plural = _REPLICATED[kind]
+        version = {"resourceVersion": "0"} if cached else {}
         try:
-            item = self._api.get(f"/{group}/namespaces/{namespace}/{plural}/{name}")
+            item = self._api.get(f"/{group}/namespaces/{namespace}/{plural}/{name}", **version)
         except NotFoundError:
             return 0
         return int(item["spec"].get("replicas", 1))
 
-    def budgets(self) -> tuple[Budget, ...]:
+    def budgets(self, namespace: str = "", *, cached: bool = False) -> tuple[Budget, ...]:
         version = self._policy_version()
-        return tuple(objects.budget(item, version) for item in self._api.list(f"/apis/{version}/poddisruptionbudgets"))
+        within = f"namespaces/{namespace}/" if namespace else ""
+        return self._api.list(
+            f"/apis/{version}/{within}poddisruptionbudgets",
+            lambda item: objects.budget(item, version),
+            cached=cached,
+        )
 
     def _runtime_classes(self) -> tuple[RuntimeClass, ...]:
         """node.k8s.io/v1 from 1.20 on, v1beta1 from 1.14 on; a cluster without either has none."""
@@ -119,9 +148,7 @@ class KubeCluster(ProbeObjects, Leases):
         except NotFoundError:
             return ()
         version = "v1" if "v1" in offered else "v1beta1"
-        return tuple(
-            objects.runtime_class(item) for item in self._api.list(f"/apis/node.k8s.io/{version}/runtimeclasses")
-        )
+        return self._api.list(f"/apis/node.k8s.io/{version}/runtimeclasses", objects.runtime_class)
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
         mark = {"annotations": {CORDONED: "migrator" if unschedulable else None}}

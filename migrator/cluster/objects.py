@@ -12,6 +12,9 @@ from migrator.model.checked import is_socket
 from migrator.model.objects import (
     CORDONED,
     CRI_SOCKET,
+    MACHINES,
+    NO_DISRUPTION,
+    NO_SCALE_DOWN,
     OPERATORS,
     PROGRESS,
     Budget,
@@ -27,7 +30,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 """The second until Kubernetes 1.17 (k8s.io/api/core/v1/well_known_labels.go)."""
-_READ = frozenset({CRI_SOCKET, CORDONED, PROGRESS})
+_READ = frozenset({CRI_SOCKET, CORDONED, PROGRESS, NO_SCALE_DOWN, NO_DISRUPTION, *MACHINES})
 """Annotations of a Node that matter; the others may be many."""
 _LONGEST_PROGRESS = 500
 _TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
@@ -73,6 +76,8 @@ def _annotations(found: Mapping[str, str]) -> dict[str, str]:
     read = {key: value for key, value in found.items() if key in _READ}
     if PROGRESS in read:
         read[PROGRESS] = " ".join(read[PROGRESS].split())[:_LONGEST_PROGRESS]
+    for key in read.keys() - {PROGRESS, CRI_SOCKET, CORDONED}:
+        read[key] = " ".join(read[key].split())[:_LONGEST_PROGRESS]
     if CRI_SOCKET in read and not is_socket(read[CRI_SOCKET]):
         del read[CRI_SOCKET]
     return read

@@ -34,7 +34,7 @@ class ProbeObjects:
         }
         status, answer = self._api.send("POST", _NAMESPACES, body=body)
         if _exists(answer):
-            return probe_objects.namespace(self._api.get(f"{_NAMESPACES}/{name}"))
+            return self.namespace(name)
         self._made(status, answer, f"create namespace {name}")
         return probe_objects.namespace(answer)
 
@@ -47,7 +47,11 @@ class ProbeObjects:
     def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:
         """List those with these labels."""
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        return tuple(probe_objects.namespace(item) for item in self._api.list(_NAMESPACES, labelSelector=selector))
+        return self._api.list(_NAMESPACES, probe_objects.namespace, labelSelector=selector)
+
+    def namespace(self, name: str) -> Namespace:
+        """Read one."""
+        return probe_objects.namespace(self._api.get(f"{_NAMESPACES}/{name}"))
 
     def create_pod(self, manifest: Mapping[str, Any]) -> bool:
         """Make a pod, unless its namespace is too new."""
@@ -73,8 +77,8 @@ class ProbeObjects:
     def events(self, namespace: str, name: str) -> tuple[PodEvent, ...]:
         """List what was noted about a pod."""
         selector = f"involvedObject.kind=Pod,involvedObject.name={name}"
-        items = self._api.list(f"{_NAMESPACES}/{namespace}/events", fieldSelector=selector)
-        return tuple(sorted(map(probe_objects.event, items), key=lambda entry: entry.time))
+        found = self._api.list(f"{_NAMESPACES}/{namespace}/events", probe_objects.event, fieldSelector=selector)
+        return tuple(sorted(found, key=lambda entry: entry.time))
 
     def log(self, namespace: str, name: str, container: str) -> str:
         """Read what a container wrote."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import stat
@@ -19,6 +21,8 @@ _OURS = 0.9
 """A runtime is told our deadline, and may give up a little before it."""
 _NO_SUCH = re.compile(r"no such (container|sandbox|pod)", re.IGNORECASE)
 """How dockershim says it (status UNKNOWN); the others have the status NOT_FOUND."""
+_SCARCE = tuple(map(os.strerror, (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)))
+"""In the C library's words, as grpc says them; a runtime's own, in Go, have no capital."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,14 @@ class Attempt:
     elapsed: float
     spoken: bool
     """Whether the runtime had ever answered on this connection."""
+
+
+def ours(error: grpc.RpcError) -> str:
+    """Say what this machine had too little of to make the call at all; "" when it was made."""
+    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+        return ""
+    details = error.details() or ""
+    return next((words for words in _SCARCE if words in details), "")
 
 
 def explain(error: grpc.RpcError, place: Place, attempt: Attempt) -> CriError:

@@ -9,8 +9,8 @@ import grpc
 from google.protobuf.message import Message
 
 from migrator.cri import Version, api_pb2
-from migrator.cri.faults import Attempt, Place, explain
-from migrator.errors import CriError, Fault
+from migrator.cri.faults import Attempt, Place, explain, ours
+from migrator.errors import CriError, Fault, LineError
 
 MESSAGE = 16 * 2**20
 """Bytes of the largest answer; the kubelet allows as much (pkg/kubelet/cri/remote, maxMsgSize)."""
@@ -62,7 +62,10 @@ class Wire:
         return Version(name=answer.runtime_name, version=answer.runtime_version, api=self._api)
 
     def ask(self, method: str, request: Message, answer: type[Answer], doing: str, seconds: float = 0) -> Answer:
-        """Call a method and give its answer; `doing` says in messages what was asked for ("start container one")."""
+        """Call a method and give its answer; `doing` says in messages what was asked for ("start container one").
+
+        Raises `CriError`, or `LineError` where it was this machine that could not ask.
+        """
         service = "ImageService" if method in _IMAGE_METHODS else "RuntimeService"
         call = self._channel.unary_unary(
             f"/runtime.{self._api}.{service}/{method}",
@@ -74,6 +77,9 @@ class Wire:
         try:
             given: Answer = call(request, timeout=deadline)
         except grpc.RpcError as error:
+            if reason := ours(error):
+                told = f"{self._place.name} could not be asked: this machine is at its limits ({reason})"
+                raise LineError(told) from error
             attempt = Attempt(doing, deadline, time.monotonic() - started, spoken=self._spoken)
             raise explain(error, self._place, attempt) from error
         self._spoken = True

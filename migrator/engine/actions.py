@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from migrator.engine import draining, patience, proof, waiting
@@ -15,6 +15,7 @@ from migrator.model.answers import Installed, Retired, Switched, Told
 from migrator.model.objects import CRI_SOCKET, Pod
 from migrator.model.plan import NodePlan
 from migrator.model.removal import Removal
+from migrator.planning.coming import PINNED, plain, unfit
 
 _SWITCH_TASK = "Switch the node's container runtime"
 REMOVAL_TASK = "Look at or remove what is left of Docker"
@@ -23,14 +24,24 @@ _INSTALL_TASK = "Install the runtime's package"
 
 
 def install(run: Run) -> str:
-    """Install the new runtime's package, and nothing that is there already anew."""
-    asked = request(
-        requests.Install,
-        name=run.target.package,
-        version=run.target.package_version,
-        source=run.target.packages,
-    )
-    new = answer(Installed, play(run, asked).get(_INSTALL_TASK, {})).installed
+    """Install the new runtime's package, and nothing that is there already anew.
+
+    Which version would come is asked first: raises `StepFailedError` for one that no node may be moved to.
+    """
+
+    def asked(*, look: bool) -> Installed:
+        words = {"name": run.target.package, "version": run.target.package_version, "source": run.target.packages}
+        asking = request(requests.Install, **words, look=look)
+        return answer(Installed, play(run, asking).get(_INSTALL_TASK, {}))
+
+    would = plain(asked(look=True).would)
+    kubelet = run.cluster.node(run.plan.node).kubelet_version
+    if why := unfit(kubelet, run.target.runtime, would):
+        raise StepFailedError(
+            f"{run.plan.node}: {run.target.package} {would} would come: {why.why}; nothing was installed. "
+            f"{why.remedy}, by {PINNED}"
+        )
+    new = asked(look=False).installed
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
 
 
@@ -120,7 +131,7 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
 
 
 def verify(run: Run) -> str:
-    """Wait until the node is Ready on the new runtime with what stays on it, then prove it as far as was asked for.
+    """See the node Ready on the new runtime with what stays on it, and prove it as far as was asked for.
 
     The pods that prove it stay until it serves again.
     """
@@ -128,10 +139,18 @@ def verify(run: Run) -> str:
 
 
 def prove(run: Run, *, stays: bool = False) -> str:
-    """Wait for the same, then prove the node by pods of our own; where they do not stay, see them leave nothing."""
-    ready = _ready(run)
-    run.progress(ready)
-    return f"{ready}; {proof.prove(run, stays=stays)}"
+    """See the same, and prove the node by pods of our own; where they do not stay, see them leave nothing.
+
+    They are asked as soon as its kubelet runs them and what stays: that it is Ready it may say only ten seconds later
+    (`nodeStatusUpdateFrequency`), as its first status comes before it has looked at its runtime.
+    """
+
+    def wait(running: Callable[[], bool]) -> None:
+        _await_ready(run, or_else=running)
+        run.progress(f"its kubelet runs pods on {_runtime(run)}")
+
+    proved = proof.prove(run, wait=wait, stays=stays)
+    return f"{_ready(run)}; {proved}"
 
 
 def _runtime(run: Run) -> str:
@@ -140,13 +159,19 @@ def _runtime(run: Run) -> str:
 
 
 def _ready(run: Run) -> str:
+    _await_ready(run)
+    return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
+
+
+def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
+    """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
+    scheme = run.target.scheme
     waiting.until(
         run,
-        lambda: _lacking(run, run.target.scheme),
-        f"{run.plan.node} to be Ready on {run.target.scheme}",
+        lambda: _lacking(run, scheme, or_else=or_else),
+        f"{run.plan.node} to be Ready on {scheme}",
         seconds=run.target.ready_timeout,
     )
-    return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
 
 
 def reboot(run: Run) -> str:
@@ -184,21 +209,29 @@ def remove(run: Run) -> str:
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
 
 
-def _lacking(run: Run, runtime: str, *, since: float = 0, removed: Collection[str] = ()) -> str:
+def _lacking(
+    run: Run,
+    runtime: str,
+    *,
+    since: float = 0,
+    removed: Collection[str] = (),
+    or_else: Callable[[], bool] = lambda: False,
+) -> str:
     """Say what keeps the node from being Ready on `runtime` with its staying pods; "" when nothing does.
 
     A status that the stopped kubelet left behind does not count: it is older than `since`, by the node's clock, or
-    shows a container that was `removed`.
+    shows a container that was `removed`. A node that is not Ready lacks nothing where `or_else` says so.
     """
     node = run.cluster.node(run.plan.node)
     if not node.runtime.startswith(f"{runtime}://"):
         return f"it reports {node.runtime}"
-    if not node.ready:
+    if not node.ready and not or_else():
         return "it is not Ready"
     if since and _moment(node.heartbeat) < int(since):
         return "its kubelet has not reported yet"
     present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
-    for pod in run.cluster.pods_on(run.plan.node):
+    # From the cache: an older state cannot show containers of a runtime that had none yet, nor hide `removed` ones.
+    for pod in run.cluster.pods_on(run.plan.node, cached=True):
         if pod.stays and not pod.finished and not pod.terminating and pod.lasting in present:
             present[pod.lasting].append(pod)
     lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]

@@ -1,24 +1,48 @@
 """Drain a node by the eviction API, so that every PodDisruptionBudget is honoured.
 
 As `kubectl drain` does (its pkg/drain), but: a pod is evicted by its uid, so a new pod of the same name is left
-alone; finished pods are left, they hold nothing up; what is critical to the cluster goes last; volumes are waited
-for; an API server that stumbles does not fail the drain.
+alone; finished pods are left, they hold nothing up; what is critical to the cluster is asked last; volumes are waited
+for; an API server that stumbles does not fail the drain, and a drain that is held up for long asks it less often.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
 from migrator.engine import patience, settling
+from migrator.engine.leaving import Leaving, leaving
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
-from migrator.model.objects import Pod
+from migrator.model.clock import pace
+from migrator.model.objects import Budget, Pod
 
 _RETRY_SECONDS = 5.0
-_POLL_SECONDS = 1.0
+"""Between two tries to evict a pod that may not leave yet."""
+_REGARDLESS_SECONDS = 60.0
+"""Likewise while its budget says that it allows none."""
 _CRITICAL = 2_000_000_000
 """Priority of system-cluster-critical (k8s.io/kubernetes pkg/apis/scheduling/types.go)."""
+
+
+@dataclass
+class _Asked:
+    """What pods were asked to leave, and what came of it. By uid where nothing else is said."""
+
+    accepted: set[str] = field(default_factory=set)
+    """Those that end, whoever asked for it."""
+    again: dict[str, float] = field(default_factory=dict)
+    """When those that may not leave yet are asked again."""
+    forbidden: dict[str, float] = field(default_factory=dict)
+    """Since when an eviction has been forbidden."""
+    held: dict[str, float] = field(default_factory=dict)
+    """When those that a budget has refused are asked again whatever it says."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why pods have not left, by their full names."""
+    budgets: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
+    """Those that were read at this look, by namespace."""
 
 
 def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
@@ -30,52 +54,54 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     Raises `StepFailedError` when pods are left after `drain_timeout`, when one came since the plan whose eviction
     needs consent, or when the Node is gone.
     """
-    node = run.plan.node
     deadline = run.clock.now() + run.target.drain_timeout
-    asked: set[str] = set()
-    refused: dict[str, str] = {}
-    forbidden: dict[str, float] = {}
+    looked = Leaving(run)
+    asked = _Asked()
     told: dict[str, float] = {}
-    next_try = run.clock.now()
+    since, before = run.clock.now(), (0, 0)
     while True:
         try:
-            leaving = _leaving(run)
-            if not leaving:
-                return f"{len(asked)} pods left{_detached(run, deadline)}"
-            if run.clock.now() >= next_try:
-                next_try = run.clock.now() + _RETRY_SECONDS
-                settling.remember(run, leaving)
-                for pod in _next(leaving):
-                    _evict(run, pod, asked=asked, refused=refused, forbidden=forbidden)
-            overdue = _overdue(leaving, told, run.clock.now())
+            pods = looked.look()
+            if not pods:
+                return f"{len(asked.accepted)} pods left{_detached(run, looked.pods, deadline)}"
+            settling.remember(run, pods)
+            _evict_in_turn(run, pods, asked)
+            overdue = _overdue(pods, told, run.clock.now())
+            if (len(pods), len(asked.accepted)) != before:
+                since, before = run.clock.now(), (len(pods), len(asked.accepted))
         except NotFoundError as error:
             raise StepFailedError("somebody has deleted the Node") from error
         except ClusterError as error:
-            refused["the API server"] = str(error)
+            asked.refused["the API server"] = str(error)
             overdue = []
         if run.clock.now() >= deadline:
             if overdue_may_stay and overdue:
                 return f"{', '.join(overdue)} did not end in time, and goes with the runtime"
-            raise StepFailedError(f"{node} is not empty after {run.target.drain_timeout} s: " + _left(run, refused))
-        run.clock.sleep(_POLL_SECONDS)
+            raise StepFailedError(
+                f"{run.plan.node} is not empty after {run.target.drain_timeout} s: " + _left(run, asked.refused)
+            )
+        run.clock.sleep(pace(run.clock.now() - since))
 
 
-def _leaving(run: Run) -> list[Pod]:
-    pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.stays and not pod.finished]
-    for pod in pods:
-        if not pod.leaves:
-            continue
-        if pod.empty_dirs and "local-storage" not in run.allow:
-            raise StepFailedError(f"{pod.full_name} came after the plan and keeps data in an emptyDir")
-        if not pod.owner and "unmanaged-pods" not in run.allow:
-            raise StepFailedError(f"{pod.full_name} came after the plan and nobody would create it again")
-    return pods
+def _evict_in_turn(run: Run, pods: Sequence[Pod], asked: _Asked) -> None:
+    """Ask all of a wave to leave, and those of the next one as soon as nobody of it has to be asked again."""
+    asked.budgets.clear()
+    for wave in _waves(pods):
+        for pod in wave:
+            _evict(run, pod, asked)
+        if any(pod.uid not in asked.accepted for pod in wave):
+            return
 
 
-def _next(leaving: Sequence[Pod]) -> list[Pod]:
-    """Give those to evict now, the least important first; what the cluster itself needs waits for all others."""
-    ordinary = [pod for pod in leaving if pod.priority < _CRITICAL]
-    return sorted(ordinary or leaving, key=lambda pod: pod.priority)
+def _waves(pods: Sequence[Pod]) -> Iterator[list[Pod]]:
+    """Give the pods in the order in which they are asked, the least important first.
+
+    What the cluster itself needs is a wave of its own: it stays while a budget holds others, which may be for long, and
+    not while they end, since it has a grace period too and serves meanwhile from wherever else it runs (ADR 27).
+    """
+    ordered = sorted(pods, key=lambda pod: pod.priority)
+    yield [pod for pod in ordered if pod.priority < _CRITICAL]
+    yield [pod for pod in ordered if pod.priority >= _CRITICAL]
 
 
 def _overdue(leaving: Sequence[Pod], told: dict[str, float], now: float) -> list[str]:
@@ -88,15 +114,16 @@ def _overdue(leaving: Sequence[Pod], told: dict[str, float], now: float) -> list
     return []
 
 
-def _detached(run: Run, deadline: float) -> str:
-    """Wait until no volume is attached to the node that a pod may need elsewhere.
+def _detached(run: Run, pods: Sequence[Pod], deadline: float) -> str:
+    """Wait until no volume is attached to the node that a pod may need elsewhere; `pods` are those that stay.
 
     The kubelet reports which are in use: once it is stopped, others wait six minutes for such a volume (Kubernetes
     1.20, attach_detach_controller.go, ReconcilerMaxWaitForUnmountDuration). Those of pods that stay cannot be told
     from the others, so nothing is waited for where such pods have claims.
     """
-    if any(pod.stays and pod.claims for pod in run.cluster.pods_on(run.plan.node)):
+    if any(pod.stays and pod.claims for pod in pods):
         return ""
+    began = run.clock.now()
     told = False
     while volumes := run.cluster.node(run.plan.node).volumes:
         if run.clock.now() >= deadline:
@@ -104,49 +131,72 @@ def _detached(run: Run, deadline: float) -> str:
         if not told:
             run.progress(f"waits for {len(volumes)} volumes to be unmounted")
             told = True
-        run.clock.sleep(_POLL_SECONDS)
+        run.clock.sleep(pace(run.clock.now() - began))
     return ", their volumes too" if told else ""
 
 
-def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str], forbidden: dict[str, float]) -> None:
+def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     """Ask for a pod's end, unless that was done. A lack of rights, or a webhook's no, counts after two minutes."""
-    if pod.uid in asked or pod.terminating:
-        asked.add(pod.uid)
+    now = run.clock.now()
+    if pod.uid in asked.accepted or pod.terminating:
+        asked.accepted.add(pod.uid)
+        return
+    if now < asked.again.get(pod.uid, now):
+        return
+    asked.again[pod.uid] = now + _RETRY_SECONDS
+    if now < asked.held.get(pod.uid, now) and _exhausted(run, pod, asked):
         return
     try:
         answer = run.cluster.evict(pod)
     except ClusterError as error:
-        now = run.clock.now()
-        if isinstance(error, RefusedError) and now - forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
+        if isinstance(error, RefusedError) and now - asked.forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
             raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
-        if pod.full_name not in refused:
+        if pod.full_name not in asked.refused:
             run.progress(f"{pod.full_name} cannot be evicted yet: {error}")
-        refused[pod.full_name] = str(error)
+        asked.refused[pod.full_name] = str(error)
         return
     if answer is Eviction.REFUSED_NOW:
-        holding = _budgets(run, pod)
-        if pod.full_name not in refused:
+        asked.held[pod.uid] = now + _REGARDLESS_SECONDS
+        holding = _named(_covering(run, pod, asked))
+        if pod.full_name not in asked.refused:
             run.progress(f"{pod.full_name} waits for {holding}")
-        refused[pod.full_name] = holding
+        asked.refused[pod.full_name] = holding
         return
-    refused.pop(pod.full_name, None)
-    forbidden.pop(pod.uid, None)
-    asked.add(pod.uid)
+    asked.refused.pop(pod.full_name, None)
+    asked.forbidden.pop(pod.uid, None)
+    asked.accepted.add(pod.uid)
     run.progress(f"{pod.full_name} leaves")
 
 
-def _budgets(run: Run, pod: Pod) -> str:
-    covering = [budget for budget in run.cluster.budgets() if budget.covers(pod)]
-    if not covering:
+def _exhausted(run: Run, pod: Pod, asked: _Asked) -> bool:
+    """Tell whether a pod's budget still allows no eviction.
+
+    One list of a namespace's budgets spares an eviction of each pod in it, for which the API server would read the pod
+    and those budgets (kubernetes 1.20, eviction.go). A pod that is not ready may be evicted all the same.
+    """
+    return pod.ready and any(budget.disruptions_allowed == 0 for budget in _covering(run, pod, asked))
+
+
+def _covering(run: Run, pod: Pod, asked: _Asked) -> list[Budget]:
+    """Give the budgets of a pod; those of a namespace are read once at a look."""
+    if pod.namespace not in asked.budgets:
+        asked.budgets[pod.namespace] = ()  # where they cannot be read, pods are asked to leave without them
+        with suppress(ClusterError):
+            asked.budgets[pod.namespace] = run.cluster.budgets(pod.namespace, cached=True)
+    return [budget for budget in asked.budgets[pod.namespace] if budget.covers(pod)]
+
+
+def _named(budgets: Sequence[Budget]) -> str:
+    if not budgets:
         return "a PodDisruptionBudget"
     return ", ".join(
-        f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in covering
+        f"PodDisruptionBudget {entry.name} ({entry.disruptions_allowed} disruptions allowed)" for entry in budgets
     )
 
 
 def _left(run: Run, refused: dict[str, str]) -> str:
     try:
-        pods = [pod.full_name for pod in _leaving(run)]
+        pods = [pod.full_name for pod in leaving(run.cluster.pods_on(run.plan.node, cached=True))]
     except ClusterError:
         pods = []
     pods = pods or sorted(refused)

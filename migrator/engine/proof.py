@@ -15,6 +15,7 @@ from migrator.model.proof import Checked, Circumstances, Evidence, Outcome, Verd
 from migrator.probe import verdict
 from migrator.probe.pods import ASKED
 from migrator.proving import live
+from migrator.proving.pods import Wait
 from migrator.proving.session import Bench
 
 BASELINE = "baseline"
@@ -28,7 +29,7 @@ def baseline(run: Run) -> str:
     known = _known(run)
     if short := _short(run):
         return f"left out, the node has no room for three more pods: {short}"
-    found = _kept(run, _begun(run, known).end())
+    found = _kept(run, _begun(run, known, live.at_once).end())
     if found.problems:
         raise StepFailedError("; ".join(found.problems))
     failed = ", ".join(entry.id for entry in found.failed)
@@ -47,18 +48,18 @@ def rehearse(run: Run) -> str:
     return f"{_counted(found)} in an instance of its own, which is gone again"
 
 
-def prove(run: Run, *, stays: bool = False) -> str:
-    """Prove the node on its new runtime with pods of its kubelet, against what was before.
+def prove(run: Run, *, wait: Wait, stays: bool = False) -> str:
+    """Prove the node on its new runtime with pods of its kubelet, against what was before; `wait` for it meanwhile.
 
     Where it `stays`, a good node keeps these pods, for `leavings` to remove when it serves; else they go, and what they
     leave is looked for too. Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask,
     or whose API server nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
     """
-    evidence = _asked(run, stays=stays)
+    evidence = _asked(run, wait, stays=stays)
     if evidence.problems:  # once more before that is believed: it takes good nodes back
         run.progress(f"{'; '.join(evidence.problems)}; proves it once more")
         let_go(run)
-        evidence = _asked(run, stays=stays)
+        evidence = _asked(run, wait, stays=stays)
     found = _kept(run, evidence, run.seen.get(BASELINE))
     if not _good(run, found):
         if run.ongoing:
@@ -104,11 +105,11 @@ def _advice(run: Run) -> str:
 _UNASKED = (LineError, ClusterError, UnaskedError)
 
 
-def _asked(run: Run, *, stays: bool) -> Evidence:
+def _asked(run: Run, wait: Wait, *, stays: bool) -> Evidence:
     """Give what a session saw that could be asked; it is over, unless it `stays`."""
 
     def ask() -> Evidence:
-        ongoing = _begun(run, _planned(run))
+        ongoing = _begun(run, _planned(run), wait)
         run.ongoing.append(ongoing)  # whatever comes now, somebody knows of its pods
         if stays and not ongoing.session.evidence.unasked:
             return ongoing.session.evidence
@@ -124,12 +125,12 @@ def _asked(run: Run, *, stays: bool) -> Evidence:
     return waiting.asked_again(run, ask, _UNASKED, seconds=patience.AWAY)
 
 
-def _begun(run: Run, known: Circumstances) -> Ongoing:
+def _begun(run: Run, known: Circumstances, wait: Wait) -> Ongoing:
     with ExitStack() as held:
         line = held.enter_context(run.hosts.line(run.plan.host))
         teller = Teller(run)
         try:
-            session = run.sessions.live(Bench(line=line, clock=run.clock, tell=teller), run.cluster, known)
+            session = run.sessions.live(Bench(line=line, clock=run.clock, tell=teller), run.cluster, known, wait)
         except CriError as error:  # the host answered, and its runtime did not
             raise StepFailedError(str(error)) from error
         return Ongoing(session, held.pop_all(), teller)
@@ -157,7 +158,7 @@ def _new(run: Run, found: Verdict) -> list[Checked]:
 def _short(run: Run) -> str:
     """Say what the node lacks for our pods beside those that are there; "" for nothing. A kubelet admits no others."""
     node = run.cluster.node(run.plan.node)
-    pods = [pod for pod in run.cluster.pods_on(run.plan.node) if not pod.finished]
+    pods = [pod for pod in run.cluster.pods_on(run.plan.node, cached=True) if not pod.finished]
     ours = len({asked.pod for asked in ASKED})
     lacking = {
         "CPU": node.cpu - sum(pod.cpu for pod in pods) - sum(asked.cpu_request or asked.cpu_limit for asked in ASKED),

@@ -15,6 +15,7 @@ from migrator.model.proof import Circumstances, Evidence
 from migrator.model.target import Target
 from migrator.proving import live, rehearsal
 from migrator.proving.interview import Around
+from migrator.proving.pods import Wait
 from migrator.proving.session import Bench
 
 
@@ -48,7 +49,7 @@ class Sessions:
     """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
 
     rehearsal: Callable[[Bench, NodePlan, Circumstances, Around], Evidence] = rehearsal.rehearse
-    live: Callable[[Bench, Cluster, Circumstances], Session] = live.begin
+    live: Callable[[Bench, Cluster, Circumstances, Wait], Session] = live.begin
 
 
 @dataclass

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from migrator.engine import waiting
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, StepFailedError
 from migrator.model.objects import Pod
 
+_Owner = tuple[str, str]
+"""Namespace and "Kind/name"."""
 _EVERY = 5.0
 _BLINK = 60.0
 """Seconds for which a node may be out of sight while it is watched: an API server that stumbles is no failure."""
@@ -19,38 +21,51 @@ def remember(run: Run, leaving: Iterable[Pod]) -> None:
     """Note how many ready pods each owner of `leaving` has in the cluster, before any of them leaves."""
     owners = {(pod.namespace, pod.owner) for pod in leaving if pod.owner} - set(run.left)
     for namespace in {namespace for namespace, _ in owners}:
-        ready = Counter(pod.owner for pod in run.cluster.pods_in(namespace) if _serves(pod))
+        ready = Counter(pod.owner for pod in run.cluster.pods_in(namespace, cached=True) if _serves(pod))
         run.left.update({(place, owner): ready[owner] for place, owner in owners if place == namespace})
 
 
 def settle(run: Run) -> str:
     """Wait for that, then watch the node. Raises `StepFailedError`."""
+    away = set(run.left)
+
+    def lacking() -> str:
+        found = dict(_lacking(run, away, cached=True))
+        away.intersection_update(found)  # the others were seen there, and their namespaces need not be read again
+        if not found:
+            # A cache may still show the pods that have left as ready: once more past it, and all of them together.
+            found = dict(_lacking(run, run.left))
+            away.update(found)
+        return "; ".join(found.values())
+
     waiting.until(
-        run,
-        lambda: "; ".join(_lacking(run)),
-        "the workloads that left to be available again",
-        seconds=run.target.settle_timeout,
-        every=_EVERY,
+        run, lacking, "the workloads that left to be available again", seconds=run.target.settle_timeout, every=_EVERY
     )
     settled = f"{len(run.left)} workloads that left are available again" if run.left else "nothing had left the node"
     return f"{settled}; {_watched(run)}" if run.target.soak else settled
 
 
-def _lacking(run: Run) -> Iterator[str]:
-    found: dict[str, tuple[Pod, ...]] = {}
-    for (namespace, owner), before in run.left.items():
-        if namespace not in found:
-            found[namespace] = run.cluster.pods_in(namespace)
-        pods = [pod for pod in found[namespace] if pod.owner == owner and not pod.finished and not pod.terminating]
-        ready = sum(pod.ready for pod in pods)
-        if ready < before and ready < (wanted := _wanted(run, namespace, owner, len(pods), before)):
-            yield f"{namespace}/{owner} has {ready} of {wanted} pods ready"
+def _lacking(run: Run, owners: Collection[_Owner], *, cached: bool = False) -> Iterator[tuple[_Owner, str]]:
+    """Give each of these that has fewer ready pods than before, and than it shall have, with a sentence about it."""
+    present: Counter[_Owner] = Counter()
+    ready: Counter[_Owner] = Counter()
+    for namespace in sorted({place for place, _ in owners}):
+        for pod in run.cluster.pods_in(namespace, cached=cached):
+            present[namespace, pod.owner] += not pod.finished and not pod.terminating
+            ready[namespace, pod.owner] += _serves(pod)
+    for owner in sorted(owners):
+        before = run.left[owner]
+        if ready[owner] >= before:
+            continue
+        wanted = min(before, _wanted(run, owner, present[owner], cached=cached))
+        if ready[owner] < wanted:
+            yield owner, f"{'/'.join(owner)} has {ready[owner]} of {wanted} pods ready"
 
 
-def _wanted(run: Run, namespace: str, owner: str, present: int, before: int) -> int:
+def _wanted(run: Run, owner: _Owner, present: int, *, cached: bool) -> int:
     """Give how many pods there shall be: it may have been scaled down, or be gone, since they were counted."""
-    replicas = run.cluster.replicas(namespace, owner)
-    return min(before, present if replicas is None else replicas)
+    replicas = run.cluster.replicas(*owner, cached=cached)
+    return present if replicas is None else replicas
 
 
 def _serves(pod: Pod) -> bool:

@@ -16,8 +16,8 @@ from migrator.errors import (
     StepFailedError,
     UnaskedError,
 )
+from migrator.model.clock import EVERY, pace
 
-_EVERY = 1.0
 _Given = TypeVar("_Given")
 
 
@@ -68,14 +68,16 @@ def asked_again(
             run.clock.sleep(patience.EVERY)
 
 
-def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = _EVERY) -> None:
+def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = EVERY) -> None:
     """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`.
+
+    Every so many seconds, and less often the longer it lasts.
 
     Time in which the API server cannot be asked does not count: that says nothing about what is waited for. Raises
     `UnaskedError` when that lasts for ten minutes.
     """
-    deadline = run.clock.now() + seconds
-    answered = run.clock.now()
+    first = answered = run.clock.now()
+    deadline = first + seconds
     told = False
     while True:
         began = run.clock.now()
@@ -95,4 +97,4 @@ def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, ev
             return
         if answered >= deadline:
             raise StepFailedError(f"waited {seconds:.0f} s in vain for {what}: {missing}")
-        run.clock.sleep(every)
+        run.clock.sleep(pace(answered - first, every))

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from migrator.errors import HostProblemError, LineError
+from migrator.hosts import local
 from migrator.hosts.program import Program
 
 _STARTING = 60.0
 """Seconds in which a relay must run on the host and be connected to the socket there."""
+_AGAIN = 0.2
+"""Before a connection is taken for which this machine had no room."""
 
 _PROBLEMS = {
     "absent": "{path} does not exist: is the runtime running, and is this its socket?",
@@ -38,6 +41,7 @@ class Relayed:
         self._path = path
         self._start = start
         self._open: set[socket.socket] = set()
+        self._closed = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(address))
         self._listener.listen(16)
@@ -45,24 +49,37 @@ class Relayed:
 
     def close(self) -> None:
         """Cut every connection and take no more."""
+        self._closed.set()
         for each in (self._listener, *self._open):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 each.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._carry, args=(connection,), daemon=True).start()
+            except OSError as error:
+                if not local.exhausted(error):  # closed
+                    return
+                self._out_of_room(error)
+                self._closed.wait(_AGAIN)
+                continue
+            try:
+                threading.Thread(target=self._carry, args=(connection,), daemon=True).start()
+            except RuntimeError as error:
+                connection.close()
+                self._out_of_room(error)
+
+    def _out_of_room(self, error: Exception) -> None:
+        self.lost, self.unreached = local.told(self._host, error), True
 
     def _carry(self, connection: socket.socket) -> None:
         self._open.add(connection)
         with connection:
             try:
-                program = self._connected()
+                with local.bounds(self._host):
+                    program = self._connected()
             except HostProblemError as error:
                 self.lost, self.unreached = str(error), False
             except LineError as error:
@@ -79,7 +96,12 @@ class Relayed:
         """Carry a connection to its end, and keep why it ended when this side did not end it."""
         left = threading.Event()
         up = threading.Thread(target=_up, args=(connection, program, left), daemon=True)
-        up.start()
+        try:
+            up.start()
+        except RuntimeError as error:
+            program.close()
+            self._out_of_room(error)
+            return
         with contextlib.suppress(OSError):  # this side does not read any more
             for chunk in program.chunks():
                 connection.sendall(chunk)

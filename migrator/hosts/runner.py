@@ -21,7 +21,8 @@ import ansible_runner
 
 from migrator import resources
 from migrator.errors import MigratorError
-from migrator.hosts import Heard, HostResult, Line, interrupts, unheard
+from migrator.hosts import Heard, HostResult, Line, interrupts, local, unheard
+from migrator.hosts.configured import Configured, configured
 from migrator.hosts.line import opened, opening
 from migrator.hosts.said import explain
 from migrator.model.checked import excess
@@ -35,7 +36,8 @@ _MEMORY = 4 * 2**30
 """Bytes of address space of an Ansible process: what a host says is held in memory, however much it is."""
 _LAST = 65536
 """Bytes of what Ansible prints that are read."""
-_KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
+_NO_HOST_KEY = {r"continue connecting \(yes/no": "no"}
+"""Nobody is there to say whether an unknown key is the right one; Ansible before 2.19 lets ssh ask."""
 
 
 @dataclass
@@ -51,37 +53,51 @@ class _Collected:
 
 
 class AnsibleHosts:
-    """Runs playbooks on the hosts of one inventory; up to `forks` hosts at a time."""
+    """Runs playbooks on the hosts of one inventory, with the user's own configuration of Ansible."""
 
     def __init__(
         self,
         inventory: Path,
         *,
-        connect_timeout: int = 20,
-        forks: int = 25,
+        connect_timeout: int | None = None,
         programs: Path | None = None,
         limits: Mapping[str, int] = _LIMITS,
     ) -> None:
-        """Take the inventory; the programs that a line starts, if not the role's; and how long playbooks may take."""
+        """Take the inventory; the seconds that a connection may take, where Ansible's own do not count.
+
+        And the programs that a line starts, if not the role's; and how long playbooks may take.
+        """
         self._inventory = inventory.absolute()
-        self._timeout = connect_timeout
-        self._forks = forks
+        self._connect_timeout = connect_timeout
         self._limits = limits
         self._programs = programs or resources.folder("roles") / "line" / "files"
 
     def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
         """Run the request's playbook on `hosts` and collect what each task returned."""
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
-        with tempfile.TemporaryDirectory(prefix="migrator-") as folder, interrupts.held():
-            return self._run(Path(folder), request, hosts, lambda: False, heard)
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="migrator-", dir=local.parent()) as folder,
+                interrupts.held(),
+            ):
+                return self._run(Path(folder), request, hosts, lambda: False, heard)
+        except (OSError, MemoryError, RuntimeError) as error:
+            if not local.exhausted(error):
+                raise
+            return {host: HostResult(host, local.told(host, error), unreachable=True) for host in hosts}
 
     def line(self, host: str) -> AbstractContextManager[Line]:
         """Open a line to a host."""
 
         def run(folder: Path, stopped: Callable[[], bool]) -> str:
-            return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
+            try:
+                return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
+            except (OSError, MemoryError, RuntimeError) as error:
+                if not local.exhausted(error):
+                    raise
+                return local.told(host, error)
 
-        return opened(host, run, self._programs, seconds=opening(self._timeout))
+        return opened(host, run, self._programs, seconds=opening(self._connect_timeout or configured().timeout))
 
     def _run(
         self,
@@ -103,18 +119,20 @@ class AnsibleHosts:
                     collected[host].seen = True
             return False  # do not keep events on disk: they hold the nodes' files
 
+        users = configured()
         # As many turns as it takes with so many hosts at a time.
-        limit = self._limits.get(request.playbook, _SECONDS) * math.ceil(len(hosts) / self._forks)
+        limit = self._limits.get(request.playbook, _SECONDS) * math.ceil(len(hosts) / users.forks)
         run = ansible_runner.run(
             private_data_dir=str(folder),
             # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
             project_dir=str(Path.cwd()),
             playbook=str(resources.folder("playbooks") / f"{request.playbook}.yml"),
             inventory=str(self._inventory),
-            limit=",".join(hosts),
+            limit=f"@{_listed(folder, hosts)}",
             extravars={"migrator_request": sealed(request)},
-            forks=self._forks,
-            envvars=self._environment(_bounded(folder)),
+            forks=users.forks,
+            passwords=_NO_HOST_KEY,
+            envvars=self._environment(users, _bounded(folder)),
             # Seconds between two looks at `stopped`. A line has no end of its own: whoever opened it ends it.
             settings={"pexpect_timeout": 1, **({} if request.playbook == "line" else {"job_timeout": limit})},
             event_handler=on_event,
@@ -123,24 +141,26 @@ class AnsibleHosts:
             rotate_artifacts=0,
         )
         if run.status == "timeout":
-            _cut_off(collected, limit)
-        said = ""
-        if run.status != "successful":
-            said = _end_of(run.stdout)
-        return {host: _result(host, entry, said) for host, entry in collected.items()}
+            _cut_off(collected, "still at {task} " + f"after {limit} s; it is not waited for any longer")
+        elif run.status != "successful":
+            _cut_off(collected, "Ansible ended at {task}: " + explain(_end_of(run.stdout)[-2000:]))
+        return {host: _result(host, entry) for host, entry in collected.items()}
 
-    def _environment(self, programs: Path) -> dict[str, str]:
+    def _environment(self, users: Configured, programs: Path) -> dict[str, str]:
         return {
             "PATH": f"{programs}{os.pathsep}{_search_path()}",
-            "ANSIBLE_ROLES_PATH": str(resources.folder("roles")),
-            "ANSIBLE_TIMEOUT": str(self._timeout),
-            # A task may be silent for minutes; without these a connection that died meanwhile is never noticed.
-            "ANSIBLE_SSH_EXTRA_ARGS": os.environ.get("ANSIBLE_SSH_EXTRA_ARGS", _KEEPALIVE),
-            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_ROLES_PATH": str(resources.folder("roles")),  # nobody else's roles are played
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
-            "ANSIBLE_PYTHON_INTERPRETER": os.environ.get("ANSIBLE_PYTHON_INTERPRETER", "auto_silent"),
+            **users.environment(self._connect_timeout),
         }
+
+
+def _listed(folder: Path, hosts: Sequence[str]) -> Path:
+    """Write the hosts' names to a file: a word of a command line has 128 KiB, which 2,000 long names exceed."""
+    path = folder / "hosts"
+    path.write_text("".join(f"{host}\n" for host in hosts), encoding="utf-8")
+    return path
 
 
 def sealed(request: Request) -> str:
@@ -219,13 +239,11 @@ def _items(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
-def _cut_off(collected: Mapping[str, _Collected], limit: int) -> None:
-    """Give each host that was not through a problem; what it was at may go on there."""
+def _cut_off(collected: Mapping[str, _Collected], why: str) -> None:
+    """Give each host that was not through a problem, and which; what it was at may go on there."""
     for entry in collected.values():
         if not entry.problem and (entry.task or not entry.seen):
-            entry.problem = (
-                f"still at {entry.task or 'the beginning'!r} after {limit} s; it is not waited for any longer"
-            )
+            entry.problem = why.replace("{task}", repr(entry.task or "the beginning"))
             entry.unreachable = True
 
 
@@ -235,14 +253,12 @@ def _text(result: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _result(host: str, entry: _Collected, said: str) -> HostResult:
-    problem = entry.problem
-    if not problem and not entry.seen:
-        problem = explain(said[-2000:]) if said else "Ansible did not run anything on this host"
+def _result(host: str, entry: _Collected) -> HostResult:
+    nothing = not entry.problem and not entry.seen
     return HostResult(
         host=host,
-        problem=problem,
-        unreachable=entry.unreachable,
+        problem="Ansible did not run anything on this host" if nothing else entry.problem,
+        unreachable=entry.unreachable or nothing,
         changed=entry.changed,
         results=entry.results,
         at=entry.at,

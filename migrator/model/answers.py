@@ -53,7 +53,10 @@ class Carrying(Answer):
 
 
 class Installed(Answer):
-    """What an installation brought, by package."""
+    """What an installation brought, by package; or would bring."""
+
+    would: checked.Told = ""
+    """The version of the package that would come, "" when that cannot be told."""
 
     installed: Mapping[checked.Told, checked.Told] = {}
 

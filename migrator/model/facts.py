@@ -7,6 +7,7 @@ credential is its hash.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from migrator.model.checked import Line, Mode, NodePath, Sha256, SocketOrNone, Told, TransactionId
@@ -104,6 +105,10 @@ class HostFacts(Value):
     """Linux security modules that are on, for example "apparmor"."""
     modules: tuple[str, ...] = ()
     """Those of `overlay` and `br_netfilter` that are loaded (or built in)."""
+    built_in: tuple[str, ...] = ()
+    """Those of them that are a part of the kernel."""
+    refused_modules: tuple[Line, ...] = ()
+    """Modules that the kernel's command line refuses."""
     sysctls: Mapping[str, str] = {}
     """Values now of those that a pod network needs; a missing key does not exist on the host."""
     forward_policy: str = ""
@@ -195,6 +200,17 @@ class DockerFacts(Value):
     """Resource limits of a process in one of its Kubernetes containers, as in `UnitFacts.limits`; {} without any."""
     insecure: Mapping[str, str] = {}
     """What each insecure registry was found to speak: "https", "http", or "" when it did not answer."""
+
+
+class DockerUnits(Value):
+    """Units of the host that have to do with Docker's, as systemd knows them."""
+
+    starters: Mapping[Line, tuple[Told, ...]] = {}
+    """Sockets, timers and paths that start docker.service, each with the addresses that it listens at."""
+    needing: tuple[Line, ...] = ()
+    """Those that stop with Docker, do not start without it, or keep it up."""
+    wanting: tuple[Line, ...] = ()
+    """Those that start it at each start of their own."""
 
 
 class CriDockerdFacts(Value):
@@ -339,8 +355,12 @@ class NodeFacts(Value):
     """None when no Docker answers."""
     docker_problem: str = ""
     """Why Docker does not answer although it is installed."""
+    docker_units: DockerUnits = DockerUnits()
     docker_callers: tuple[Told, ...] = ()
     """Files of units and scheduled jobs that call Docker now and then."""
+    agents: tuple[Told, ...] = ()
+    """What changes the host by itself: units that are active, and files of other units and of jobs, each with the
+    program that it calls."""
     cri_dockerd: CriDockerdFacts | None = None
     containerd: ContainerdFacts = ContainerdFacts(version="")
     crio: CrioFacts | None = None
@@ -350,6 +370,8 @@ class NodeFacts(Value):
     credentials: tuple[Credential, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     packages: tuple[Package, ...] = ()
+    candidates: Mapping[Line, Line] = {}
+    """Where no containerd is installed: the version that the package manager would take, by package."""
     leftovers: tuple[str, ...] = ()
     """Paths that another runtime left: dead sockets, checkpoints, folders in a socket's place (these end in "/")."""
     transactions: Mapping[TransactionId, Transaction] = {}
@@ -393,4 +415,10 @@ class NodeFacts(Value):
 
     def file(self, path: str) -> FileFact:
         """Give the file at `path`, which may not exist."""
-        return self.files.get(path, FileFact(path=path))
+        return self.files.get(path) or _absent(path)
+
+
+@lru_cache(maxsize=1024)
+def _absent(path: str) -> FileFact:
+    """Give a file that does not exist: planning asks for the same ones of thousands of nodes."""
+    return FileFact(path=path)

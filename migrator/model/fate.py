@@ -19,7 +19,7 @@ class Fate(StrEnum):
     LOST = "lost"
     """Nothing does the same; that needs consent."""
     UNKNOWN = "unknown"
-    """No Docker of 19.03 to 29 has this key."""
+    """No Docker of 1.13 to 29 has this key."""
 
 
 class KeyFate(Value):

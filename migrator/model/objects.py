@@ -21,6 +21,14 @@ CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
 """Node annotation that `kubeadm upgrade` and `kubeadm reset` read (kubeadm 1.20.2 constants.go)."""
 
 
+NO_SCALE_DOWN = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
+"""Node annotation that keeps the autoscaler from removing it (kubernetes/autoscaler, cluster-autoscaler/FAQ.md)."""
+NO_DISRUPTION = "karpenter.sh/do-not-disrupt"
+"""Likewise for Karpenter (its docs, Disruption)."""
+MACHINES = ("cluster.x-k8s.io/machine", "machine.openshift.io/machine")
+"""Node annotations that name the Machine which a node was made from (cluster-api api/core, machine-api-operator)."""
+
+
 class Node(Value):
     """A Node of the cluster."""
 

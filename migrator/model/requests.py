@@ -34,6 +34,8 @@ class Install(Request):
     name: Line
     version: Line = ""
     source: str = ""
+    look: bool = False
+    """Whether it is only asked which version would come."""
 
 
 class PlannedFile(Value):

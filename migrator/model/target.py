@@ -47,8 +47,8 @@ class Target(Policy):
     a node just like this one was rehearsed; or only by the node getting Ready."""
     clock_skew: float = Field(default=30, gt=0, le=86400)
     """Seconds that a host's clock may differ from that of this machine."""
-    connect_timeout: int = Field(default=20, ge=1, le=600)
-    """Seconds that a connection to the host may take."""
+    connect_timeout: int | None = Field(default=None, ge=1, le=600)
+    """Seconds that a connection to the host may take; as Ansible is configured when None."""
     canary: bool = False
     """Whether it goes before the others of its group."""
     settle_timeout: int = Field(default=900, ge=0, le=86400)

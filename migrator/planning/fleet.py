@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field as default
 
 from migrator.model.objects import Budget, ClusterFacts, DaemonSet, Node, Pod, RuntimeClass
+from migrator.planning.competitors import Competitor, of_pods
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Fleet:
     """The sum of `free`."""
     replicas: Mapping[tuple[str, str], int] = default(default_factory=dict)
     """How many unfinished pods each owner has, by namespace and "Kind/name"."""
+    competitors: Mapping[Competitor, tuple[str, ...]] = default(default_factory=dict)
+    """Who else works on nodes, with namespaces and owners of their pods."""
     api_servers: tuple[str, ...] = ()
     """Addresses behind the service default/kubernetes."""
 
@@ -67,6 +70,7 @@ def fleet(cluster: ClusterFacts) -> Fleet:
         free=free,
         total=Room(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
         replicas=Counter((pod.namespace, pod.owner) for pod in alive if pod.owner),
+        competitors=of_pods(alive),
         api_servers=cluster.api_servers,
     )
 

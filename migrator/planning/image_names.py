@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache(maxsize=8192)
 def familiar(image: str) -> str:
     """Write an image's name as Docker lists it: without its own registry, and with a digest or else a tag.
 
@@ -25,3 +28,9 @@ def registry_of(image: str) -> str:
 def last_part(image: str) -> str:
     """Give the last part of an image's repository, such as "etcd", without tag and digest."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def tagged_digest(image: str) -> bool:
+    """Tell whether a name has a tag and a digest."""
+    name, at, _ = image.partition("@")
+    return bool(at) and ":" in name.rpartition("/")[2]

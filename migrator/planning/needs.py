@@ -5,9 +5,11 @@ from __future__ import annotations
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning import network
-from migrator.planning.checks.docker_users import reaches
+from migrator.planning.checks.docker_users import needing_docker, reaches
+from migrator.planning.coming import coming
 from migrator.planning.situation import Situation
 from migrator.planning.step import Decision
+from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES
 
 
@@ -36,7 +38,8 @@ def install(now: Situation, _: NodePlan) -> Decision:
     name = RUNTIMES[now.target.runtime].name
     if now.migrated or (version := _installed(now)):
         return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
-    package = "=".join(filter(None, (now.target.package, now.target.package_version)))
+    version = now.target.package_version or coming(now).version
+    package = "=".join(filter(None, (now.target.package, version)))
     origin = f"the packages in {now.target.packages}" if now.target.packages else "the node's package sources"
     return True, f"{package} from {origin}, if that removes and upgrades nothing; then the node is planned again"
 
@@ -119,6 +122,8 @@ def annotate(now: Situation, plan: NodePlan) -> Decision:
     present = now.node.annotations.get(CRI_SOCKET)
     if present == plan.endpoint:
         return False, f"the Node's cri-socket annotation is {present} already"
+    if present is None and kubelet.told_to_kubeadm(now.facts, plan.endpoint):
+        return False, f"kubeadm reads the socket from {kubelet.INSTANCE_CONFIG} on the node, which has it"
     return True, f"kubeadm reads the socket from the Node's annotation; it is {present or 'missing'}"
 
 
@@ -163,4 +168,6 @@ def retire(now: Situation, _: NodePlan) -> Decision:
     root = now.facts.docker.root if now.facts.docker else ""
     if any(reaches(path, root) for pod in now.alive for path in pod.host_paths):
         return False, "Docker stays running for pods that can reach its socket"
+    if needing := needing_docker(now):
+        return False, f"Docker stays running for {', '.join(needing)}"
     return True, "nothing uses Docker any more; its packages and data stay"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from migrator.model.objects import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
 from migrator.planning import checks, circumstances, drafting, network
+from migrator.planning.coming import coming
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.step import Planned
 from migrator.planning.translate import containerd
@@ -20,7 +21,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     to = drafting.destination(situation)
     draft = Draft(destination=to) if situation.migrated else drafting.draft(situation)
     installed = runtime.installed(situation.facts)
-    version = installed or situation.target.package_version or "version of the package"
+    version = coming(situation).version or "version of the package"
     plan = NodePlan(
         host=situation.host,
         node=situation.node.name,

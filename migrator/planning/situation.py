@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as default
+from functools import cached_property
 
 from migrator.model.facts import NodeFacts
 from migrator.model.fate import KeyFate
@@ -41,22 +42,27 @@ class Situation:
         """Whether the kubelet already reports the runtime that is asked for."""
         return self.node.runtime.startswith(f"{self.target.scheme}://")
 
-    @property
+    @cached_property
     def leaving(self) -> tuple[Pod, ...]:
         """The pods that a drain would evict."""
         return tuple(pod for pod in self.pods if not pod.stays)
 
-    @property
+    @cached_property
+    def evicted(self) -> tuple[Pod, ...]:
+        """The pods whose end a drain asks for."""
+        return tuple(pod for pod in self.pods if pod.leaves)
+
+    @cached_property
     def staying(self) -> tuple[str, ...]:
         """What a drain leaves and is Ready now, each once."""
         return tuple(sorted({pod.lasting for pod in self.alive if pod.stays and pod.ready}))
 
-    @property
+    @cached_property
     def alive(self) -> tuple[Pod, ...]:
         """The pods that are not finished."""
         return tuple(pod for pod in self.pods if not pod.finished)
 
-    @property
+    @cached_property
     def images(self) -> frozenset[str]:
         """The images that pods on the node use, and those that somebody wants there too."""
         return frozenset(self.target.images) | {image for pod in self.alive for image in pod.images}

@@ -87,6 +87,10 @@ ENDPOINT_IN_CONFIG: Version = (1, 27)
 ENDPOINT_FLAG_DROPPED: Version = (1, 34)
 """First kubeadm that writes the endpoint to the configuration, not to a flag (kubernetes/kubernetes#131981)."""
 
+ANNOTATION_UNREAD: Version = (1, 36)
+"""First kubeadm that reads a node's socket from its instance-config.yaml alone (kubernetes/kubernetes#135742). Before,
+a feature gate may be off."""
+
 PAUSE_FLAG = "--pod-infra-container-image"
 PAUSE_FLAG_REMOVED: Version = (1, 35)
 """First kubelet without it (kubernetes/kubernetes#133779). Before, with a CRI runtime, it keeps the image from GC."""
@@ -189,6 +193,7 @@ class Recommended:
     containerd: tuple[Release, ...]
     """Oldest first."""
     source: str
+    guess: bool = False
 
 
 _MATRIX = "containerd RELEASES.md, Kubernetes Support, at "
@@ -206,6 +211,8 @@ CONTAINERD_FOR = (
     Recommended((1, 34), ((1, 6, 39), (1, 7, 28), (2, 0, 6), (2, 1, 3)), f"{_MATRIX}v2.3.4"),
     Recommended((1, 35), ((1, 7, 28), (2, 1, 5), (2, 2, 0)), f"{_MATRIX}v2.3.4"),
     Recommended((1, 36), ((2, 2, 0), (2, 3, 0)), f"{_MATRIX}v2.3.4"),
+    # No row was published by August 2026; 2.2 ended in November.
+    Recommended((1, 37), ((2, 3, 0), (2, 4, 0)), "the row of 1.36, without the series that ended", guess=True),
 )
 
 
@@ -226,6 +233,61 @@ def is_recommended(kubernetes: Version, containerd: Release) -> bool:
     if containerd[:2] in named:
         return containerd >= named[containerd[:2]]
     return containerd > row.containerd[-1]
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Releases of containerd in which something fails."""
+
+    since: Release
+    mended: Release
+    """The first release after them without it."""
+    what: str
+    source: str
+    fatal: bool = True
+    """Whether no node may be moved to one; what fails now and then is only told."""
+    with_digest: bool = False
+    """Whether it concerns nodes only whose sandbox image is named by a digest beside its tag."""
+
+
+_RESERVED = (
+    "a sandbox that fails late, such as one that a plugin of NRI refuses, is remembered, and containerd does not start "
+    "again: failed to reserve sandbox name"
+)
+FAULTY_CONTAINERD = (
+    Faulty((2, 3, 0), (2, 3, 2), "a container whose creation is slow is torn down at once", "containerd#13483, #13512"),
+    Faulty((2, 3, 0), (2, 3, 4), "no pod starts with a sandbox image of tag and digest", "containerd#13529",
+           with_digest=True),
+    Faulty((2, 0, 0), (2, 2, 6), _RESERVED, "containerd#13609, #13859", fatal=False),
+    Faulty((2, 3, 0), (2, 3, 3), _RESERVED, "containerd#13609, #13859", fatal=False),
+)  # fmt: skip
+
+MERGES_OLDER_MAIN: Release = (2, 3, 5)
+"""First containerd that reads a main file of an older `version` than an imported one's right (containerd#13939)."""
+REFUSES_OLDER_MAIN: Release = (2, 3, 0)
+"""First that does not start with such a pair (cmd/containerd/server/config/config.go, v2.3.4). From 2.0 to here the
+main file's settings of CRI are lost without a word (containerd#12891)."""
+
+
+CONFIG_VERSIONS = (((1, 0, 0), 2), ((2, 0, 0), 3), ((2, 3, 0), 4))
+"""The newest `version` of configuration that each containerd reads, from which release on (docs/PLUGINS.md)."""
+
+
+def newest_config(containerd: Release) -> int:
+    """Give the newest `version` of a configuration file that this containerd starts with."""
+    return next((number for since, number in reversed(CONFIG_VERSIONS) if since <= containerd), 1)
+
+
+def faults(containerd: Release, *, digest: bool = False) -> tuple[Faulty, ...]:
+    """Give what fails in this containerd; `digest` is whether its sandbox image is named by one beside its tag."""
+    known = (row for row in FAULTY_CONTAINERD if row.since <= containerd < row.mended)
+    return tuple(row for row in known if digest or not row.with_digest)
+
+
+def sound(containerd: Release) -> Release:
+    """Give the first release from this one on, in its line of patches, to which any node may be moved."""
+    fatal = [row.mended for row in faults(containerd, digest=True) if row.fatal]
+    return max([containerd, *fatal])
 
 
 @dataclass(frozen=True)
@@ -343,23 +405,26 @@ _OPTIONS = "kubernetes cmd/kubelet/app/options/container_runtime.go; the release
 KUBELET_SANDBOX = (
     SandboxImage((1, 0, 0), "k8s.gcr.io/pause:3.1", _OPTIONS, guess=True),
     SandboxImage((1, 18, 0), DEFAULT_PAUSE_IMAGE, "kubelet 1.20.2, cmd/kubelet/app/options"),
-    SandboxImage((1, 21, 0), "k8s.gcr.io/pause:3.4.1", _OPTIONS, guess=True),
+    SandboxImage((1, 21, 0), "k8s.gcr.io/pause:3.4.1", "kubelet 1.21.11 --help (kubernetes-on-aws#5101)"),
     SandboxImage((1, 22, 0), "k8s.gcr.io/pause:3.5", _OPTIONS, guess=True),
     SandboxImage((1, 23, 0), "k8s.gcr.io/pause:3.6", _OPTIONS, guess=True),
     SandboxImage((1, 24, 0), "k8s.gcr.io/pause:3.7", _OPTIONS, guess=True),
     SandboxImage((1, 25, 0), "registry.k8s.io/pause:3.8", _OPTIONS, guess=True),
     SandboxImage((1, 26, 0), "registry.k8s.io/pause:3.9", _OPTIONS, guess=True),
     SandboxImage((1, 31, 0), "registry.k8s.io/pause:3.10", _OPTIONS, guess=True),
+    SandboxImage((1, 34, 0), "registry.k8s.io/pause:3.10.1", "kubeadm 1.34, config images list", guess=True),
 )
+"""Up to 1.34: later kubelets have no such image of their own (`PAUSE_FLAG_REMOVED`)."""
 CONTAINERD_SANDBOX = (
     SandboxImage((1, 4, 0), "k8s.gcr.io/pause:3.2", "containerd v1.4.0, v1.4.13"),
-    SandboxImage((1, 5, 0), "k8s.gcr.io/pause:3.5", "containerd v1.5.0; v1.5.18 has it at registry.k8s.io"),
+    SandboxImage((1, 5, 0), "k8s.gcr.io/pause:3.5", "containerd pkg/cri/config, v1.5.0 to v1.5.13"),
+    SandboxImage((1, 5, 14), "registry.k8s.io/pause:3.5", "containerd pkg/cri/config, v1.5.14 to v1.5.18"),
     SandboxImage((1, 6, 0), "k8s.gcr.io/pause:3.6", "containerd pkg/cri/config, v1.6.0 to v1.6.8"),
     SandboxImage((1, 6, 9), "registry.k8s.io/pause:3.6", "containerd pkg/cri/config, v1.6.9"),
     SandboxImage((1, 7, 0), "registry.k8s.io/pause:3.8", "containerd pkg/cri/config, v1.7.0"),
     SandboxImage((2, 0, 0), "registry.k8s.io/pause:3.10", "containerd internal/cri/config, v2.0.0, v2.1.0"),
     SandboxImage((2, 2, 0), "registry.k8s.io/pause:3.10.1", "containerd internal/cri/config, v2.2.0"),
-    SandboxImage((2, 3, 0), "registry.k8s.io/pause:3.10.2", "containerd internal/cri/config, v2.3.0"),
+    SandboxImage((2, 3, 0), "registry.k8s.io/pause:3.10.2", "containerd internal/cri/config, v2.3.0, v2.4.0-beta.0"),
 )
 _CRIO = "cri-o pkg/config/config.go at each first release"
 CRIO_SANDBOX = (

@@ -31,6 +31,7 @@ ASKED: tuple[Asked, ...] = (
 MEMORY_OVER = 128 * MIB
 """More than "one" may have."""
 MEMORY_UNDER = 16 * MIB
-SPIN_SECONDS = 3
+SPIN_SECONDS = 1
+"""Ten periods of the quota."""
 FORKS = 100
 """Processes that "one" tries to have at once."""

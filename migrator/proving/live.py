@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
@@ -27,16 +27,22 @@ _TICKS = 100.0
 """Ticks in a second of /proc/PID/stat: USER_HZ, the same on both architectures (proc(5))."""
 
 
+def at_once(_: Callable[[], bool]) -> None:
+    """Wait for nothing: the node serves."""
+
+
 def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = True) -> Evidence:
     """Run a session of pods on the node and remove all of it; wait for their `logs` to go too, or not.
 
     Raises what `begin` and `Session.end` raise.
     """
-    return begin(bench, cluster, known).end(logs=logs)
+    return begin(bench, cluster, known, at_once).end(logs=logs)
 
 
-def begin(bench: Bench, cluster: Cluster, known: Circumstances) -> Session:
+def begin(bench: Bench, cluster: Cluster, known: Circumstances, wait: pods.Wait) -> Session:
     """Start a session of pods on the node, and ask them; they are there until it is ended.
+
+    Between the two it waits for the node, so that the kubelet can start them as soon as it can start anything.
 
     A runtime that does not answer, or has no room for the probe's image, is evidence too, with a problem: no pod is
     started then. Raises `LineError` or `ClusterError` when there is nothing to see: the host cannot be reached,
@@ -46,7 +52,7 @@ def begin(bench: Bench, cluster: Cluster, known: Circumstances) -> Session:
     begun = Session(bench)
     session.lock(bench, identity, "migrator")
     try:
-        begun.start(cluster, known, identity)
+        begun.start(cluster, known, identity, wait)
     except BaseException:
         session.told(bench, begun.troubles)
         raise
@@ -67,7 +73,7 @@ class Session:
         self._held = ExitStack()
         self._pods: _Pods | None = None
 
-    def start(self, cluster: Cluster, known: Circumstances, identity: str) -> None:
+    def start(self, cluster: Cluster, known: Circumstances, identity: str, wait: pods.Wait) -> None:
         """Start the pods and ask them. Whatever is raised, nothing of it stays."""
         with ExitStack() as held:
             try:
@@ -85,10 +91,10 @@ class Session:
                 described = session.described(runtime)
                 self.evidence = session.unstarted(self._bench, known, described, str(error), refused)
                 return
-            pods = _Pods(self._bench, cluster, known, identity, runtime, self.troubles)
-            held.callback(pods.remove)
-            self.evidence = pods.asked(reference)
-            self._pods, self._held = pods, held.pop_all()
+            made = _Pods(self._bench, cluster, known, identity, runtime, self.troubles)
+            held.callback(made.remove)
+            self.evidence = made.asked(reference, wait)
+            self._pods, self._held = made, held.pop_all()
 
     def end(self, *, logs: bool) -> Evidence:
         """Remove the pods, look for what they leave, and give all that was seen; wait for their `logs` too, or not.
@@ -146,12 +152,14 @@ class _Pods:
         """Host's ends of their interfaces."""
         self._space = ""
 
-    def asked(self, reference: str) -> Evidence:
+    def asked(self, reference: str, wait: pods.Wait) -> Evidence:
         """Start them and interview them."""
         node = self._cluster.node(self._known.node)
         resting = session.resting(self._bench)
         self._bench.tell("starts probe pods")
-        started = pods.start(self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS)
+        started = pods.start(
+            self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS, wait=wait
+        )
         for note in started.notes:
             self._bench.tell(note)
         self._bench.tell("asks them what they are, and has them act")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from migrator.cluster import Cluster
 from migrator.cri import OWNER_LABEL
 from migrator.errors import ClusterError, NotFoundError
-from migrator.model.clock import Clock
+from migrator.model.clock import EVERY, Clock, pace
 from migrator.model.objects import PROBES
 from migrator.model.probe_objects import Namespace
 from migrator.proving import manifest
@@ -18,7 +18,6 @@ NODE = "io.migrator.node"
 """Names that `name` gives. Labels and annotations are anybody's to set."""
 _LEVELS = ("enforce", "audit", "warn")
 _OVER_SECONDS = 3600.0
-_POLL_SECONDS = 1.0
 
 
 def name(session: str) -> str:
@@ -89,15 +88,17 @@ def remove_pods(
             meanwhile()
         return not held
 
-    deadline = clock.now() + seconds
+    began = clock.now()
+    deadline = began + seconds
     away = 0.0
     while not gone():
+        pause = pace(clock.now() - began)
         if unasked:
-            away += _POLL_SECONDS
+            away += pause
         # Time in which the API server does not answer is not held against the kubelet, up to as long again.
         if clock.now() >= deadline + min(away, seconds):
             break
-        clock.sleep(_POLL_SECONDS)
+        clock.sleep(pause)
     with suppress(ClusterError):  # whoever awaits it asks again, and the next session of this node does
         cluster.delete_namespace(name(session))
     if unasked:
@@ -124,7 +125,7 @@ def await_end(cluster: Cluster, clock: Clock, session: str, *, seconds: float) -
 def _until(clock: Clock, deadline: float, done: Callable[[], bool]) -> None:
     """Poll, at least once, and not after the deadline."""
     while not done() and clock.now() < deadline:
-        clock.sleep(_POLL_SECONDS)
+        clock.sleep(EVERY)
 
 
 def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
@@ -142,14 +143,14 @@ def _pod_held(cluster: Cluster, namespace: str, pod: str) -> str:
 
 
 def _held(cluster: Cluster, session: str) -> str:
-    """Ask for the namespace's end; give why it is still there, "" when it is gone."""
+    """Ask for the namespace's end unless that was done; give why it is still there, "" when it is gone."""
     try:
-        # Deleted first: a user who may not list namespaces should still be rid of this one.
-        cluster.delete_namespace(name(session))
-        found = next(iter(cluster.namespaces({OWNER_LABEL: session})), None)
+        found = cluster.namespace(name(session))
+        if not found.terminating:
+            cluster.delete_namespace(found.name)
+    except NotFoundError:
+        return ""
     except ClusterError as error:
         return f"whether namespace {name(session)} is gone is not known: {error}"
-    if found is None:
-        return ""
     why = "; ".join(found.held_by) or "its pods are still there, or the controller manager does not run"
     return f"namespace {found.name} is still being deleted: {why}"

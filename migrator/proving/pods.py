@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from migrator.cluster import Cluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError
-from migrator.model.clock import Clock
+from migrator.model.clock import Clock, pace
 from migrator.model.objects import Node
 from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
 from migrator.model.proof import Asked, Seen
@@ -16,7 +16,7 @@ from migrator.probe.pods import ASKED
 from migrator.proving import manifest, namespace, obstacles
 from migrator.proving.obstacles import Obstacle
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.5
 _TRIES = 3
 _PATIENCE_SECONDS = 60.0
 """Before this, repeated failures count for nothing: the network's own pods may be coming up after a switch."""
@@ -50,11 +50,17 @@ class Started:
     """What else was done or could not be."""
 
 
-def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: str, *, seconds: float) -> Started:
-    """Make the session's namespace and pods, and wait until each container runs or is known not to.
+Wait = Callable[[Callable[[], bool]], None]
+"""Waits until the node is ready to be proved; given what tells whether every container of our pods runs."""
 
-    Returns within about `seconds`. Raises `ClusterError` when namespace or pods could not be made; whoever calls
-    this calls `namespace.remove_pods` afterwards, whatever came of it.
+
+def start(
+    cluster: Cluster, clock: Clock, node: Node, session: str, reference: str, *, seconds: float, wait: Wait
+) -> Started:
+    """Make the session's namespace and pods, `wait`, and then until each container runs or is known not to.
+
+    Returns within about `seconds` after the `wait`. Raises `ClusterError` when namespace or pods could not be made, and
+    what `wait` raises; whoever calls this calls `namespace.remove_pods` afterwards, whatever came of it.
     """
     deadline = clock.now() + seconds
     own = namespace.make(cluster, session, node.name)
@@ -63,9 +69,10 @@ def start(cluster: Cluster, clock: Clock, node: Node, session: str, reference: s
         letter: _create(cluster, clock, entry, deadline)
         for letter, entry in manifest.pods(own.name, node, reference).items()
     }
-    watch = _Watch(cluster, clock, own.name, deadline, seconds)
+    wait(lambda: _running(cluster, own.name))
+    watch = _Watch(cluster, clock, own.name, clock.now() + seconds, seconds)
     while watch.coming and watch.look():
-        clock.sleep(_POLL_SECONDS)
+        clock.sleep(watch.pause)
     return Started(
         namespace=own.name,
         pods=watch.pods,
@@ -82,6 +89,14 @@ def _sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
         return namespace.sweep(cluster, own)
     except ClusterError as error:
         return (f"what earlier sessions left in the cluster could not be deleted: {error}",)
+
+
+def _running(cluster: Cluster, space: str) -> bool:
+    try:
+        pods = {asked.pod: cluster.probe_pod(space, manifest.NAMES[asked.pod]) for asked in ASKED}
+    except NotFoundError:  # whoever looks at each of them says so
+        return False
+    return all(pods[asked.pod].address and pods[asked.pod].status(asked.name).state == "running" for asked in ASKED)
 
 
 def _create(cluster: Cluster, clock: Clock, entry: Mapping[str, Any], deadline: float) -> Request:
@@ -121,6 +136,11 @@ class _Watch:
         self.obstacles: dict[str, Obstacle] = {}
         """By `Asked.name`."""
 
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return pace(self._clock.now() - self._begun, _POLL_SECONDS)
+
     def look(self) -> bool:
         """Look at the pods that are still coming; tell whether to look again.
 
@@ -150,7 +170,7 @@ class _Watch:
         now = self._clock.now()
         if isinstance(error, RefusedError) or now - self._answered >= self._seconds:
             return True
-        lost = now - max(began, self._seen_away) + _POLL_SECONDS
+        lost = now - max(began, self._seen_away) + self.pause
         self._seen_away = now
         self._deadline += lost
         return False

@@ -48,6 +48,10 @@ class Batch:
     nodes: tuple[str, ...]
     canary: bool = False
 
+    def at_once(self, *, serving: bool) -> int:
+        """Give how many of them are in work at once: where they do not serve meanwhile, no more than may be away."""
+        return len(self.nodes) if serving else min(len(self.nodes), self.group.most)
+
 
 def batches(groups: Iterable[Group], most: int = 0) -> tuple[Batch, ...]:
     """Give the batches of all groups in turn, canaries first; of no more than `most` nodes, if that is not 0."""
@@ -73,6 +77,11 @@ def spread(members: Iterable[Member]) -> list[str]:
             if not zones[zone]:
                 del zones[zone]
     return ordered
+
+
+def largest(ordered: Iterable[Batch], *, serving: bool) -> Batch | None:
+    """Give the batch that may have the most nodes in work at once; None when there is none."""
+    return max(ordered, key=lambda batch: batch.at_once(serving=serving), default=None)
 
 
 class Course:

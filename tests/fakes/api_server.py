@@ -18,7 +18,9 @@ class Served:
     def __init__(self) -> None:
         """Know nothing."""
         self.answers: dict[str, tuple[int, Any]] = {}
-        self.pages: dict[str, Callable[[str], Any]] = {}
+        self.pages: dict[str, Callable[[str], tuple[int, Any]]] = {}
+        self.other: Callable[[str, str, dict[str, str], Any], tuple[int, Any]] | None = None
+        """What answers everything instead, given method, path, query and body."""
         self.requests: list[tuple[str, dict[str, list[str]], Any]] = []
         self.types: list[str] = []
         """Content-Type of each request."""
@@ -27,8 +29,8 @@ class Served:
         """Answer a request, such as "GET /api", from now on; a text goes out as it is."""
         self.answers[request] = (status, body)
 
-    def page(self, request: str, give: Callable[[str], Any]) -> None:
-        """Answer a request for a list by the mark of its page; the first has none."""
+    def page(self, request: str, give: Callable[[str], tuple[int, Any]]) -> None:
+        """Answer a request for a list by the mark of its page, with a status; the first has none."""
         self.pages[request] = give
 
 
@@ -44,10 +46,14 @@ def serving() -> Iterator[ThreadingHTTPServer]:
             key = f"{self.command} {parts.path}"
             served.types.append(str(self.headers.get("Content-Type")))
             query = parse_qs(parts.query)
-            served.requests.append((key, query, json.loads(body) if body else None))
-            if key in served.pages:
-                served.answer(key, 200, served.pages[key](query.get("continue", [""])[0]))
+            asked = json.loads(body) if body else None
+            served.requests.append((key, query, asked))
             status, answer = served.answers.get(key, (404, {"reason": "NotFound", "message": f"no {parts.path}"}))
+            if key in served.pages:
+                status, answer = served.pages[key](query.get("continue", [""])[0])
+            if served.other:
+                one = {name: words[0] for name, words in query.items()}
+                status, answer = served.other(self.command, parts.path, one, asked)
             data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -61,8 +67,10 @@ def serving() -> Iterator[ThreadingHTTPServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield listening
-        listening.shutdown()
+        try:
+            yield listening
+        finally:
+            listening.shutdown()
 
 
 def kubeconfig(folder: Path, port: int) -> str:

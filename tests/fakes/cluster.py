@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ class FakeCluster:
         """Start with these objects."""
         self.by_name = {node.name: node for node in nodes}
         self.pods = {pod.uid: pod for pod in pods or []}
+        self.cache: list[Pod] | None = None
+        """The pods as the API server's cache shows them, where that is behind."""
         self.all_budgets = budgets or []
         self.calls: list[str] = []
         self.failures: list[str] = []
@@ -68,9 +70,9 @@ class FakeCluster:
             api_servers=tuple(address for address, _ in self.kubernetes_endpoints()),
         )
 
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:
         """Give all nodes."""
-        self._call("nodes")
+        self._call(f"{'cached ' * cached}nodes")
         return tuple(self.by_name.values())
 
     def node(self, name: str) -> Node:
@@ -80,24 +82,28 @@ class FakeCluster:
             raise NotFoundError(f"no node {name}")
         return self.by_name[name]
 
-    def pods_on(self, node: str) -> tuple[Pod, ...]:
+    def pods_on(self, node: str, *, cached: bool = False) -> tuple[Pod, ...]:
         """Give a node's pods."""
-        self._call(f"pods on {node}")
-        return tuple(pod for pod in self.pods.values() if pod.node == node)
+        self._call(f"{'cached ' * cached}pods on {node}")
+        return tuple(pod for pod in self._pods(cached=cached) if pod.node == node)
 
-    def pods_in(self, namespace: str) -> tuple[Pod, ...]:
+    def pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
         """Give a namespace's pods."""
-        self._call(f"pods in {namespace}")
-        return tuple(pod for pod in self.pods.values() if pod.namespace == namespace)
+        self._call(f"{'cached ' * cached}pods in {namespace}")
+        return tuple(pod for pod in self._pods(cached=cached) if pod.namespace == namespace)
 
-    def replicas(self, namespace: str, owner: str) -> int | None:
+    def _pods(self, *, cached: bool) -> Iterable[Pod]:
+        return self.pods.values() if self.cache is None or not cached else self.cache
+
+    def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
         """Give what the test says; an owner that it does not know is gone."""
-        self._call(f"replicas of {namespace}/{owner}")
+        self._call(f"{'cached ' * cached}replicas of {namespace}/{owner}")
         return self.wanted.get(owner, 0)
 
-    def budgets(self) -> tuple[Budget, ...]:
-        """Give all budgets."""
-        return tuple(self.all_budgets)
+    def budgets(self, namespace: str = "", *, cached: bool = False) -> tuple[Budget, ...]:
+        """Give the budgets of a namespace, or all."""
+        self._call(f"{'cached ' * cached}budgets {namespace}".strip())
+        return tuple(budget for budget in self.all_budgets if namespace in {"", budget.namespace})
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
         """Cordon or uncordon."""
@@ -164,6 +170,13 @@ class FakeCluster:
             self.spaces[name] = self.spaces[name].model_copy(update=held)
         else:
             self.spaces.pop(name, None)
+
+    def namespace(self, name: str) -> Namespace:
+        """Give one."""
+        self._call(f"namespace {name}")
+        if name not in self.spaces:
+            raise NotFoundError(f"no namespace {name}")
+        return self.spaces[name]
 
     def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:
         """List by labels."""

@@ -109,6 +109,19 @@ class Lab:
         self.on(name, "systemctl start kubelet")
         self.ready_on(name, since=stopped.strip())
 
+    def reboot(self, name: str) -> None:
+        """Return when it has booted again."""
+        boot = self.on(name, "cat /proc/sys/kernel/random/boot_id")
+        self.on(name, "systemctl --no-block reboot")
+
+        def came_back() -> bool:
+            try:
+                return self.on(name, "cat /proc/sys/kernel/random/boot_id") != boot
+            except Exception:  # noqa: BLE001 - a node that reboots answers with every error there is
+                return False
+
+        self.until(came_back, f"{name} boots again")
+
     def pods(self, node: str, namespace: str = workloads.NAMESPACE) -> list[dict[str, Any]]:
         """Give the pods of a node that are not finished."""
         items = self.get("-n", namespace, "pods", "--field-selector", f"spec.nodeName={node}")["items"]

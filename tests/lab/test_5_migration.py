@@ -156,16 +156,7 @@ def test_a_second_apply_has_nothing_to_do(migrated: Migrated) -> None:
 
 def test_the_node_survives_a_reboot(migrated: Migrated) -> None:
     """Ready again by itself, still on containerd, every workload available, logs and pod network working."""
-    boot = migrated.lab.on(NODE, "cat /proc/sys/kernel/random/boot_id")
-    migrated.lab.on(NODE, "systemctl --no-block reboot")
-
-    def came_back() -> bool:
-        try:
-            return migrated.lab.on(NODE, "cat /proc/sys/kernel/random/boot_id") != boot
-        except Exception:  # noqa: BLE001 - a guest that reboots answers with every error there is
-            return False
-
-    migrated.lab.until(came_back, f"{NODE} boots again")
+    migrated.lab.reboot(NODE)
     old = {pod["metadata"]["uid"]: restarts(pod) for pod in migrated.lab.pods(NODE)}
     migrated.lab.until(
         lambda: (

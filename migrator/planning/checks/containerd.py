@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from migrator.model.plan import Finding, Severity
+from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import planned_text, table, toml
 from migrator.planning.situation import Draft, Situation
@@ -90,7 +92,7 @@ def _told(arguments: Sequence[str], *names: str) -> str:
 def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Containers that get labels reach fewer files of the host."""
     text = planned_text(now, draft, containerd.CONFIG)
-    on = any(value is True for key, value in _pairs(toml(text)) if key == "enable_selinux")
+    on = _labels(text)
     had = now.facts.docker is not None and any("selinux" in entry for entry in now.facts.docker.security_options)
     if now.target.runtime == "containerd" and on and not had:
         yield found(
@@ -99,6 +101,11 @@ def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
             "folders of the host may not reach them any more",
             "take it out of that file, or label those folders (container_file_t) first",
         )
+
+
+@lru_cache(maxsize=64)
+def _labels(text: str) -> bool:
+    return any(value is True for key, value in _pairs(toml(text)) if key == "enable_selinux")
 
 
 def _pairs(value: object) -> Iterator[tuple[str, object]]:
@@ -135,49 +142,85 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
-    version = draft.destination.version
+    version, release = draft.destination.version, versions.release(now.facts.containerd.version)
+    main = _version(toml(text)) if text.strip() else versions.newest_config(release)
+    overruled: Mapping[str, Sequence[str]] = {}
     try:
         order = containerd_imports.chain(containerd.CONFIG, texts, version)
-        overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
+        wrong = {path: why for path in order[1:] if (why := _of_version(release, main, _version(toml(texts[path]))))}
+        if not wrong:
+            overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
     except ValueError as error:
         if str(error) not in draft.problems:
             yield found("containerd-imports", f"{error}: what is in force cannot be told", _MEND, Severity.BLOCKS)
         return
     for path in order[1:]:
-        document = toml(texts[path])
-        sections = _CRI & set(table(document, "plugins"))
-        if off := _CRI & _words(document.get("disabled_plugins")):
+        if path in wrong:
             yield found(
                 "containerd-imports",
-                f"{path} is imported and turns {listed(off)} off, which no other file can turn on again",
-                "take that out of it",
+                f"{path} is imported and {wrong[path]}",
+                f"write it in version {min(main, versions.newest_config(release))}, or have whoever writes it do so",
                 Severity.BLOCKS,
             )
-        if sections and version < _MERGES:
-            yield found(
-                "containerd-imports",
-                f"{path} is imported and replaces {listed(sections)} as a whole, which containerd before 2.0 does: "
-                "cgroup driver, sandbox image, registries and network folders of the plan are gone with it",
-                f"move what it says into {containerd.CONFIG}, where the plan keeps it, and take it out of the imports",
-                Severity.BLOCKS,
-            )
-        elif path in overruled:
-            yield found(
-                "containerd-imports",
-                f"{path} is imported and has the last word on {listed(overruled[path])}, over what the plan writes",
-                f"move these into {containerd.CONFIG}, and take them out of it",
-                Severity.BLOCKS,
-            )
-        elif _PLACES & set(document) or files[path].problem:
-            yield found(
-                "containerd-imports",
-                f"{path} is imported and " + (files[path].problem or f"sets {listed(_PLACES & set(document))}"),
-                "see that containerd config dump shows what the plan writes, or move these keys into "
-                f"{containerd.CONFIG}",
-            )
+        yield from _imported(path, toml(texts[path]), version, overruled.get(path, ()), files[path].problem)
+
+
+def _imported(
+    path: str, document: Mapping[str, object], version: versions.Version, overruled: Sequence[str], problem: str
+) -> Iterator[Finding]:
+    """Say what an imported file does to what is planned."""
+    sections = _CRI & set(table(document, "plugins"))
+    if off := _CRI & _words(document.get("disabled_plugins")):
+        yield found(
+            "containerd-imports",
+            f"{path} is imported and turns {listed(off)} off, which no other file can turn on again",
+            "take that out of it",
+            Severity.BLOCKS,
+        )
+    if sections and version < _MERGES:
+        yield found(
+            "containerd-imports",
+            f"{path} is imported and replaces {listed(sections)} as a whole, which containerd before 2.0 does: "
+            "cgroup driver, sandbox image, registries and network folders of the plan are gone with it",
+            f"move what it says into {containerd.CONFIG}, where the plan keeps it, and take it out of the imports",
+            Severity.BLOCKS,
+        )
+    elif overruled:
+        yield found(
+            "containerd-imports",
+            f"{path} is imported and has the last word on {listed(overruled)}, over what the plan writes",
+            f"move these into {containerd.CONFIG}, and take them out of it",
+            Severity.BLOCKS,
+        )
+    elif problem or _PLACES & set(document):
+        yield found(
+            "containerd-imports",
+            f"{path} is imported and " + (problem or f"sets {listed(_PLACES & set(document))}"),
+            f"see that containerd config dump shows what the plan writes, or move these keys into {containerd.CONFIG}",
+        )
 
 
 _MEND = "mend the file, or take it out of the imports: containerd may not start with it"
+
+
+def _version(document: Mapping[str, object]) -> int:
+    told = document.get("version")
+    return told if isinstance(told, int) else 1
+
+
+def _of_version(containerd: versions.Release, main: int, imported: int) -> str:
+    """Say what an imported file's version does to the whole; "" for nothing."""
+    text, newest = ".".join(map(str, containerd)), versions.newest_config(containerd)
+    if imported > newest:
+        return f"of version {imported}: containerd {text} knows none after {newest}, and does not start"
+    if imported <= main or not _MERGES <= containerd < versions.MERGES_OLDER_MAIN:
+        return ""
+    if containerd >= versions.REFUSES_OLDER_MAIN:
+        return f"of version {imported}, the main file of {main}: containerd {text} does not start with that"
+    return (
+        f"of version {imported}, the main file of {main}: containerd {text} loses the main file's settings of CRI "
+        "without a word"
+    )
 
 
 def _words(value: object) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.runtimes import hosts_file
 from migrator.planning.translate.settings import Endpoint, has_user
 
+_HOST = re.compile(r"^(?:--host=|-H=?)(?=.)")
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")
 
 _NO_HOST_NEEDED = (2, 0)
@@ -32,7 +34,7 @@ def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
     if unknown:
         yield found(
             "docker-unknown-key",
-            f"no Docker from 19.03 to 29 has {listed(unknown)}",
+            f"no Docker from 1.13 to 29 has {listed(unknown)}",
             "see what they are for, and configure the same for the new runtime by hand",
         )
 
@@ -52,9 +54,15 @@ def remote_api(now: Situation, _: Draft) -> Iterator[Finding]:
     if now.facts.docker is None:
         return
     hosts = docker_config(now.facts).get("hosts")
-    words = [word.removeprefix("--host=").removeprefix("-H=") for word in now.facts.docker.unit.arguments]
+    words = [_HOST.sub("", word) for word in now.facts.docker.unit.arguments]
     words += [str(host) for host in hosts] if isinstance(hosts, list) else []
     remote = [word for word in words if word.startswith("tcp://")]
+    remote += [
+        f"{address} ({unit})"
+        for unit, addresses in now.facts.docker_units.starters.items()
+        for address in addresses
+        if not address.startswith(("/", "@"))
+    ]
     if remote:
         yield found(
             "docker-remote-api",

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from migrator.model.facts import DockerContainer
-from migrator.model.plan import Finding
+from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.image_names import last_part
 from migrator.planning.situation import Draft, Situation
@@ -112,6 +112,37 @@ def callers(now: Situation, _: Draft) -> Iterator[Finding]:
             "docker-callers",
             f"units and scheduled jobs call Docker: {listed(now.facts.docker_callers)}",
             "change them first: they fail once Docker is stopped",
+        )
+
+
+def needing_docker(now: Situation) -> tuple[str, ...]:
+    """Name the units that Docker is kept for: those that need it, and timers and paths that start it."""
+    known = now.facts.docker_units
+    starters = [name for name in known.starters if not name.endswith(".socket")]
+    return tuple(sorted({*known.needing, *starters} - {now.facts.kubelet.unit.name}))
+
+
+def units(now: Situation, _: Draft) -> Iterator[Finding]:
+    """Units of the host that need Docker's, or start it again after it was stopped."""
+    known = now.facts.docker_units
+    if sockets := [name for name in known.starters if name.endswith(".socket") and name != "docker.socket"]:
+        yield found(
+            "docker-units",
+            f"{listed(sockets)} starts Docker when somebody connects",
+            "nothing has to be done: it is stopped and disabled with Docker, and comes back with it",
+            Severity.INFORMS,
+        )
+    if needing := needing_docker(now):
+        yield found(
+            "docker-units",
+            f"{listed(needing)} needs Docker, or starts it",
+            "Docker stays running for them: take that out of them, or stop them, before it is retired",
+        )
+    if wanting := set(known.wanting) - {now.facts.kubelet.unit.name}:
+        yield found(
+            "docker-units",
+            f"each start of {listed(wanting)} starts Docker again",
+            "take Wants= out of them before Docker is retired, by systemctl edit",
         )
 
 

@@ -19,8 +19,8 @@ STOP_MOST_SECONDS = 300
 _MIB = 1024**2
 
 
-def _leaving(now: Situation) -> list[Pod]:
-    return [pod for pod in now.pods if pod.leaves]
+def _leaving(now: Situation) -> tuple[Pod, ...]:
+    return now.evicted
 
 
 def losses(now: Situation, _: Draft) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import docker_config, new_runtime, planned_text
 from migrator.planning.situation import Draft, Situation
-from migrator.planning.translate import host_files, sysctl_d, systemd
+from migrator.planning.translate import host_files, modprobe_d, sysctl_d, systemd
 from migrator.planning.translate.docker.proxies import VARIABLES
 from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd.unit import Unit
@@ -96,6 +96,32 @@ def sysctls(now: Situation, draft: Draft) -> Iterator[Finding]:
             )
 
 
+def modules(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """What Docker loaded by name at each start must be loaded at boot, whatever a list says."""
+    text = planned_text(now, draft, host_files.MODULES)
+    wanted = [modprobe_d.plain(line.strip()) for line in text.splitlines() if line.strip() and line[0] not in "#;"]
+    files = _below(now.facts, modprobe_d.FOLDERS)
+    for module in wanted:
+        if module in now.facts.host.built_in:
+            continue
+        for rule in modprobe_d.against(files, module):
+            yield found(
+                "overruled",
+                f"{rule.path} keeps {module} from being loaded at boot, over {host_files.MODULES}: {rule.line!r}",
+                f"take that line out of {rule.path}: pods need the module, and Docker loaded it so far",
+            )
+        if module in now.facts.host.refused_modules:
+            yield found(
+                "overruled",
+                f"the kernel's command line refuses {module}, over {host_files.MODULES}",
+                "take it out of the boot loader's configuration (module_blacklist=, modprobe.blacklist=)",
+            )
+
+
 def _texts(facts: NodeFacts) -> dict[str, str]:
-    folders = (*(f"{folder}/" for folder in sysctl_d.FOLDERS), sysctl_d.BY_PROCPS)
+    return _below(facts, sysctl_d.FOLDERS, sysctl_d.BY_PROCPS)
+
+
+def _below(facts: NodeFacts, folders: Collection[str], *more: str) -> dict[str, str]:
+    folders = (*(f"{folder}/" for folder in folders), *more)
     return {path: fact.content for path, fact in facts.files.items() if fact.exists and path.startswith(folders)}

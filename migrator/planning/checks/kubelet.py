@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 
 from migrator.model.facts import UnitFacts
 from migrator.model.plan import Finding, Severity
+from migrator.planning.checks import docker_calls
+from migrator.planning.checks.docker_calls import Use
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags, kubelet_config, planned_text
 from migrator.planning.situation import Draft, Situation
@@ -17,9 +19,7 @@ from migrator.planning.translate.systemd.edit import DROP_IN
 from migrator.planning.translate.systemd.needed import Effect, Need
 from migrator.planning.translate.systemd.unit import Unit
 
-_CALL = re.compile(r"(?:^|[\s/;&|(`'\"])(?:docker|docker-compose|dockerd)(?=[\s;&|)`'\"]|$)|docker\.sock")
-_DOCKER_RUN = re.compile(r"[@:+!|-]*\S*/?docker\s")
-_FILE = re.compile(r"(?:^|[|!\s])\S*(?:/docker\.sock|/docker\.pid|/dockershim\.sock|bin/docker|/var/lib/docker)\b")
+_FILE = re.compile(r"/(?:docker|dockershim|cri-dockerd)\.(?:sock|pid)\b|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
 _LONG = 160
 """Characters of a line that are shown."""
@@ -66,38 +66,45 @@ def dependencies(now: Situation, draft: Draft) -> Iterator[Finding]:
     unit = now.facts.kubelet.unit
     texts = tuple((path, planned_text(now, draft, path)) for path in unit.fragments)
     stood = any(_on_docker(now, need) for need in needed.needs(in_force.unit_of(now.facts, unit)))
-    left = [need for need in needed.needs(Unit(texts)) if _on_docker(now, need)]
-    told = {need.value for need in left}
-    asked = [] if stood and not left else [*_as_systemd_says(unit, told)]
-    for need in (*left, *asked):
-        yield _told(unit.name, need)
+    left = [(need, use) for need in needed.needs(Unit(texts)) if (use := _on_docker(now, need))]
+    told = {need.value for need, _ in left}
+    asked = [] if stood and not left else [(need, Use.NEEDS) for need in _as_systemd_says(unit, told)]
+    for need, use in (*left, *asked):
+        yield _told(unit.name, need, use)
 
 
-def _told(name: str, need: Need) -> Finding:
+def _told(name: str, need: Need, use: Use) -> Finding:
     said = f"{need.path}: {need.key}={need.value}" if need.path else f"{need.key}={need.value} of {name}"
     said = said if len(said) <= _LONG else f"{said[:_LONG]}…"
-    if need.key == "ExecStart":
+    if use is Use.UNKNOWN:
+        return found(
+            "kubelet-needs-docker",
+            f"{said} names Docker, and whether it works without it is not known",
+            f"see what it does; if it needs Docker, take it out before Docker is stopped: that would end {name}",
+            Severity.WARNS,
+        )
+    if need.key == "ExecStart" and docker_calls.is_docker(docker_calls.program(need.value)):
         return found(
             "kubelet-needs-docker",
             f"the kubelet is a container of Docker's ({said})",
             "run it on the host first, from the same version's package",
         )
     remedy = f"take {need.key}= out of that file and run systemctl daemon-reload"
-    if need.effect is Effect.STOPS:
+    if need.effect is Effect.STOPS and use is Use.NEEDS:
         why = "the kubelet stops with Docker, or does not start without it"
         return found("kubelet-needs-docker", f"{said}: {why}", remedy)
     why = "each start of the kubelet starts Docker again" if need.effect is Effect.STARTS else "it fails without Docker"
     return found("kubelet-needs-docker", f"{said}: {why}", remedy, Severity.WARNS)
 
 
-def _on_docker(now: Situation, need: Need) -> bool:
+def _on_docker(now: Situation, need: Need) -> Use:
     """Tell whether a line needs Docker: one of its units, its program, its socket, or what is in its folder."""
     if need.key.startswith("Exec"):
-        return bool(_CALL.search(need.value)) and not (need.key == "ExecStart" and not _DOCKER_RUN.match(need.value))
-    if need.value in DOCKER_UNITS:
-        return True
+        return docker_calls.of_line(need.value)
     root = now.facts.docker.root if now.facts.docker else ""
-    return bool(_FILE.search(need.value) or (root and root in need.value))
+    inside = root and re.search(rf"{re.escape(root)}(?![\w.-])", need.value)
+    named = need.value in DOCKER_UNITS or _FILE.search(need.value) or inside
+    return Use.NEEDS if named else Use.NONE
 
 
 def _as_systemd_says(unit: UnitFacts, told: Collection[str]) -> Iterator[Need]:

@@ -159,6 +159,8 @@ def writable(now: Situation, draft: Draft) -> Iterator[Finding]:
     known = now.facts.unwritable
     paths = (*_OURS, *(file.path for file in draft.files))
     looked_at = {*now.facts.files, *_OURS}
+    if not known:
+        return
     obstacles = {why for path in paths if (why := _obstacle(known, looked_at, path))}
     if obstacles:
         yield found("unwritable", listed(obstacles), "make it an ordinary file or folder that root can write to")
@@ -202,7 +204,9 @@ def _is_folder(now: Situation, path: str) -> bool:
 
 def readable(now: Situation, draft: Draft) -> Iterator[Finding]:
     """Files that decide something must be what they claim to be."""
+    config = now.facts.file(containerd.CONFIG)
+    secret = config.hidden or containerd.credentials(config.content)
     for problem in dict.fromkeys(draft.problems):
-        if now.facts.file(containerd.CONFIG).hidden and problem.startswith(containerd.CONFIG):
+        if secret and problem.startswith(containerd.CONFIG):
             continue  # `containerd-credentials` says so
         yield found("unreadable-file", problem, "mend the file; nothing is guessed")

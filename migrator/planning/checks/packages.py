@@ -80,7 +80,7 @@ def jump(now: Situation, _: Draft) -> Iterator[Finding]:
 
 
 def _supported(before: versions.Version, after: versions.Version) -> bool:
-    order = [(1, 6), (1, 7), (2, 0), (2, 1), (2, 2), (2, 3)]
+    order = [(1, 6), (1, 7), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4)]
     if before in order and after in order:
         return order.index(after) - order.index(before) == 1 or {before, after} <= LONG_TERM
     return before[0] == after[0] and after[1] - before[1] == 1

@@ -9,6 +9,8 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found
 from migrator.planning.checks.reading import kubelet_config, new_runtime
+from migrator.planning.coming import PINNED, coming, unfit
+from migrator.planning.image_names import tagged_digest
 from migrator.planning.situation import Draft, Situation
 
 CNI_BUGS: tuple[versions.Release, versions.Release] = ((1, 6, 0), (1, 6, 3))
@@ -21,31 +23,16 @@ APPARMOR_CONFINES_RUNC = (23, 10, 0)
 """First Ubuntu whose AppArmor confines runc (containerd#10123)."""
 
 
-def common_cri(now: Situation, _: Draft) -> Iterator[Finding]:
-    """Kubelet and runtime must speak the same CRI version, and we the configuration's dialect."""
-    runtime, kubelet = new_runtime(now), versions.parse(now.facts.kubelet.version)
-    version = versions.parse(runtime.version)
-    if not runtime.version or kubelet < versions.FIRST_KUBELET:
-        return
-    least, most = versions.SUPPORTED_CONTAINERD
-    if not versions.speak(kubelet, now.target.runtime, version):
-        theirs, ours = (
-            " and ".join(sorted(versions.cri_versions(program, number))) or "none that is known"
-            for program, number in ((now.target.runtime, version), ("kubelet", kubelet))
-        )
-        later = "an earlier" if "v1alpha2" in ours else "a later"
-        yield found(
-            "cri-version",
-            f"{runtime.title} {runtime.version} speaks CRI {theirs}, kubelet {now.facts.kubelet.version} {ours}",
-            f"install {later} {runtime.title} on this node"
-            + (" (1.6 and 1.7 speak both)" if now.target.runtime == "containerd" else ""),
-        )
-    elif now.target.runtime == "containerd" and not least <= version <= most:
-        yield found(
-            "runtime-version",
-            f"containerd {runtime.version} is installed",
-            f"this version configures {least[0]}.{least[1]} to {most[0]}.{most[1]}",
-        )
+def fit(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """The runtime, there or yet to come, must suit the kubelet, and its configuration be known here."""
+    runtime, kubelet = now.target.runtime, now.facts.kubelet.version
+    new = coming(now)
+    image = draft.settings.pause_image if draft.settings else ""
+    why = unfit(kubelet, runtime, new.version, digest=tagged_digest(image))
+    if why is not None and new.there:
+        yield found(why.id, f"{new.said}: {why.why}" if why.id != "cri-version" else why.why, why.remedy)
+    elif why is not None:
+        yield found(why.id, f"{new.said}: {why.why}", f"{why.remedy}, by {PINNED}")
 
 
 def installed(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -54,7 +41,7 @@ def installed(now: Situation, _: Draft) -> Iterator[Finding]:
     if not runtime.version:
         yield found(
             "runtime-install",
-            f"no {runtime.title} is installed",
+            f"no {runtime.title} is installed; {coming(now).said}",
             "`apply` installs it first, beside Docker, then plans the node again",
         )
 
@@ -101,9 +88,16 @@ def cgroup_version(now: Situation, _: Draft) -> Iterator[Finding]:
 
 def known_bugs(now: Situation, _: Draft) -> Iterator[Finding]:
     """Versions of containerd that are known to fail."""
-    text, host = now.facts.containerd.version, now.facts.host
+    text, host = coming(now).version, now.facts.host
     if now.target.runtime != "containerd" or not text:
         return
+    for row in versions.faults(versions.release(text)):
+        if not row.fatal:
+            mended = ".".join(map(str, row.mended))
+            yield found(
+                "runtime-faulty", f"in containerd {text} {row.what} ({row.source})", f"take {mended} or later",
+                Severity.WARNS,
+            )  # fmt: skip
     if CNI_BUGS[0] <= versions.release(text) <= CNI_BUGS[1]:
         yield found(
             "cni-version-bugs",
@@ -126,7 +120,7 @@ def known_bugs(now: Situation, _: Draft) -> Iterator[Finding]:
 
 def support(now: Situation, _: Draft) -> Iterator[Finding]:
     """A runtime without security updates should not be moved to unknowingly."""
-    text = now.facts.containerd.version
+    text = coming(now).version
     if now.target.runtime != "containerd" or not text or not now.observed_at:
         return
     line = versions.parse(text)

@@ -61,7 +61,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
         Rule("overruled", (B,), "Another file has the last word over one that would be written.",
-             "systemd.unit(5), systemd.exec(5), sysctl.d(5)"),
+             "systemd.unit(5), systemd.exec(5), sysctl.d(5), modprobe.d(5)"),
         Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
              "system, chattr, a mount or several names of one file."),
     ),
@@ -76,8 +76,11 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
     "Versions": (
         Rule("cri-version", (B,), "Kubelet and runtime have no version of CRI in common.",
              "containerd docs/containerd-2.0.md; kubernetes/kubernetes#110618; containerd#7863"),
-        Rule("runtime-version", (B,), "The configuration of the installed runtime's version is not known.",
+        Rule("runtime-version", (B,), "The configuration of the runtime's version, installed or yet to come, is not "
+             "known.",
              "containerd docs/PLUGINS.md"),
+        Rule("runtime-faulty", (B, W), "Releases of containerd that fail: those in which pods fail are refused, also "
+             "before they are installed.", "containerd#13483, #13529, #13609"),
         Rule("runtime-install", (I,), "The new runtime is not installed, so what it must be told is not known yet."),
         Rule("runtime-unsupported", (B,), "CRI-O can be planned for, but this version does not switch to it."),
         Rule("crio-minor", (B,), "CRI-O's minor version must be the kubelet's, or one beside it.",
@@ -114,7 +117,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("kubelet-flags", (B,), "Flags of the running kubelet come from a place that is not known, and would "
              "contradict the rewritten ones.", "Faisal-Hajari/ai-platform#5"),
         Rule("kubelet-needs-docker", (B, W), "The kubelet's unit stops when Docker's does, calls it, or wants "
-             "a file of its.",
+             "a file of its; it warns where a failure is borne, and where a command only names Docker.",
              "kubermatic/machine-controller#1099"),
         Rule("kubelet-config", (B,), "The kubelet takes its configuration, or its images, from elsewhere than what "
              "is rewritten.", "kubelet --dynamic-config-dir; --image-service-endpoint"),
@@ -125,7 +128,7 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("docker-settings-lost", (B,), "Settings that nothing does on the new runtime.", "moby daemon/config",
              waivable=True),
         Rule("docker-unknown-key", (B,), "Keys that no known Docker has; what they do for pods cannot be told.",
-             "moby daemon/config, 19.03 to 29", waivable=True),
+             "moby daemon/config, 1.13 to 29", waivable=True),
         Rule("docker-environment", (W,), "Docker's unit has variables that the new runtime's has not.",
              "rke2#775; containerd#7039; harbor#16971"),
         Rule("docker-unit", (W,), "Docker's unit has settings of its owner's that the new runtime's has not.",
@@ -198,7 +201,19 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("foreign-containers", (I,), "Containers that are not Kubernetes' are left alone, and Docker with them.",
              "kubespray#10530, #8693"),
         Rule("docker-callers", (W,), "Units and scheduled jobs call Docker; they fail once it is stopped."),
+        Rule("docker-units", (W, I), "Units of the host need Docker's, or start it again.",
+             "systemd.unit(5); flatcar.org, Customizing Docker"),
         Rule("etcd-in-docker", (B,), "etcd runs as a Docker container.", "kubespray#7420, #8528"),
+    ),
+    "Who else works on the node": (
+        Rule("configuration-management", (W,), "Configuration management may put back what the migration writes.",
+             "Puppet, Chef, Salt, CFEngine, Rudder, ansible-pull"),
+        Rule("automatic-upgrades", (I,), "Packages are upgraded, services restarted or the node rebooted by itself.",
+             "unattended-upgrades, needrestart, dnf-automatic, locksmithd"),
+        Rule("node-reapers", (W,), "Something in the cluster removes, reboots or drains nodes by their state.",
+             "cluster-autoscaler FAQ; Cluster API, MachineHealthCheck; kured; draino; descheduler"),
+        Rule("runtime-writers", (W,), "Pods on the node write the runtime's configuration and restart it.",
+             "gpu-operator#712, #598; nvidia-container-toolkit#1040; kata-containers#13108"),
     ),
     "The drain": (
         Rule("local-storage", (B,), "Pods keep data in an emptyDir, which the drain deletes.",

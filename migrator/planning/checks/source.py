@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding
@@ -11,6 +12,9 @@ from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags
 from migrator.planning.image_names import last_part
 from migrator.planning.situation import Draft, Situation
+
+_KUBELETS = frozenset({"", "kubelet", "hyperkube"})
+"""Programs of a unit that are a kubelet, or not known: another one may start it in a container."""
 
 
 def known_source(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -30,11 +34,14 @@ def known_source(now: Situation, _: Draft) -> Iterator[Finding]:
 
 
 def _elsewhere(now: Situation) -> str:
-    """Say where the kubelet runs that is not kubelet.service; "" when none seems to run."""
+    """Say where the kubelet runs that is not kubelet.service, or only its wrapper; "" when none seems to run."""
     containers = now.facts.docker.containers if now.facts.docker else ()
+    unit = now.facts.kubelet.unit
+    if unit.active and PurePosixPath(unit.program).name in _KUBELETS:
+        return ""
     if inside := [entry for entry in containers if entry.running and not entry.pod_uid and _is_kubelet(entry)]:
         return f"the kubelet is a container of Docker's: {listed(f'{entry.name} ({entry.image})' for entry in inside)}"
-    if now.node.ready and not now.facts.kubelet.unit.fragments:
+    if now.node.ready and not unit.active and not unit.fragments:
         return (
             f"Node {now.node.name} is Ready, and there is no kubelet.service: a snap or another unit runs its kubelet"
         )
@@ -49,7 +56,7 @@ def _is_kubelet(container: DockerContainer) -> bool:
 
 def answering(now: Situation, _: Draft) -> Iterator[Finding]:
     """What the kubelet and Docker really do is read from the running ones."""
-    if not now.facts.kubelet.active and (elsewhere := _elsewhere(now)):
+    if elsewhere := _elsewhere(now):
         yield found(
             "kubelet-elsewhere", elsewhere, "run it as kubelet.service on the host first, or leave the node out"
         )

@@ -38,7 +38,7 @@ def runtime(now: Situation, _: Draft) -> Iterator[Finding]:
     rows = (row for row in versions.CONTAINERD_FOR if here < row.kubernetes <= wanted)
     breaks = next((row for row in rows if not versions.is_recommended(row.kubernetes, versions.release(text))), None)
     if breaks:
-        needed = ", ".join(".".join(map(str, release)) for release in breaks.containerd)
+        needed = ", ".join(".".join(map(str, versions.sound(release))) for release in breaks.containerd)
         yield found(
             "kubernetes-target-runtime",
             f"Kubernetes {_dotted(breaks.kubernetes)} asks for containerd {needed} or a later patch of these; {text} "

@@ -21,8 +21,9 @@ SYSCTL = "/etc/sysctl.d/zz-migrator.conf"
 """Read last, but for what sorts after it: the last file that sets a key counts (`sysctl_d`)."""
 
 KEPT_MODULES = ("overlay", "br_netfilter")
-KEPT_SYSCTLS = ("net.bridge.bridge-nf-call-iptables", "net.ipv4.ip_forward")
-"""What Docker loads and turns on at its start and nobody does once it is gone (kubernetes/website#36336)."""
+KEPT_SYSCTLS = ("net.bridge.bridge-nf-call-iptables",)
+"""What Docker loads and turns on at its start and nobody does once it is gone (kubernetes/website#36336). Forwarding it
+may have been told to leave alone."""
 
 _ENDPOINT = re.compile(r"unix:///[A-Za-z0-9._/@:+-]+", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)

@@ -60,8 +60,14 @@ class Reading:
         version = Program(tree, [early, "--version"])  # the slowest of all
         asked = self.part("systemd", lambda: units.ask(tree), None)
         self.packages = self.part("packages", lambda: packages.Packages(tree), None)
+        bare = not find(tree, "containerd")
+        self.candidates = (
+            self.part("what could be installed", lambda: packages.Candidates(tree), None) if bare else None
+        )
         self.low_level = self.part("low-level runtimes", lambda: crio.LowLevel(tree), None)
         self.units = units.parse(self._answer(asked).out)
+        more = self.part("what starts Docker", lambda: units.ask_triggers(tree, self.units), None)
+        self.units.update(units.parse(self._answer(more).out))
         names = (units.KUBELET, units.DOCKER, units.CONTAINERD, units.CRIO, units.CRI_DOCKERD)
         self.services = {name: self._service(name) for name in names}
         self.docker = Together([lambda: docker.inspect(tree, self.services[units.DOCKER])])
@@ -107,6 +113,8 @@ class Reading:
         found["docker"], found["docker_problem"] = answered.fact, answered.problem
         found["kubelet"] = self.part("the kubelet", lambda: self._kubelet(answered), {"version": ""})
         found["docker_callers"] = self.part("units and jobs that call Docker", lambda: callers.callers(tree), [])
+        found["docker_units"] = self.part("units that need Docker", lambda: units.users_of_docker(self.units), {})
+        found["agents"] = self.part("what changes the host by itself", self._agents, [])
         found["control_plane"] = self.part("static pods", self._control_plane, [])
         cni_folder = network.config_folder(self.kubelet_words)
         found["leftovers"] = self.part("leftovers", lambda: history.leftovers(tree, cni_folder), [])
@@ -124,11 +132,15 @@ class Reading:
         )
         found["low_level"] = self._fact("low-level runtimes", self.low_level, {})
         found["packages"] = self._fact("packages", self.packages, [])
+        found["candidates"] = self._fact("what could be installed", self.candidates, {})
         found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
         return plain(found)
 
     def _fact(self, what, asked, otherwise):
         return self.part(what, asked.fact, otherwise) if asked else otherwise
+
+    def _candidates(self):
+        return None if find(self.tree, "containerd") else packages.Candidates(self.tree)
 
     def _answer(self, program):
         return program.answer() if program else Answer(127)
@@ -145,6 +157,9 @@ class Reading:
             "config": kubelet.config_of(self.kubelet_words),
             "user": self.part("the kubelet's user", lambda: kubelet.user_of(self.tree, self.kubelet_words), ""),
         }
+
+    def _agents(self):
+        return callers.agents(self.tree, [name for name in units.AGENTS if units.active(self.units, name)])
 
     def _control_plane(self):
         return control.control_plane(self.tree, self.kubelet_words, kubelet.config_of(self.kubelet_words))

@@ -46,6 +46,11 @@ PATTERNS = (
     "/usr/local/lib/sysctl.d/*.conf",
     "/usr/lib/sysctl.d/*.conf",
     "/lib/sysctl.d/*.conf",
+    "/etc/modprobe.d/*.conf",
+    "/run/modprobe.d/*.conf",
+    "/usr/local/lib/modprobe.d/*.conf",
+    "/usr/lib/modprobe.d/*.conf",
+    "/lib/modprobe.d/*.conf",
 )
 CERTS = "/etc/containerd/certs.d"
 FOLDERS = (CERTS, "/etc/containerd/conf.d", "/etc/systemd/system", "/var/lib/migrator/transactions")

@@ -39,6 +39,8 @@ def host_fact(tree):
         "cgroup": cgroup(mounts(tree)),
         "security_modules": security_modules(tree),
         "modules": modules(tree),
+        "built_in": built_in(tree.text("/lib/modules/{}/modules.builtin".format(kernel.release), LARGEST_HASHED)),
+        "refused_modules": refused_modules(tree.text("/proc/cmdline")),
         "sysctls": sysctls(tree),
         "clock": time.time(),
     }
@@ -115,6 +117,18 @@ def modules(tree):
     if tree.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
         present.add("br_netfilter")
     return [name for name in ("br_netfilter", "overlay") if name in present]
+
+
+def built_in(text):
+    """Name those of them that are a part of the kernel, which nothing has to load."""
+    names = {line.rpartition("/")[2].partition(".")[0] for line in text.split()}
+    return [name for name in ("br_netfilter", "overlay") if name in names]
+
+
+def refused_modules(text):
+    """Name the modules that the kernel's command line refuses (modprobe.d(5), kernel-parameters.txt)."""
+    said = [word.partition("=")[2] for word in text.split() if re.match(r"(?:module_|modprobe\.)blacklist=", word)]
+    return sorted({name.replace("-", "_") for words in said for name in words.split(",") if name})
 
 
 def sysctls(tree):

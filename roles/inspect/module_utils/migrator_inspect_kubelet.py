@@ -53,13 +53,18 @@ def installation(tree, unit, units, containers):
     by_kops = "DAEMON_ARGS=" in tree.text("/etc/sysconfig/kubelet") and "/etc/sysconfig/kubelet" in environment
     if by_kops or loaded(units, "kops-configuration.service"):
         return "kops"
-    if any(container["name"] == "kubelet" and container["running"] for container in containers):
+    if any(map(_of_rke, containers)):
         return "rke"
     if not unit.get("active"):
         for name, services, folders in _ELSEWHERE:
             if any(loaded(units, service) for service in services) or any(map(tree.is_folder, folders)):
                 return name
     return "other"
+
+
+def _of_rke(container):
+    """Tell whether a container is RKE's kubelet: others too have one of that name (rke, hosts/hosts.go; its images)."""
+    return container["name"] == "kubelet" and container["running"] and "rancher" in container["image"]
 
 
 def user_of(tree, words):

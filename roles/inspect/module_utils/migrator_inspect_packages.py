@@ -30,6 +30,8 @@ NAMES = (
     "nvidia-container-toolkit",
     "runc",
 )
+BRINGING = ("containerd", "containerd.io", "cri-o", "moby-containerd")
+"""Packages that bring a runtime."""
 _LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/versionlock.toml")
 _INSTALLED = ("installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
 
@@ -54,6 +56,36 @@ class Packages:
         if self._debian:
             return from_dpkg(said)
         return from_rpm(said, locked([self._tree.text(path) for path in _LOCKS]))
+
+
+class Candidates:
+    """The question which versions would be installed, where no runtime is; nothing is asked over the network."""
+
+    def __init__(self, tree):
+        self._debian = tree.exists("/var/lib/dpkg/status")
+        argv = [find(tree, "apt-cache"), "policy"]
+        if not self._debian:
+            dnf = find(tree, "dnf")
+            query = ["repoquery", "--latest-limit=1", "--qf", "%{name} %{version}-%{release}\\n"]
+            argv = [dnf or find(tree, "yum"), "-q", "-C"] + (query if dnf else ["list", "available"])
+        self._program = Program(tree, argv + list(BRINGING)) if argv[0] else None
+
+    def fact(self):
+        """Wait for the answer: versions by package, of those that there are."""
+        said = self._program.answer().out if self._program else ""
+        return from_apt(said) if self._debian else from_dnf(said)
+
+
+def from_apt(text):
+    """Read what `apt-cache policy` prints."""
+    rows = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)$", text, re.MULTILINE)
+    return {name: version for name, version in rows if name in BRINGING and version != "(none)"}
+
+
+def from_dnf(text):
+    """Read what `dnf repoquery` or `yum list available` prints: names, perhaps with architectures, and versions."""
+    rows = re.findall(r"^(\S+?)(?:\.(?:x86_64|aarch64|noarch))?\s+(\d\S*)", text, re.MULTILINE)
+    return {name: version for name, version in rows if name in BRINGING}
 
 
 def from_dpkg(text):

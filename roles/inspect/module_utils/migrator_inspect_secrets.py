@@ -65,19 +65,19 @@ _KINDS = (
 """Kinds of files by their paths, for those that nobody names for what they are."""
 
 _DOCKER_KEYS = frozenset(
-    "allow-direct-routing allow-nondistributable-artifacts api-cors-header authorization-plugins bip bip6 bridge "
-    "bridge-accept-fwmark cdi-spec-dirs cgroup-parent cluster-advertise cluster-store containerd containerd-namespace "
-    "containerd-plugin-namespace cpu-rt-period cpu-rt-runtime cri-containerd data-root debug default-address-pools "
-    "default-cgroupns-mode default-gateway default-gateway-v6 default-init default-ipc-mode default-runtime "
-    "default-shm-size default-stop-timeout default-ulimits deprecated-key-path dns dns-opts dns-search exec-root "
-    "experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph group host-gateway-ip host-gateway-ips "
-    "hosts icc init init-path insecure-registries ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 "
-    "live-restore log-driver log-format log-level max-concurrent-downloads max-concurrent-uploads "
-    "max-download-attempts metrics-addr min-api-version mtu network-control-plane-mtu network-diagnostic-port "
-    "no-new-privileges nri-opts oom-score-adjust pidfile raw-logs registry-mirrors resolv-conf "
-    "restart rootless seccomp-profile selinux-enabled shutdown-timeout storage-driver swarm-default-advertise-addr "
-    "swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey tlsverify userland-proxy "
-    "userland-proxy-path userns-remap".split()
+    "allow-direct-routing allow-nondistributable-artifacts api-cors-header api-enable-cors authorization-plugins bip "
+    "bip6 bridge bridge-accept-fwmark cdi-spec-dirs cgroup-parent cluster-advertise cluster-store containerd "
+    "containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime cri-containerd data-root debug "
+    "default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-init default-ipc-mode "
+    "default-runtime default-shm-size default-stop-timeout default-ulimits deprecated-key-path "
+    "disable-legacy-registry dns dns-opts dns-search exec-root experimental features firewall-backend fixed-cidr "
+    "fixed-cidr-v6 graph group host-gateway-ip host-gateway-ips hosts icc init init-path insecure-registries ip "
+    "ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver log-format log-level "
+    "max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr min-api-version mtu "
+    "network-control-plane-mtu network-diagnostic-port no-new-privileges nri-opts oom-score-adjust pidfile raw-logs "
+    "registry-mirrors resolv-conf restart rootless seccomp-profile selinux-enabled shutdown-timeout storage-driver "
+    "swarm-default-advertise-addr swarm-raft-election-tick swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey "
+    "tlsverify userland-proxy userland-proxy-path userns-remap".split()
 )
 """Keys of daemon.json that say one thing; those in which anything may stand have a rule of their own."""
 _RUNTIME_OPTIONS = frozenset(

@@ -29,7 +29,18 @@ OTHERS = (
     "snap.microk8s.daemon-kubelite.service",
 )
 """Services that tell who set a node up."""
-_NAMES = (KUBELET, DOCKER, CONTAINERD, CRIO, CRI_DOCKERD) + tuple(sorted(ALTERNATIVES.values())) + SOCKETS + OTHERS
+AGENTS = (
+    "ansible-pull.service", "ansible-pull.timer", "apt-daily-upgrade.timer", "cf-execd.service", "cfengine3.service",
+    "chef-client.service", "chef-client.timer", "cinc-client.service", "cinc-client.timer",
+    "dnf-automatic-install.timer", "dnf-automatic.timer", "dnf5-automatic.timer", "locksmithd.service",
+    "puppet.service", "pxp-agent.service", "rpm-ostreed-automatic.timer", "rudder-agent.service",
+    "salt-minion.service", "transactional-update.timer", "update-engine.service", "yum-cron.service",
+    "zincati.service",
+)  # fmt: skip
+"""Services and timers that change a host by themselves: configuration management, upgrades, reboots."""
+_NAMES = (
+    (KUBELET, DOCKER, CONTAINERD, CRIO, CRI_DOCKERD) + tuple(sorted(ALTERNATIVES.values())) + SOCKETS + OTHERS + AGENTS
+)
 _PROPERTIES = (
     "Id",
     "LoadState",
@@ -47,7 +58,17 @@ _PROPERTIES = (
     "StopPropagatedFrom",
     "Wants",
     "KillMode",
+    "TriggeredBy",
+    "RequiredBy",
+    "RequisiteOf",
+    "BoundBy",
+    "ConsistsOf",
+    "UpheldBy",
+    "WantedBy",
+    "Listen",
 )
+_NEEDING = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "UpheldBy")
+"""Units that stop with another one, do not start without it, or start it again."""
 _PROXIES = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
 _LIMITS = {
     "Max open files": "nofile",
@@ -66,6 +87,33 @@ def ask(tree):
     )
 
 
+def ask_triggers(tree, units):
+    """Start the question what the units are that start Docker, besides its own socket; None where there are none."""
+    names = sorted(set(_words(units.get(DOCKER, {}), "TriggeredBy")) - set(units))
+    if not names:
+        return None
+    words = [find(tree, "systemctl"), "show", "--no-pager", "--property=Id,ActiveState,UnitFileState,Listen"]
+    return Program(tree, words + names)
+
+
+def users_of_docker(units):
+    """Name the units that start Docker, each with the addresses that it listens at, and those that need or want it."""
+    own = [units.get(name, {}) for name in (DOCKER, SOCKETS[0])]
+    needing = {name for unit in own for name in _all(unit, *_NEEDING)}
+    wanting = {name for unit in own for name in _words(unit, "WantedBy")}
+    ours = set(SOCKETS) | {DOCKER, CRI_DOCKERD}
+    return {
+        "starters": {name: addresses(units.get(name, {})) for name in _words(own[0], "TriggeredBy")},
+        "needing": sorted(name for name in needing - ours if not name.endswith(".target")),
+        "wanting": sorted(name for name in wanting - needing - ours if not name.endswith(".target")),
+    }
+
+
+def addresses(properties):
+    """Give where a socket unit listens: "[::]:2375 (Stream)" of newer systemd, without the kind."""
+    return [value.rpartition(" (")[0] or value for value in properties.get("Listen", []) if value]
+
+
 def parse(text):
     """Read what `systemctl show` prints of several units: each one's properties as lists, by its name."""
     units = {}
@@ -73,8 +121,8 @@ def parse(text):
         properties = {}
         for line in block.split("\n"):
             name, equals, value = line.partition("=")
-            if equals:
-                properties.setdefault(name, []).append(value)
+            if equals:  # systemd 219 calls them ListenStream and so on
+                properties.setdefault("Listen" if name.startswith("Listen") else name, []).append(value)
         if properties.get("Id"):
             units[properties["Id"][0]] = properties
     return units
@@ -83,6 +131,11 @@ def parse(text):
 def loaded(units, name):
     """Tell whether systemd knows such a unit."""
     return _one(units.get(name, {}), "LoadState") == "loaded"
+
+
+def active(units, name):
+    """Tell whether a unit runs, or waits for its time."""
+    return _one(units.get(name, {}), "ActiveState") in ("active", "reloading", "activating")
 
 
 def unit_fact(tree, units, name):

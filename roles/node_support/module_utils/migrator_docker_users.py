@@ -7,11 +7,11 @@ import http.client
 import os
 import re
 
-from ansible.module_utils.migrator_node import NodeError, docker_containers, run, unit_active
+from ansible.module_utils.migrator_node import NodeError, docker_containers, run, sockets_of_docker, unit_active
 
 PROC = "/proc"
 UNITS = ("docker.socket", "docker.service")
-"""The socket first: it would start the service again at the first request."""
+"""The socket first, after others of its kind: each would start the service again at the first request."""
 STANDING = frozenset(("created", "exited", "dead", "removing"))
 """States of containers in which nothing runs."""
 NEEDING = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "UpheldBy", "TriggeredBy")
@@ -22,8 +22,8 @@ its start, for cAdvisor's statistics (cadvisor, container/docker/factory.go)."""
 
 
 def units():
-    """Give those of Docker's units that systemd knows."""
-    return [unit for unit in UNITS if run(["systemctl", "cat", unit], check=False)[0] == 0]
+    """Give those of Docker's units that systemd knows, with the sockets that somebody has added for its API."""
+    return sockets_of_docker() + [unit for unit in UNITS if run(["systemctl", "cat", unit], check=False)[0] == 0]
 
 
 def option(words, names):
@@ -87,9 +87,10 @@ def shims():
 
 def dependents():
     """Name the units that would stop with Docker, not start without it, or start it again."""
-    shown = run(["systemctl", "show"] + list(UNITS) + ["--property", ",".join(NEEDING)], check=False)[1]
+    own = sockets_of_docker() + list(UNITS)
+    shown = run(["systemctl", "show"] + own + ["--property", ",".join(NEEDING)], check=False)[1]
     found = {unit for line in shown.splitlines() for unit in line.partition("=")[2].split()}
-    return sorted(found - set(UNITS) - {"sockets.target", "multi-user.target"})
+    return sorted(found - set(own) - {"sockets.target", "multi-user.target"})
 
 
 def connected():

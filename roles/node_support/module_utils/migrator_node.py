@@ -131,6 +131,13 @@ def unit_active(unit):
     return run(["systemctl", "is-active", "--quiet", unit], check=False)[0] == 0
 
 
+def sockets_of_docker():
+    """Name the sockets besides docker.socket that start docker.service: whoever connects there wants Docker's API."""
+    shown = run(["systemctl", "show", "docker.service", "--property", "TriggeredBy"], check=False)[1]
+    found = {unit for line in shown.splitlines() for unit in line.partition("=")[2].split()}
+    return sorted(unit for unit in found if unit.endswith(".socket") and unit != "docker.socket")
+
+
 def read_bytes(path):
     """Give a file's content, or None when there is no such file."""
     try:

@@ -22,6 +22,10 @@ options:
     description: Folder on the node with packages to install from, instead of the package manager's sources.
     type: path
     default: ""
+  look:
+    description: Whether it is only asked which version would come.
+    type: bool
+    default: false
   files:
     description: Names of the packages there that were brought now; others may be left from before.
     type: list
@@ -37,6 +41,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+would:
+  description: The version that would be installed; empty when it cannot be told.
+  returned: when it is looked at
+  type: str
 installed:
   description: Packages that are new, with their versions.
   returned: success
@@ -88,10 +96,14 @@ class Debian:
         """Read the lists of packages anew."""
         run(["apt-get", "-q", "update"], timeout=SECONDS)
 
-    def ask(self, words, *, offline):
-        """Give what an installation would remove or upgrade. Raises NodeError when it is not possible."""
+    def ask(self, name, words, *, offline):
+        """Give the version that would come, and what the installation would remove or upgrade.
+
+        Raises NodeError when it is not possible.
+        """
         shown = run(APT + self._offline(offline) + ["--simulate", "install"] + words, timeout=SECONDS)[1]
-        return sorted(touched(shown))
+        found = re.search(r"^Inst {} (?:\[\S+\] )?\((\S+)".format(re.escape(name)), shown, re.MULTILINE)
+        return found.group(1) if found else "", sorted(touched(shown))
 
     def install(self, words, *, offline):
         """Install."""
@@ -133,15 +145,16 @@ class RedHat:
     def refresh(self):
         """Do nothing: dnf does that by itself."""
 
-    def ask(self, words, *, offline):
-        """Give what an installation would remove or upgrade; `--assumeno` ends with 1 after it has said so."""
+    def ask(self, name, words, *, offline):
+        """Likewise; `--assumeno` ends with 1 after it has said so."""
         _, out, err = run(
             [self._dnf] + self._offline(offline) + ["--assumeno", "install"] + words, check=False, timeout=SECONDS
         )
         found = re.findall(r"^(?:Upgrade|Remove|Downgrade)\b.*|^\s+replacing\s+\S+", out, re.MULTILINE)
         if "Transaction Summary" not in out and "already installed" not in out:
             raise NodeError("the package manager cannot install it: {}".format((err or out).strip()[-400:]))
-        return [" ".join(line.split()) for line in found]
+        version = re.search(r"^\s+{}\s+\S+\s+(\d\S*)".format(re.escape(name)), out, re.MULTILINE)
+        return version.group(1) if version else "", [" ".join(line.split()) for line in found]
 
     def install(self, words, *, offline):
         """Install."""
@@ -174,19 +187,33 @@ def chosen(manager, folder, names, name, present):
     return [path for package, path in found.items() if package == name or package not in present]
 
 
+def looked(manager, name, words, offline):
+    """Ask what an installation would do; lists of packages that do not know it are read anew, once."""
+    try:
+        return manager.ask(name, words, offline=offline)
+    except NodeError:
+        if offline:
+            raise
+        manager.refresh()
+        return manager.ask(name, words, offline=False)
+
+
+def would(manager, name, version, folder, names):
+    """Give the version that would be installed; "" when nothing would be, or it cannot be told."""
+    before = manager.present()
+    if name in before and version in ("", before[name]):
+        return ""
+    words = chosen(manager, folder, names, name, before) if folder else [manager.named(name, version)]
+    return looked(manager, name, words, bool(folder))[0]
+
+
 def install(manager, name, version, folder, names):
     """Install, when that touches nothing else; give what is new."""
     before = manager.present()
     if name in before and version in ("", before[name]):
         return {}
     words = chosen(manager, folder, names, name, before) if folder else [manager.named(name, version)]
-    try:
-        other = manager.ask(words, offline=bool(folder))
-    except NodeError:
-        if folder:
-            raise
-        manager.refresh()
-        other = manager.ask(words, offline=False)
+    other = looked(manager, name, words, bool(folder))[1]
     if other:
         raise NodeError(
             "installing {} would remove or upgrade what is there: {}; that is left to you".format(
@@ -212,13 +239,17 @@ def main():
             "name": {"type": "str", "required": True},
             "version": {"type": "str", "default": ""},
             "folder": {"type": "path", "default": ""},
+            "look": {"type": "bool", "default": False},
             "files": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=False,
     )
     try:
         manager = Debian() if os.path.exists("/var/lib/dpkg/status") else RedHat()
-        found = install(manager, *(module.params[name] for name in ("name", "version", "folder", "files")))
+        asked = [module.params[name] for name in ("name", "version", "folder", "files")]
+        if module.params["look"]:
+            module.exit_json(changed=False, would=would(manager, *asked))
+        found = install(manager, *asked)
     except (NodeError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(found), installed=found)

@@ -10,7 +10,14 @@ import shutil
 
 from ansible.module_utils import migrator_service, migrator_switch
 from ansible.module_utils.migrator_files import BESIDE, SPARE, TRIAL, Files, Journal
-from ansible.module_utils.migrator_node import NodeError, read_bytes, remove_file, sha256, write_file
+from ansible.module_utils.migrator_node import (
+    NodeError,
+    read_bytes,
+    remove_file,
+    sha256,
+    sockets_of_docker,
+    write_file,
+)
 from ansible.module_utils.migrator_units import arguments, enabled, main_process
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -53,7 +60,7 @@ def ask(folder, request, about):
             "begin",
             boot=migrator_switch.boot(),
             number=following(journals),
-            enabled=[unit for unit in migrator_switch.DOCKER if enabled(unit)],
+            enabled=[unit for unit in sockets_of_docker() + list(migrator_switch.DOCKER) if enabled(unit)],
             healthy=migrator_switch.healthy(),
             arguments=arguments(main_process(migrator_service.KUBELET)) or [],
             reserves=reserves,

@@ -241,6 +241,11 @@ class Switch:
                     self.problems.append("{} does not start at boot any more: {}".format(unit, err.strip()[-200:]))
         # containerd's restarts may have taken Docker with them, more often than systemd allows.
         run(["systemctl", "reset-failed"] + list(DOCKER), check=False)
+        for unit in wanted:
+            if unit not in DOCKER:  # a socket of the user's: none can be started once its service runs
+                code, _, err = run(["systemctl", "start", unit], check=False)
+                if code != 0:
+                    self.problems.append("{} was not started: {}".format(unit, err.strip()[-200:]))
         run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
 
     def start_kubelet(self):

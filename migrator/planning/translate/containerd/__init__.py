@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -80,6 +81,7 @@ def credentials(existing: str) -> bool:
         return False  # `write` refuses such a file with the parser's own words
 
 
+@lru_cache(maxsize=64)
 def root(existing: str) -> str:
     """Give the data folder that the file says; "" when it says none. Raises `ValueError` when it is not TOML."""
     return str(containerd_read.known(existing).get("root") or "")

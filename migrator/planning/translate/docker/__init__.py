@@ -10,7 +10,7 @@ from migrator.planning import versions
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import flags, logs, proxies, registries, rules, runtimes, storage
-from migrator.planning.translate.docker.keys import KEYS
+from migrator.planning.translate.docker.keys import KEYS, OF_RED_HAT
 from migrator.planning.translate.docker.places import place
 from migrator.planning.translate.docker.source import DockerSource
 from migrator.planning.translate.docker.verdicts import Case, Verdict, never, unknown
@@ -24,7 +24,7 @@ _EMPTY: tuple[object, ...] = ("", [], {})
 _NULL = never("null is Docker's default")
 _NOTHING = never("it is empty, which is Docker's default")
 _FLAG = never("it is the name of a flag: Docker takes it in its file and does nothing with it")
-_UNKNOWN = unknown("no Docker of 19.03 to 29 has this key")
+_UNKNOWN = unknown("no Docker of 1.13 to 29 has this key")
 
 
 @remembered
@@ -37,6 +37,8 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
     size, files = logs.limits(options)
     remapped = bool(options.get("userns-remap"))
     new = versions.parse(source.version) >= _NETWORK_SYSCTLS
+    # Where Docker was told to leave forwarding alone, somebody else turned on what is on, and does so again.
+    forwarding = () if options.get("ip-forward") is False else (*base.forwarding, *rules.forwarding(options))
     return base.model_copy(
         update={
             "root": storage.root(source, destination),
@@ -53,7 +55,7 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
             "unprivileged_ports": new,
             "unprivileged_ping": new and not remapped,
             "log_level": rules.log_level(options),
-            "forwarding": tuple(dict.fromkeys((*base.forwarding, *rules.forwarding(options)))),
+            "forwarding": tuple(dict.fromkeys(forwarding)),
             **_where_there_is_a_place(options, destination),
         }
     )
@@ -82,11 +84,12 @@ def key_of(option: str) -> str:
 
 
 def _judge(key: str, value: object, case: Case) -> Verdict | Mapping[str, Verdict]:
-    if key not in KEYS:
+    rule = KEYS[key].rule if key in KEYS else OF_RED_HAT.get(key)
+    if rule is None:
         return _FLAG if key in flags.KEYS else _UNKNOWN
     if value is None:
         return _NULL
-    return _NOTHING if value in _EMPTY else KEYS[key].rule(value, case)
+    return _NOTHING if value in _EMPTY else rule(value, case)
 
 
 def _entries(key: str, judged: Mapping[str, Verdict]) -> dict[str, Verdict]:

@@ -1,6 +1,6 @@
 """dockerd's command line, read into the keys that daemon.json has for the same settings.
 
-Flags of moby, cmd/dockerd (daemon/command since 29), v19.03.15 to v29.7.2.
+Flags of moby, cmd/dockerd (daemon/command since 29), v1.13.1 to v29.7.2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Every key that Docker's configuration had from 19.03 to 29: what it may hold, and what becomes of it.
+"""Every key that Docker's configuration had from 1.13 to 29: what it may hold, and what becomes of it.
 
-Keys and releases: moby, daemon/config and the flags in cmd/dockerd, v19.03.15 to v29.7.2. A flag that is no key is here
+Keys and releases: moby, daemon/config and the flags in cmd/dockerd, v1.13.1 to v29.7.2. A flag that is no key is here
 by its own name (`restart`).
 """
 
@@ -10,9 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrator.planning.translate.docker import addresses, logs, proxies, registries, rules, runtimes, shapes, storage
-from migrator.planning.translate.docker.verdicts import Rule, always, lost, never, placed, unless, when_on
+from migrator.planning.translate.docker.verdicts import (
+    DEFAULT,
+    Case,
+    Rule,
+    Verdict,
+    always,
+    lost,
+    never,
+    placed,
+    unless,
+    when_on,
+)
 
-FIRST = "19.03"
+FIRST = "1.13"
 """The oldest release that is known here."""
 
 
@@ -38,11 +49,14 @@ DOCKER0 = never("it is about Docker's own networks; pods have those of the netwo
 FIREWALL = never("it is about Docker's own rules; kube-proxy and the network plugin have theirs")
 INIT = lost("containers have no init process any more: one that leaves zombies needs shareProcessNamespace or its own")
 LABELS = never("nodes of Kubernetes have labels of their own; nothing reads these from Docker any more")
+LEGACY = lost("Docker could pull by the registries' first protocol, which no other runtime speaks")
 LIVE = never("containers live on while the new runtime is restarted, because each has a shim or monitor of its own")
 NO_CDI = never("dockershim never asked for devices by CDI")
 NO_FORMAT = lost("CRI-O's log has one format, and containerd before 1.5 has no key for it")
+NO_LEGACY = "no runtime speaks the registries' first protocol anyway"
 OWN_LOG = never("it is about the text of Docker's own log")
 PASSED = never("the kubelet said it for every container, and so it had no effect on pods")
+OTHER_REGISTRIES = lost("images without a registry in their name are pulled from docker.io alone")
 PRIVATE = "it is what happens on cgroup v2 anyway"
 PRIVILEGES = lost("containers that do not set allowPrivilegeEscalation to false can gain privileges again")
 PROCESS = never("it is about Docker's own process")
@@ -59,13 +73,14 @@ KEYS: Mapping[str, Key] = {
     # Registries, and how they are reached.
     "registry-mirrors": Key(addresses.mirrors, registries.judge_mirrors),
     "insecure-registries": Key(addresses.insecure, registries.judge_insecure),
-    "allow-nondistributable-artifacts": Key(shapes.texts, always(PUSH)),
+    "allow-nondistributable-artifacts": Key(shapes.texts, always(PUSH), since="17.06"),
     "proxies": Key(shapes.proxies, proxies.judge, since="23"),
+    "disable-legacy-registry": Key(shapes.boolean, unless(True, always(LEGACY), NO_LEGACY), until="18.09"),  # noqa: FBT003
     "max-concurrent-downloads": Key(shapes.count, rules.judge_downloads),
     "max-concurrent-uploads": Key(shapes.count, always(PUSH)),
     "max-download-attempts": Key(shapes.count, always(never("the kubelet tries again itself")), since="20.10"),
     # Data.
-    "data-root": Key(shapes.path, storage.judge_root),
+    "data-root": Key(shapes.path, storage.judge_root, since="17.06"),
     "graph": Key(shapes.path, storage.judge_root, until="23"),
     "exec-root": Key(shapes.path, always(VOLATILE)),
     "storage-driver": Key(shapes.text, storage.judge_driver),
@@ -77,14 +92,14 @@ KEYS: Mapping[str, Key] = {
     "default-ulimits": Key(shapes.ulimits, rules.judge_ulimits),
     "init": Key(shapes.boolean, when_on(always(INIT))),
     "init-path": Key(shapes.text, always(WITH_INIT)),
-    "default-init": Key(shapes.text, always(WITH_INIT)),
-    "no-new-privileges": Key(shapes.boolean, when_on(always(PRIVILEGES))),
+    "default-init": Key(shapes.text, always(WITH_INIT), since="17.06"),
+    "no-new-privileges": Key(shapes.boolean, when_on(always(PRIVILEGES)), since="17.06"),
     "userns-remap": Key(shapes.text, always(REMAP)),
     "seccomp-profile": Key(shapes.profile, rules.judge_seccomp),
     "selinux-enabled": Key(shapes.boolean, placed("selinux")),
     "default-cgroupns-mode": Key(shapes.text, unless("private", always(CGROUPNS), PRIVATE), since="20.10"),
-    "default-ipc-mode": Key(shapes.text, always(PASSED)),
-    "default-shm-size": Key(shapes.text, always(PASSED)),
+    "default-ipc-mode": Key(shapes.text, always(PASSED), since="18.09"),
+    "default-shm-size": Key(shapes.text, always(PASSED), since="17.06"),
     "default-stop-timeout": Key(shapes.count, always(PASSED), since="29"),
     "cgroup-parent": Key(shapes.text, always(PASSED)),
     "cpu-rt-period": Key(shapes.number, always(never("Kubernetes gives no container real-time priority"))),
@@ -92,7 +107,7 @@ KEYS: Mapping[str, Key] = {
     "dns": Key(shapes.texts, always(RESOLV)),
     "dns-opts": Key(shapes.texts, always(RESOLV)),
     "dns-search": Key(shapes.texts, always(RESOLV)),
-    "resolv-conf": Key(shapes.text, always(RESOLV)),
+    "resolv-conf": Key(shapes.text, always(RESOLV), since="18.09"),
     "cdi-spec-dirs": Key(shapes.paths, placed("cdi_folders", NO_CDI), since="25"),
     "nri-opts": Key(shapes.tables, rules.judge_nri, since="29"),
     "log-driver": Key(shapes.text, logs.judge_driver),
@@ -106,16 +121,18 @@ KEYS: Mapping[str, Key] = {
     "live-restore": Key(shapes.boolean, when_on(always(LIVE), "only a restart of Docker needed it")),
     "oom-score-adjust": Key(shapes.number, always(PROCESS), until="25"),
     "shutdown-timeout": Key(shapes.number, always(SHUTDOWN)),
-    "features": Key(shapes.switches, rules.judge_features),
+    "features": Key(shapes.switches, rules.judge_features, since="18.09"),
     "experimental": Key(shapes.boolean, always(never("nothing that Kubernetes used depended on it"))),
     "containerd": Key(shapes.text, always(CONTAINERD)),
-    "containerd-namespace": Key(shapes.text, always(CONTAINERD)),
-    "containerd-plugin-namespace": Key(shapes.text, always(CONTAINERD)),
-    "cri-containerd": Key(shapes.boolean, always(CONTAINERD)),
+    "containerd-namespace": Key(shapes.text, always(CONTAINERD), since="19.03"),
+    "containerd-plugin-namespace": Key(shapes.text, always(CONTAINERD), since="19.03"),
+    "cri-containerd": Key(shapes.boolean, always(CONTAINERD), since="18.09"),
     "pidfile": Key(shapes.text, always(PROCESS)),
     "restart": Key(shapes.boolean, always(never("the kubelet starts containers again"))),
-    "rootless": Key(shapes.boolean, always(PROCESS)),
-    "deprecated-key-path": Key(shapes.text, always(never("no Docker of 19.03 to 29 uses it"))),
+    "rootless": Key(shapes.boolean, always(PROCESS), since="19.03"),
+    "deprecated-key-path": Key(
+        shapes.text, always(never("it is about the name by which Docker signed what it pushed")), since="17.06"
+    ),
     # Networks.
     "ip-forward": Key(shapes.boolean, rules.judge_forward("ip-forward", rules.IPV4_FORWARD)),
     "ipv6": Key(shapes.boolean, rules.judge_forward("ipv6", rules.IPV6_FORWARD)),
@@ -128,7 +145,7 @@ KEYS: Mapping[str, Key] = {
     "bip": Key(shapes.text, always(DOCKER0)),
     "bip6": Key(shapes.text, always(DOCKER0), since="28"),
     "bridge": Key(shapes.text, always(DOCKER0)),
-    "default-address-pools": Key(shapes.objects, always(DOCKER0)),
+    "default-address-pools": Key(shapes.objects, always(DOCKER0), since="18.09"),
     "default-gateway": Key(shapes.text, always(DOCKER0)),
     "default-gateway-v6": Key(shapes.text, always(DOCKER0)),
     "default-network-opts": Key(shapes.groups, always(DOCKER0), since="24"),
@@ -138,8 +155,8 @@ KEYS: Mapping[str, Key] = {
     "ip": Key(shapes.text, always(DOCKER0)),
     "ip-masq": Key(shapes.boolean, always(DOCKER0)),
     "mtu": Key(shapes.count, always(DOCKER0)),
-    "network-control-plane-mtu": Key(shapes.number, always(DOCKER0)),
-    "network-diagnostic-port": Key(shapes.count, always(DOCKER0)),
+    "network-control-plane-mtu": Key(shapes.number, always(DOCKER0), since="18.09"),
+    "network-diagnostic-port": Key(shapes.count, always(DOCKER0), since="18.09"),
     "userland-proxy": Key(shapes.boolean, always(DOCKER0)),
     "userland-proxy-path": Key(shapes.text, always(DOCKER0)),
     "host-gateway-ip": Key(shapes.text, always(RUN), since="20.10"),
@@ -152,17 +169,33 @@ KEYS: Mapping[str, Key] = {
     "tlscert": Key(shapes.text, always(API)),
     "tlskey": Key(shapes.text, always(API)),
     "tlsverify": Key(shapes.boolean, always(API)),
+    "api-enable-cors": Key(shapes.boolean, always(API), until="17.06"),
     "api-cors-header": Key(shapes.text, always(API), until="28"),
     "min-api-version": Key(shapes.text, always(API), since="29"),
     "authorization-plugins": Key(shapes.texts, always(AUTHORIZATION)),
     "labels": Key(shapes.texts, always(LABELS)),
-    "builder": Key(shapes.tables, always(never("it is about building images"))),
+    "builder": Key(shapes.tables, always(never("it is about building images")), since="18.09"),
     "cluster-advertise": Key(shapes.text, always(SWARM), until="23"),
     "cluster-store": Key(shapes.text, always(SWARM), until="23"),
     "cluster-store-opts": Key(shapes.words, always(SWARM), until="23"),
-    "node-generic-resources": Key(shapes.texts, always(SWARM)),
+    "node-generic-resources": Key(shapes.texts, always(SWARM), since="18.09"),
     "swarm-default-advertise-addr": Key(shapes.text, always(SWARM)),
-    "swarm-raft-election-tick": Key(shapes.count, always(SWARM)),
-    "swarm-raft-heartbeat-tick": Key(shapes.count, always(SWARM)),
+    "swarm-raft-election-tick": Key(shapes.count, always(SWARM), since="18.09"),
+    "swarm-raft-heartbeat-tick": Key(shapes.count, always(SWARM), since="18.09"),
 }
 """Each with its rule: a key of a release that is not here would be unknown."""
+
+_OFF: frozenset[object] = frozenset({False, "false"})
+
+
+def _signatures(value: object, _case: Case) -> Verdict:
+    return never(DEFAULT) if value in _OFF else lost("nothing asks /etc/containers/policy.json at a pull any more")
+
+
+OF_RED_HAT: Mapping[str, Rule] = {
+    "add-registry": always(OTHER_REGISTRIES),
+    "block-registry": always(lost("nothing keeps images of these registries away; admission control can")),
+    "enable-secrets": always(never("it is about subscriptions of the host, for building images")),
+    "signature-verification": _signatures,
+}
+"""Flags of the Docker 1.13 that CentOS and RHEL 7 have (projectatomic/docker, branch docker-1.13.1-rhel)."""

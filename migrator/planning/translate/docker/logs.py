@@ -71,7 +71,7 @@ def _of_files(name: str, options: Mapping[str, str], of: str) -> Verdict:
         return _rotation(name, options, of)
     if name == "compress":
         return moved(_FILES, "the kubelet always compresses files that it rotated away")
-    return unknown(f"no Docker of 19.03 to 29 has this option for the log driver {of}")
+    return unknown(f"no Docker of 1.13 to 29 has this option for the log driver {of}")
 
 
 def _rotation(name: str, options: Mapping[str, str], of: str) -> Verdict:

@@ -44,7 +44,7 @@ def _judge(name: str, value: str, case: Case) -> Verdict:
 def _unused(name: str) -> Verdict:
     if name in VARIABLES:
         return never("it is empty, which is Docker's default")
-    return unknown("no Docker of 19.03 to 29 has this entry")
+    return unknown("no Docker of 1.13 to 29 has this entry")
 
 
 def _effective(source: DockerSource) -> dict[str, str]:

@@ -38,7 +38,7 @@ _FEATURES: Mapping[str, Verdict] = {
     "time-namespaces": never("pods cannot set another time, in a namespace of its own or not"),
     "windows-dns-proxy": never("it is about Windows"),
 }
-"""Features that some Docker of 19.03 to 29 looks at, but for CDI; other names it takes and ignores."""
+"""Features that some Docker of 1.13 to 29 looks at, but for CDI; other names it takes and ignores."""
 
 
 def ulimits(options: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +62,7 @@ def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]
 def judge_exec(value: list[str], case: Case) -> Mapping[str, Verdict]:
     """Take the cgroup driver for the kubelet's: dockershim did not start where Docker's was another."""
     driver = carried(place("cgroup driver", case.to), "the kubelet's driver is written, which Docker's had to equal")
-    other = unknown("no Docker of 19.03 to 29 has this option on Linux")
+    other = unknown("no Docker of 1.13 to 29 has this option on Linux")
     return {name: driver if name == "native.cgroupdriver" else other for name in pairs(value)}
 
 
@@ -140,7 +140,7 @@ def judge_hosts(value: list[str], _case: Case) -> Verdict:
 
 def judge_features(value: Mapping[str, bool], case: Case) -> Mapping[str, Verdict]:
     """Judge each feature."""
-    other = unknown("no Docker of 19.03 to 29 looks at a feature of this name")
+    other = unknown("no Docker of 1.13 to 29 looks at a feature of this name")
     return {name: _cdi(on=on, case=case) if name == "cdi" else _FEATURES.get(name, other) for name, on in value.items()}
 
 

@@ -112,4 +112,4 @@ def _option(name: str, case: Case) -> Verdict:
         return lost("it belongs to devicemapper, which is lost")
     if name in {"size", "vfs.size"}:
         return lost(_OPTIONS["overlay2.size"])
-    return unknown("no storage driver of Docker 19.03 to 29 has this option")
+    return unknown("no storage driver of Docker 1.13 to 29 has this option")

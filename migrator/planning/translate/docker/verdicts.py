@@ -56,7 +56,7 @@ def lost(reason: str) -> Verdict:
 
 
 def unknown(reason: str) -> Verdict:
-    """Say that no Docker of 19.03 to 29 has it."""
+    """Say that no Docker of 1.13 to 29 has it."""
     return Verdict(Fate.UNKNOWN, reason=reason)
 
 

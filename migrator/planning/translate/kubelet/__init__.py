@@ -90,6 +90,17 @@ def pause_image(facts: NodeFacts) -> str:
     return _observed(facts).get(versions.PAUSE_FLAG) or versions.pause_image(versions.parse(facts.kubelet.version))
 
 
+def told_to_kubeadm(facts: NodeFacts, endpoint: str) -> bool:
+    """Tell whether kubeadm finds this socket on the node itself, and never asks for an annotation."""
+    if versions.parse(facts.kubelet.version) < versions.ANNOTATION_UNREAD:
+        return False
+    try:
+        instance = kubelet_config.read(facts.file(INSTANCE_CONFIG).content, path=INSTANCE_CONFIG)
+    except ValueError:
+        return False
+    return _socket(str(instance.get("containerRuntimeEndpoint") or "")) == _socket(endpoint)
+
+
 def rewrite(facts: NodeFacts, settings: RuntimeSettings, endpoint: str, unit: str = "") -> dict[str, str]:
     """Give the new text of every file that the kubelet needs changed for the runtime at `endpoint`, by path.
 

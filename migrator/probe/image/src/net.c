@@ -109,6 +109,8 @@ int verb_connect(int count, char **words)
     long error = connected((int)fd, &to, (int)port, clock_ns(CLOCK_MONOTONIC) + wait * 1000000);
     if (error)
         return refused(error, "connecting to", words[0]);
+    /* Who waits for the other end to speak first, as TLS does, ends at once; who greets us does that all the same. */
+    sys2(NR_shutdown, fd, SHUT_WR);
     u64 size = listen_to((int)fd, said, sizeof said, clock_ns(CLOCK_MONOTONIC) + 2000000000);
     json_open('{');
     json_key("connected");

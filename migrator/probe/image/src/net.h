@@ -5,7 +5,7 @@
 
 #include "sys.h"
 
-enum { AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, ADDRESS_TEXT = 48 };
+enum { AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, SHUT_WR = 1, ADDRESS_TEXT = 48 };
 
 struct address {
     int family;

@@ -5,7 +5,7 @@
 #include "text.h"
 #include "verbs.h"
 
-enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, SHUT_WR = 1, WNOHANG = 1 };
+enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, WNOHANG = 1 };
 
 /* A descriptor that tells of the signals that end us and of children; they do nothing else any more. */
 static long watch_signals(void)

@@ -1,0 +1,55 @@
+"""Which kernel modules a host does not load although modules-load.d names them: modprobe.d(5), modules-load.d(5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
+"""A file hides those of its name in the folders after its own."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A line that keeps a module from being loaded, or has something else done."""
+
+    path: str
+    line: str
+
+
+def against(files: Mapping[str, str], module: str) -> tuple[Rule, ...]:
+    """Give the lines that keep systemd from loading a module at boot; `files` are texts by path.
+
+    That is `blacklist`, which systemd applies to names too (its module-util.c, KMOD_PROBE_APPLY_BLACKLIST), and
+    `install` with a command that does not load it after all.
+    """
+    found: list[Rule] = []
+    seen: set[str] = set()
+    for folder in FOLDERS:
+        for path in sorted(files):
+            parent, _, name = path.rpartition("/")
+            if parent == folder and name.endswith(".conf") and name not in seen:
+                seen.add(name)
+                found += [Rule(path, line) for line in _lines(files[path]) if _refuses(line, plain(module))]
+    return tuple(found)
+
+
+def plain(module: str) -> str:
+    """Give a module's name as the kernel has it: a dash is an underscore."""
+    return module.replace("-", "_")
+
+
+@lru_cache(maxsize=256)
+def _lines(text: str) -> tuple[str, ...]:
+    joined = text.replace("\\\n", " ").splitlines()
+    return tuple(" ".join(line.split()) for line in joined if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _refuses(line: str, module: str) -> bool:
+    command, _, rest = line.partition(" ")
+    name, _, what = rest.partition(" ")
+    if plain(name) != module:
+        return False
+    loads = "--ignore-install" in what.split() or "-i" in what.split()
+    return command == "blacklist" or (command == "install" and not loads)
