@@ -68,6 +68,18 @@ def test_who_has_the_last_word(version: tuple[int, int]) -> None:
     assert ("pause_image" in found["/etc/containerd/b.toml"]) is (version < (2, 0))
 
 
+@pytest.mark.parametrize("handlers", [True, False])
+def test_2_lifts_what_is_merged(*, handlers: bool) -> None:
+    """A snapshotter of dialect 2 counts where any file has handlers, and 2.1.9 passes over it else."""
+    first = f'version = 2\nimports = ["b.toml"]\n[{CRI}.containerd]\nsnapshotter = "zfs"\n'
+    first += f'[{CRI}.containerd.runtimes.x]\nruntime_type = "io.containerd.runc.v2"\n' * handlers
+    texts = {MAIN: first, "/etc/containerd/b.toml": f'version = 2\n[{CRI}.containerd]\nsnapshotter = "btrfs"\n'}
+
+    found = containerd_read.settings_of(imports.merged(MAIN, texts, (2, 1)))
+
+    assert found.storage == ("btrfs" if handlers else "")
+
+
 def test_a_relative_pattern() -> None:
     """1.6 looks for it in the working folder, and 1.7 beside the file."""
     texts = {MAIN: 'version = 2\nimports = ["conf.d/*.toml"]\n', f"{FOLDER}/d.toml": "version = 2\n"}

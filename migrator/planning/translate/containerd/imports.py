@@ -38,11 +38,11 @@ def chain(path: str, texts: Mapping[str, str], version: Version) -> tuple[str, .
 
 
 def merged(path: str, texts: Mapping[str, str], version: Version) -> dict[str, Any]:
-    """Give what all of them say together, in the dialect that this release merges them in. Raises likewise."""
+    """Give what all of them say together, in dialect 3 for 2.x. Raises likewise."""
     found: dict[str, Any] = {}
     for _, document in _documents(path, texts, version):
-        _merge(found, _lifted(document) if version >= dialects.DIALECT_3 else document, version)
-    return found
+        _merge(found, document, version)
+    return _lifted(found) if version >= dialects.DIALECT_3 else found
 
 
 def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str, tuple[str, ...]]:
@@ -53,8 +53,8 @@ def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str
     found: dict[str, Any] = {}
     steps: list[tuple[str, dict[str, Any]]] = []
     for current, document in _documents(path, texts, version):
-        _merge(found, _lifted(document) if version >= dialects.DIALECT_3 else document, version)
-        steps.append((current, _settings(found)))
+        _merge(found, document, version)
+        steps.append((current, _settings(_lifted(found) if version >= dialects.DIALECT_3 else found)))
     first, last = steps[0][1], steps[-1][1]
     by: dict[str, str] = {}
     for (_, before), (current, after) in itertools.pairwise(steps):
@@ -81,6 +81,9 @@ def _documents(path: str, texts: Mapping[str, str], version: Version) -> Iterato
         if current not in texts and current != path:
             raise ValueError(f"imports {current}, which is not there")
         document = containerd_read.known(texts.get(current, ""), current)
+        if version >= dialects.DIALECT_3 and containerd_read.version(document) == 1 and document.get("plugins"):
+            # It is brought to newer versions in a way that is not followed here.
+            raise ValueError(f"{current} says nothing of its version, so that containerd 2 loses settings of plugins")
         yield current, document
         seen.add(current)
         for pattern in containerd_read.strings(document.get("imports")):
@@ -115,14 +118,12 @@ def _expression(pattern: str) -> str:
 
 
 def _lifted(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring one file to dialect 3, as 2.x does before it merges.
+    """Bring what all files say to dialect 3, which 2.x does after it has merged them.
 
-    What 2.x makes of plugins in a file without a version is not followed: it loses some of their settings.
+    From 2.3.5 on it does so before; that is not the same only where files are of several versions.
     """
-    number = containerd_read.version(document)
-    if number == 1 and document.get("plugins"):
-        raise ValueError("says nothing of its version, so that containerd 2 loses settings of plugins; write one")
     changed = copy.deepcopy(dict(document))
+    number = containerd_read.version(changed)
     if number < 3:
         own = containerd_read.find(changed, (*dialects.CRI_2, "containerd"))
         if isinstance(own, dict) and "runtimes" not in own:
