@@ -224,7 +224,9 @@ FIELD = {
         spares={PACKAGED: (), OVERRIDE: ()},
     ),
     "dotted keys": Field(
-        "toml.io 1.0, Keys", containerd(DOTTED, version="1.7.12"), blocked=("unreadable-file",), told={"unreadable-file": "tables with headers of their own"}
+        "toml.io 1.0, Keys",
+        containerd(DOTTED, version="1.7.12"),
+        writes={CONFIG: ("# Written anew by migrator", "SystemdCgroup = true", 'sandbox_image = "')},
     ),
     "inline tables": Field(
         "toml.io 1.0, Inline Table",

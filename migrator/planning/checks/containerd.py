@@ -142,7 +142,8 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
-    version, release = draft.destination.version, versions.release(now.facts.containerd.version)
+    release = versions.release(now.facts.containerd.version)
+    version = release[:2] if now.facts.containerd.version else draft.destination.version
     main = _version(toml(text)) if text.strip() else versions.newest_config(release)
     overruled: Mapping[str, Sequence[str]] = {}
     try:
