@@ -81,7 +81,8 @@ def _documents(path: str, texts: Mapping[str, str], version: Version) -> Iterato
         if current not in texts and current != path:
             raise ValueError(f"imports {current}, which is not there")
         document = containerd_read.known(texts.get(current, ""), current)
-        if version >= dialects.DIALECT_3 and containerd_read.version(document) == 1 and document.get("plugins"):
+        number = containerd_read.version(document)
+        if version >= dialects.DIALECT_3 and number == 1 and document.get("plugins"):
             # It is brought to newer versions in a way that is not followed here.
             raise ValueError(f"{current} says nothing of its version, so that containerd 2 loses settings of plugins")
         yield current, document
@@ -139,6 +140,8 @@ def _merge(into: dict[str, Any], update: Mapping[str, Any], version: Version) ->
     deep = version >= dialects.DIALECT_3
     for key, value in update.items():
         before = into.get(key)
+        if before is not None and type(before) is not type(value):
+            continue  # of a key that no containerd has: what it has is of one kind
         if key == "plugins":
             sections = into.setdefault(key, {})
             for name, section in value.items():

@@ -28,7 +28,11 @@ _OF_REGISTRIES: Mapping[dialects.Path, type] = {
 _BELOW: Mapping[str, Mapping[dialects.Path, type]] = {
     "handlers": {(_ANY, *below): kind for below, kind in _OF_HANDLERS.items()}, "registry": _OF_REGISTRIES,
 }  # fmt: skip
-_ELSEWHERE: Mapping[dialects.Path, type] = {("disabled_plugins",): list, ("imports",): list, ("plugins", _ANY): dict}
+_ELSEWHERE: Mapping[dialects.Path, type] = {
+    ("oom_score",): int, ("disabled_plugins",): list, ("required_plugins",): list, ("imports",): list,
+    ("grpc",): dict, ("ttrpc",): dict, ("debug",): dict, ("metrics",): dict, ("cgroup",): dict, ("timeouts",): dict,
+    ("proxy_plugins", _ANY): dict, ("stream_processors", _ANY): dict, ("plugins", _ANY): dict,
+}  # fmt: skip
 
 
 def _rules() -> dict[dialects.Path, type]:
