@@ -69,6 +69,10 @@ def test_the_real_parser_understands_all_of_it(parser: Containerd, file: str, na
     existing, settings = {**FILES, **LAYOUTS}[file], SETTINGS[name]
     version = parser.version[:2]
     config = folder / "config.toml"
+    if file in LAYOUTS:
+        config.write_text(existing)
+        if parser.dump(config)[1].startswith("exit"):
+            pytest.skip("does not read that layout itself: 1.4 knows no keys with dots")
     config.write_text(containerd.write(existing, settings, version))
 
     dumped, complaints = parser.dump(config)
