@@ -1,7 +1,7 @@
 """What a percent sign stands for in a unit file, and which files a service's `EnvironmentFile=` names.
 
 Source: systemd.unit(5) "SPECIFIERS"; specifier.c, unit-printf.c and load-fragment.c (config_parse_unit_env_file),
-compared with systemd 247, 252 and 257 (tests/lab/test_0_systemd.py).
+compared with systemd 247, 252 and 257 (tests/fuzz/units.py).
 """
 
 from __future__ import annotations
