@@ -167,6 +167,7 @@ REFUSED: dict[str, tuple[str, list[str], str]] = {
     "a number for a string": ('{"log-opts": {"max-file": 3}}', [], r"log-opts.max-file must be a string, is a number"),
     "a string for a switch": ('{"debug": "true"}', [], r"debug must be a boolean, is a string"),
     "a switch for a number": ('{"mtu": true}', [], r"mtu must be a whole number, is a boolean"),
+    "a number of too many bits": ('{"mtu": 9223372036854775808}', [], r"mtu is 9223372036854775808: .* 64 bits"),
     "a fraction": ('{"shutdown-timeout": 1.5}', [], r"shutdown-timeout must be a whole number, is a number"),
     "a negative count": ('{"max-concurrent-downloads": -1}', [], r"it must not be negative"),
     "a string for a list": ('{"hosts": "fd://"}', [], r"hosts must be a list of strings, is a string"),

@@ -53,7 +53,7 @@ def _all(wanted: str, container: type, inner: type) -> Shape:
 
 _A = {str: "a string", bool: "a boolean", dict: "an object"}
 boolean = _typed("a boolean", bool)
-number = _typed("a whole number", int)
+_whole = _typed("a whole number", int)
 text = _typed("a string", str)
 tables = _typed("an object", dict)
 texts = _all("a list of strings", list, str)
@@ -61,6 +61,13 @@ objects = _all("a list of objects", list, dict)
 words = _all("an object of strings", dict, str)
 switches = _all("an object of booleans", dict, bool)
 groups = _all("an object of objects", dict, dict)
+
+
+def number(key: str, value: Any) -> None:  # noqa: ANN401
+    """Take a whole number of 64 bits, which is what Docker has for each."""
+    _whole(key, value)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{key} is {value}: Docker takes no number of more than 64 bits")
 
 
 def count(key: str, value: Any) -> None:  # noqa: ANN401
