@@ -10,11 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator.cli import telling
+from migrator.engine.neighbours import Neighbours
 from migrator.errors import ClusterError, StoppedError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Work:
     """Whether no window of time is waited for."""
     most: int = 0
     """Work on no more nodes than that; 0 for all."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """What nodes that are drained side by side know of each other."""
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
@@ -204,4 +207,5 @@ def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[
         hurried=watch.hurried,
         allow=work.doors.allow | frozenset(host.target.allow),
         tell=tell,
+        neighbours=work.neighbours,
     )

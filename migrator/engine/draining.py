@@ -114,9 +114,16 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str], forb
         asked.add(pod.uid)
         return
     try:
+        if "batch-replicas" not in run.allow and (why := run.neighbours.held(run.cluster, pod, run.clock.now())):
+            if pod.full_name not in refused:
+                run.progress(f"{pod.full_name} waits: {why}")
+            refused[pod.full_name] = why
+            return
         answer = run.cluster.evict(pod)
     except ClusterError as error:
         now = run.clock.now()
+        if isinstance(error, RefusedError):
+            run.neighbours.stays(pod)
         if isinstance(error, RefusedError) and now - forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
             raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
         if pod.full_name not in refused:
@@ -124,6 +131,7 @@ def _evict(run: Run, pod: Pod, *, asked: set[str], refused: dict[str, str], forb
         refused[pod.full_name] = str(error)
         return
     if answer is Eviction.REFUSED_NOW:
+        run.neighbours.stays(pod)
         holding = _budgets(run, pod)
         if pod.full_name not in refused:
             run.progress(f"{pod.full_name} waits for {holding}")

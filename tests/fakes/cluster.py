@@ -83,12 +83,12 @@ class FakeCluster:
     def pods_on(self, node: str) -> tuple[Pod, ...]:
         """Give a node's pods."""
         self._call(f"pods on {node}")
-        return tuple(pod for pod in self.pods.values() if pod.node == node)
+        return tuple(pod for pod in list(self.pods.values()) if pod.node == node)
 
     def pods_in(self, namespace: str) -> tuple[Pod, ...]:
         """Give a namespace's pods."""
         self._call(f"pods in {namespace}")
-        return tuple(pod for pod in self.pods.values() if pod.namespace == namespace)
+        return tuple(pod for pod in list(self.pods.values()) if pod.namespace == namespace)
 
     def replicas(self, namespace: str, owner: str) -> int | None:
         """Give what the test says; an owner that it does not know is gone."""
