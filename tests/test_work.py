@@ -136,6 +136,18 @@ def meet(barrier: threading.Barrier) -> None:
     barrier.wait()
 
 
+def test_the_batches_that_a_plan_shows_are_done(tmp_path: Path) -> None:
+    """Two nodes hold a workload by themselves, so the third one goes with the first."""
+    world = World(tmp_path, batch="2", canaries=0)
+    world.cluster.pods = {f"uid-{name}": pod(name, node=name, uid=f"uid-{name}") for name in ("w1", "w2")}
+
+    shown = world.work.doors.scheduled(Plan(nodes=tuple(world.plans))).batches
+    world.do().check()
+
+    assert [batch.nodes for batch in shown] == [("w1", "w3"), ("w2",)]
+    assert ({*world.switches[:2]}, world.switches[2:]) == ({"w1", "w3"}, ["w2"])
+
+
 def test_pods_that_have_moved_into_one_batch_do_not_leave_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

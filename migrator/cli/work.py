@@ -83,16 +83,14 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
     from migrator.engine import lock
-    from migrator.rollout.course import Course, batches
+    from migrator.rollout.course import Course
     from migrator.rollout.crew import Threads
     from migrator.rollout.ends import Rolled
-    from migrator.rollout.groups import groups
     from migrator.rollout.interruption import Interruption
     from migrator.rollout.rolling import Around, roll
 
     cluster = work.doors.cluster
-    ordered = batches(groups(todo, work.doors.everyone or work.doors.chosen, cluster.nodes()), work.most)
-    course = Course(ordered, serving=work.serving, anytime=work.anytime)
+    course = Course(work.doors.batches(todo, work.most), serving=work.serving, anytime=work.anytime)
     interruption = Interruption()
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
