@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from migrator import recorded
+from migrator.cli import plan as cli
+from migrator.cli.options import PlanOutput
+from migrator.errors import PlanRefusedError
 from migrator.inventory import Host
 from migrator.model.objects import ClusterFacts, Node, Pod
+from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Severity
 from migrator.model.policy import Policy
 from migrator.model.target import Target
@@ -22,6 +30,7 @@ from migrator.report import markdown, text
 from migrator.rollout.course import Batch, Group, Member, batches, spread
 from migrator.rollout.crowds import crowds
 from migrator.rollout.schedule import schedule, scheduled
+from tests.fakes import values
 from tests.fakes.values import node, pod
 
 Apps = dict[tuple[str, str], list[Pod]]
@@ -280,6 +289,24 @@ def test_an_allowance_is_one_of_the_command_line_or_of_the_inventory() -> None:
     assert names(schedule(todo, plain, seen)) == [("w1", "w3"), ("w2",)]
     assert names(schedule(todo, plain, seen, ["batch-replicas"])) == [("w1", "w2", "w3")]
     assert names(schedule(todo, allowing, seen)) == [("w1", "w2", "w3")]
+
+
+def test_a_recording_is_planned_in_batches_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share is one of all hosts that were recorded, however few are asked for."""
+    monkeypatch.setattr(gc, "disable", lambda: None)  # the command has its process for itself
+    seen = cluster((on("w2"), on("w3")), 4)
+    target = Target(batch="50%", canaries=0)
+    facts = values.facts()
+    found = (Observation(host=entry.name, target=target, facts=facts, observed_at=1.0) for entry in seen.nodes)
+    recorded.save(tmp_path, found, seen)
+
+    with pytest.raises(PlanRefusedError):  # all of them are on the same machine
+        cli.command(facts=tmp_path, node=["w2", "w3", "w4"], output=PlanOutput.JSON)
+
+    told = json.loads(capsys.readouterr().out)["batches"]
+    assert [entry["nodes"] for entry in told] == [["w2", "w4"], ["w3"]]
 
 
 def test_batches_are_shown() -> None:
