@@ -463,6 +463,9 @@ CASES = {
     "an emptyDir": case("local-storage", BLOCK, "kubectl filters.go, localStorage", pods("cache", empty_dirs=("data",)), says="shop/cache"),
     "a bare pod": case("unmanaged-pods", BLOCK, "kubectl filters.go, unreplicated", pods("toolbox", owner="")),
     "the only pod": case("single-replica", WARN, "it is away while it moves", situation(fleet=ONE_WEB)),
+    "all ready pods": case("all-ready-pods", WARN, "a drain evicts them one right after the other", situation(pods=(pod("web-1"), pod("web-2")), fleet=fleet(serving={("shop", "ReplicaSet/web"): 2})), says="all ready pods of shop/ReplicaSet/web are on this node"),
+    "the only ready one of two": case("all-ready-pods", WARN, "the other is ready nowhere", situation(fleet=fleet(serving={("shop", "ReplicaSet/web"): 1}))),
+    "the only one of each ReplicaSet": case("all-ready-pods", WARN, "deployment/sync.go: both are of one Deployment", situation(pods=(pod("a", owner="ReplicaSet/web-1", labels={"pod-template-hash": "1"}), pod("b", owner="ReplicaSet/web-2", labels={"pod-template-hash": "2"})), fleet=fleet(replicas={("shop", "Deployment/web"): 2}, serving={("shop", "Deployment/web"): 2})), says="shop/Deployment/web"),
     "two budgets on a pod": case("several-budgets", BLOCK, "eviction.go: 500", situation(fleet=fleet(budgets=(budget("b"), budget("c")))), says="b, c"),
     "an exhausted budget": case("budget-exhausted", WARN, "eviction.go: 429", situation(fleet=fleet(budgets=(NONE_LEFT,))), says="shop/b"),
     "no CPU elsewhere": case("capacity", BLOCK, "the scheduler counts requests", situation(fleet=FULL), says="50 of 100 mCPU"),
@@ -616,6 +619,10 @@ QUIET = {
     "a static pod": ("unmanaged-pods", quiet(pods("edge", owner="", mirror=True))),
     "a DaemonSet's emptyDir": ("local-storage", quiet(pods("agent", owner="DaemonSet/agent", empty_dirs=("tmp",)))),
     "DaemonSets' pods need no room": ("capacity", quiet(replace(pods("agent", owner="DaemonSet/agent"), fleet=Fleet()))),
+    "a Job's pods": ("all-ready-pods", quiet(replace(pods("j", owner="Job/j"), fleet=fleet(serving={("shop", "Job/j"): 1})))),
+    "one that is not ready": ("all-ready-pods", quiet(replace(pods("web", ready=False), fleet=fleet(serving={})))),
+    "one of two that are ready": ("all-ready-pods", quiet(situation(fleet=fleet(serving={("shop", "ReplicaSet/web"): 2})))),
+    "the only one of its ReplicaSet": ("single-replica", quiet(replace(pods("web", owner="ReplicaSet/web-1", labels={"pod-template-hash": "1"}), fleet=fleet(replicas={("shop", "Deployment/web"): 2})))),
     "a Job's only pod": ("single-replica", quiet(replace(pods("j", owner="Job/j"), fleet=fleet(replicas={("shop", "Job/j"): 1})))),
     "a Pending pod's budget": ("budget-exhausted", quiet(replace(pods("web", phase="Pending"), fleet=fleet(budgets=(NONE_LEFT,))))),
     "a budget elsewhere": ("budget-exhausted", quiet(situation(fleet=fleet(budgets=(budget("b", namespace="x", disruptions_allowed=0),))))),
@@ -688,6 +695,8 @@ CLEANUP = {
     "docker-leftovers",
 }
 """Likewise: test_cleanup.py does."""
+BATCHES = {"batch-replicas", "batch-capacity"}
+"""They are about several nodes: test_batches.py tries them."""
 
 
 def test_every_id_is_tried_and_keeps_to_the_catalogue() -> None:
@@ -695,11 +704,11 @@ def test_every_id_is_tried_and_keeps_to_the_catalogue() -> None:
     entries = [*CASES.values(), *(entry.seen for entry in FAILURES.values())]
     found = {(check, severity) for entry in entries for check, severity, _ in found_in(entry)}
 
-    assert {entry.check for entry in entries} == set(RULES) - ROLLBACK - CLEANUP
+    assert {entry.check for entry in entries} == set(RULES) - ROLLBACK - CLEANUP - BATCHES
     assert all(severity in RULES[check].severities for check, severity in found)
 
 
-@pytest.mark.parametrize("check", sorted(checks.waivable_ids() - CLEANUP))
+@pytest.mark.parametrize("check", sorted(checks.waivable_ids() - CLEANUP - BATCHES))
 def test_every_waivable_check_can_be_waived_alone(check: str) -> None:
     """`--allow <id>` turns exactly this check into a warning, and the remedy has said so."""
     entries = [*CASES.values(), *(entry.seen for entry in FAILURES.values())]

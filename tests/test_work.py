@@ -14,13 +14,15 @@ import pytest
 
 from migrator.cli import work
 from migrator.cli.wiring import Doors
-from migrator.engine import lock
+from migrator.cluster import Eviction
+from migrator.engine import draining, lock, settling
 from migrator.engine.run import Event
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.lease import Lease
+from migrator.model.objects import ClusterFacts, Pod
 from migrator.model.plan import NodePlan, Phase, Plan
 from migrator.model.requests import Request, Switch
 from migrator.model.target import Target
@@ -29,7 +31,7 @@ from migrator.report import rollout
 from migrator.rollout.ends import End, Rolled
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
-from tests.fakes.values import node, situation
+from tests.fakes.values import node, pod, situation
 
 NODES = ("w1", "w2", "w3")
 SECONDS = 30.0
@@ -40,7 +42,7 @@ class World:
 
     def __init__(self, folder: Path, **policy: Any) -> None:
         """Start on Docker."""
-        self.target = Target(proof="none", settle_timeout=0, **policy)
+        self.target = Target.model_validate({"proof": "none", "settle_timeout": 0} | policy)
         self.cluster = FakeCluster([node(name=name) for name in NODES])
         self.hosts = FakeHosts(
             {
@@ -130,19 +132,60 @@ def test_a_canary_then_the_others_together(tmp_path: Path) -> None:
 
 
 def test_the_clusters_state_between_nodes_comes_from_the_cache(tmp_path: Path) -> None:
-    """It is asked for again and again; all nodes are read from the API server itself once, to begin with."""
+    """It is asked for again and again; the API server itself is asked once for all, to begin with."""
     world = World(tmp_path)
 
     world.do().check()
 
-    assert world.cluster.calls.count("nodes") == 1
-    assert world.cluster.calls.count("budgets") == 0
+    assert world.cluster.calls.count("facts") == 1
+    assert not {"nodes", "budgets"} & set(world.cluster.calls)
     assert world.cluster.calls.count("cached nodes") == world.cluster.calls.count("cached budgets") >= 3
 
 
 def meet(barrier: threading.Barrier) -> None:
     """Wait for the other."""
     barrier.wait()
+
+
+def test_the_batches_that_a_plan_shows_are_done(tmp_path: Path) -> None:
+    """Two nodes hold a workload by themselves, so the third one goes with the first."""
+    world = World(tmp_path, batch="2", canaries=0)
+    world.cluster.pods = {f"uid-{name}": pod(name, node=name, uid=f"uid-{name}") for name in ("w1", "w2")}
+
+    shown = world.work.doors.scheduled(Plan(nodes=tuple(world.plans))).batches
+    world.do().check()
+
+    assert [batch.nodes for batch in shown] == [("w1", "w3"), ("w2",)]
+    assert ({*world.switches[:2]}, world.switches[2:]) == ({"w1", "w3"}, ["w2"])
+
+
+def test_pods_that_have_moved_into_one_batch_do_not_leave_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan saw them elsewhere: the second drain waits until the pod of the first one is ready again."""
+    monkeypatch.setattr(draining, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(draining, "pace", lambda _: 0.01)
+    monkeypatch.setattr(settling, "_EVERY", 0.05)
+    world = World(tmp_path, batch="2", canaries=0, drain_timeout=30, settle_timeout=30)
+    cluster, ready = world.cluster, []
+    world.work.doors.seen.cluster = ClusterFacts(nodes=cluster.nodes())
+    cluster.pods = {f"uid-{name}": pod(name, node=name, uid=f"uid-{name}") for name in ("w1", "w2")}
+    cluster.wanted = {"ReplicaSet/web": 2}
+    together, evict = threading.Barrier(2, timeout=SECONDS), cluster.evict
+    world.staging = [lambda: meet(together), lambda: meet(together)]
+
+    def evicting(leaving: Pod) -> Eviction:
+        ready.append(sum(entry.ready for entry in cluster.pods.values()))
+        answer = evict(leaving)
+        comes = pod(f"{leaving.name}-new", node="w3")
+        threading.Timer(0.2, lambda: cluster.pods.update({comes.uid: comes})).start()
+        return answer
+
+    cluster.evict = evicting  # type: ignore[method-assign]
+    world.plans = world.plans[:2]
+    world.do().check()
+
+    assert ready == [2, 2]
 
 
 def test_a_canary_that_fails_keeps_the_others_from_beginning(tmp_path: Path) -> None:

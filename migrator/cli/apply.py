@@ -92,8 +92,10 @@ def _shown(plan: Plan, *, as_json: bool) -> None:
 def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
     """Give what is left to do after an installation: all nodes planned anew, or of a plan that was given the others."""
     if again:
-        return doors.plan()
-    return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
+        return doors.scheduled(doors.plan())
+    return doors.scheduled(
+        plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
+    )
 
 
 def _installed(plan: NodePlan) -> str:
@@ -113,7 +115,7 @@ def _planned(source: Path, node: list[str], limit: str, place: options.Place, al
 
     if not saved.is_plan(source):
         doors = wiring.open_doors(source, node, place, allow, limit)
-        return doors, doors.plan()
+        return doors, doors.scheduled(doors.plan())
     shown = saved.read(source)
     if limit or allow:
         raise UsageError("--limit and --allow belong to `plan`: a saved plan is applied as it is")
@@ -121,4 +123,4 @@ def _planned(source: Path, node: list[str], limit: str, place: options.Place, al
     refuse(shown)
     names = [entry.host for entry in shown.nodes]
     doors = wiring.open_doors(Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow)
-    return doors, doors.plan_again(shown.nodes)
+    return doors, doors.scheduled(doors.plan_again(shown.nodes))

@@ -14,6 +14,9 @@ from migrator.cli import options
 from migrator.errors import InventoryError, PlanRefusedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from migrator.model.observation import Observation
     from migrator.model.plan import Plan
 
 
@@ -43,7 +46,8 @@ def command(
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
-        plan = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit).plan()
+        doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+        plan = doors.scheduled(doors.plan())
         origin = {
             "inventory": str(inventory.absolute()),
             "kubeconfig": kubeconfig,
@@ -61,17 +65,22 @@ def command(
 def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) -> Plan:
     from migrator import recorded, survey
     from migrator.cli import wiring
+    from migrator.inventory import Host
+    from migrator.rollout.schedule import scheduled
 
     # Thousands of values and no cycles among them: looking for such takes a third of the time.
     gc.disable()
     allowed = wiring.check_allowed(allow)
     cluster = recorded.cluster(folder)
-    chosen = (
-        entry
-        for entry in recorded.observations(folder)
-        if (not nodes or {entry.host, entry.node} & set(nodes)) and fnmatch.fnmatch(entry.host, limit or "*")
-    )
-    plan = survey.plan_all(chosen, cluster, allowed)
+    everyone: list[Host] = []
+
+    def chosen() -> Iterator[Observation]:
+        for entry in recorded.observations(folder):
+            everyone.append(Host(name=entry.host, target=entry.target))
+            if (not nodes or {entry.host, entry.node} & set(nodes)) and fnmatch.fnmatch(entry.host, limit or "*"):
+                yield entry
+
+    plan = scheduled(survey.plan_all(chosen(), cluster, allowed), everyone, cluster, allowed)
     if not (plan.nodes or plan.unplanned):
         raise InventoryError(f"{folder} has no facts of a host that was asked for")
     return plan

@@ -37,9 +37,10 @@ def command(
     as_json = output is options.Output.JSON
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
-    plan = doors.plan(survey.rollback)
+    plan = doors.scheduled(doors.plan(survey.rollback))
     if not as_json:
-        print("\n\n".join(text.node(entry) for entry in plan.nodes), flush=True)
+        told = [*(text.node(entry) for entry in plan.nodes), text.batches(plan)]
+        print("\n\n".join(filter(None, told)), flush=True)
     refuse(plan)
     telling.ask("Roll back", plan.nodes, yes=yes)
 

@@ -17,6 +17,8 @@ from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.situation import Situation
+from migrator.rollout.course import Batch
+from migrator.rollout.schedule import schedule, scheduled
 
 
 @dataclass
@@ -54,6 +56,22 @@ class Doors:
         if told:
             raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
+
+    def batches(self, todo: Sequence[NodePlan], most: int = 0) -> tuple[Batch, ...]:
+        """Give the batches in which nodes are worked on, of no more than `most` of them, if that is not 0.
+
+        They follow from what was read of the cluster for the plan, so that the plan shows what is done.
+        """
+        return schedule(todo, self.everyone or self.chosen, self._known(), self.allow, most)
+
+    def scheduled(self, plan: Plan) -> Plan:
+        """Give a plan with the batches in which it would be done."""
+        return scheduled(plan, self.everyone or self.chosen, self._known(), self.allow)
+
+    def _known(self) -> ClusterFacts:
+        if not self.seen.cluster.nodes:
+            self.seen.cluster = self.cluster.facts()
+        return self.seen.cluster
 
     def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[Situation], NodePlan]:
         """Look at what is left of Docker on the chosen hosts, or on some of them; give what plans its removal."""

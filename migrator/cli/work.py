@@ -10,12 +10,13 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator import room
 from migrator.cli import telling
+from migrator.engine.neighbours import Neighbours
 from migrator.errors import ClusterError, InventoryError, StoppedError
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Work:
     """Work on no more nodes than that; 0 for all."""
     room: Callable[[], Room] = room.here
     """Look how many nodes this machine can work on at once."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """What nodes that are drained side by side know of each other."""
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
@@ -86,15 +89,14 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
     from migrator.engine import lock
-    from migrator.rollout.course import Course, batches
+    from migrator.rollout.course import Course
     from migrator.rollout.crew import Threads
     from migrator.rollout.ends import Rolled
-    from migrator.rollout.groups import groups
     from migrator.rollout.interruption import Interruption
     from migrator.rollout.rolling import Around, roll
 
     cluster = work.doors.cluster
-    ordered = batches(groups(todo, work.doors.everyone or work.doors.chosen, cluster.nodes()), work.most)
+    ordered = work.doors.batches(todo, work.most)
     _check_room(ordered, work)
     course = Course(ordered, serving=work.serving, anytime=work.anytime)
     interruption = Interruption()
@@ -230,4 +232,5 @@ def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[
         hurried=watch.hurried,
         allow=work.doors.allow | frozenset(host.target.allow),
         tell=tell,
+        neighbours=work.neighbours,
     )

@@ -77,12 +77,14 @@ def uncordon(run: Run) -> str:
 
 def drain(run: Run) -> str:
     """Move what can run elsewhere."""
-    return draining.drain(run)
+    with run.neighbours.draining(run.plan.node):
+        return draining.drain(run)
 
 
 def drain_back(run: Run) -> str:
     """Likewise before a runtime is left that may be unable to end its containers."""
-    return draining.drain(run, overdue_may_stay=True)
+    with run.neighbours.draining(run.plan.node):
+        return draining.drain(run, overdue_may_stay=True)
 
 
 def switch(run: Run) -> str:

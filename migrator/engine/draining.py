@@ -147,25 +147,33 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     if now < asked.held.get(pod.uid, now) and _exhausted(run, pod, asked):
         return
     try:
+        if "batch-replicas" not in run.allow and (why := run.neighbours.held(run.cluster, pod)):
+            _note(run, pod, asked, "waits:", why)
+            return
         answer = run.cluster.evict(pod)
     except ClusterError as error:
-        if isinstance(error, RefusedError) and now - asked.forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
-            raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
-        if pod.full_name not in asked.refused:
-            run.progress(f"{pod.full_name} cannot be evicted yet: {error}")
-        asked.refused[pod.full_name] = str(error)
+        if isinstance(error, RefusedError):
+            run.neighbours.stays(pod)
+            if now - asked.forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
+                raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
+        _note(run, pod, asked, "cannot be evicted yet:", str(error))
         return
     if answer is Eviction.REFUSED_NOW:
+        run.neighbours.stays(pod)
         asked.held[pod.uid] = now + _REGARDLESS_SECONDS
-        holding = _named(_covering(run, pod, asked))
-        if pod.full_name not in asked.refused:
-            run.progress(f"{pod.full_name} waits for {holding}")
-        asked.refused[pod.full_name] = holding
+        _note(run, pod, asked, "waits for", _named(_covering(run, pod, asked)))
         return
     asked.refused.pop(pod.full_name, None)
     asked.forbidden.pop(pod.uid, None)
     asked.accepted.add(pod.uid)
     run.progress(f"{pod.full_name} leaves")
+
+
+def _note(run: Run, pod: Pod, asked: _Asked, how: str, why: str) -> None:
+    """Note why a pod has not left, and say so the first time."""
+    if pod.full_name not in asked.refused:
+        run.progress(f"{pod.full_name} {how} {why}")
+    asked.refused[pod.full_name] = why
 
 
 def _exhausted(run: Run, pod: Pod, asked: _Asked) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from migrator.cluster import Cluster
+from migrator.engine.neighbours import Neighbours
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock
 from migrator.model.plan import NodePlan
@@ -99,6 +100,8 @@ class Run:
     """Time that nobody cuts short, for putting a node back; `clock` when None."""
     left: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many ready pods each workload had before some of them left the node, by namespace and "Kind/name"."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """What this node and those that are drained beside it must leave to each other's workloads."""
     step: str = ""
     """The id of the step that is at work."""
     seen: dict[str, Evidence] = field(default_factory=dict)

@@ -41,6 +41,7 @@ def settle(run: Run) -> str:
     waiting.until(
         run, lacking, "the workloads that left to be available again", seconds=run.target.settle_timeout, every=_EVERY
     )
+    run.neighbours.settled(run.plan.node)
     settled = f"{len(run.left)} workloads that left are available again" if run.left else "nothing had left the node"
     return f"{settled}; {_watched(run)}" if run.target.soak else settled
 

@@ -17,6 +17,10 @@ PROBES = re.compile(r"migrator-probe-[0-9a-f]{8}")
 """Namespaces of our own probe pods."""
 PROGRESS = "migrator/progress"
 """Annotation of a Node that a run is at work on, or that it failed on: the step, and since when."""
+_SET = "ReplicaSet/"
+_OF_SEVERAL = (_SET, "ReplicationController/", "StatefulSet/")
+_TEMPLATE = "pod-template-hash"
+"""Label of a Deployment's pods (k8s.io/api/apps/v1, DefaultDeploymentUniqueLabelKey)."""
 CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
 """Node annotation that `kubeadm upgrade` and `kubeadm reset` read (kubeadm 1.20.2 constants.go)."""
 
@@ -138,6 +142,28 @@ class Pod:
     def leaves(self) -> bool:
         """Whether a drain asks for its end, with the consent that this needs: one that ends already needs none."""
         return not (self.stays or self.finished or self.terminating or self.probes)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it counts for whoever uses its workload: ready, and told by nobody to end."""
+        return self.ready and not (self.finished or self.terminating)
+
+    @property
+    def replicated(self) -> bool:
+        """Whether others are meant to stand in for it; a Job's pods are not."""
+        return self.owner.startswith(_OF_SEVERAL)
+
+    @property
+    def workload(self) -> str:
+        """What it is a part of, as "Kind/name": its owner, or the Deployment that the owner is one of several of.
+
+        A Deployment calls a ReplicaSet by its own name and the hash of the pod template, which all pods have as a
+        label (kubernetes pkg/controller/deployment/sync.go, getNewReplicaSet).
+        """
+        mark = f"-{self.labels.get(_TEMPLATE, '')}"
+        if len(mark) > 1 and self.owner.startswith(_SET) and self.owner.endswith(mark):
+            return f"Deployment/{self.owner[len(_SET) : -len(mark)]}"
+        return self.owner
 
     @property
     def lasting(self) -> str:

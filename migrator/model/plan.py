@@ -140,6 +140,17 @@ class Unplanned(Value):
     problem: str
 
 
+class PlannedBatch(Value):
+    """Nodes that are worked on together, by their names in the cluster."""
+
+    group: str = ""
+    """Whose policy holds (`migrator_group`)."""
+    nodes: tuple[str, ...]
+    canary: bool = False
+    findings: tuple[Finding, ...] = ()
+    """Why its nodes are not as many, or not those, that the policy asks for."""
+
+
 class Plan(Value):
     """The plans of several nodes, in the inventory's order."""
 
@@ -154,6 +165,8 @@ class Plan(Value):
     """Ids of checks that were waived on the command line."""
     nodes: tuple[NodePlan, ...] = ()
     unplanned: tuple[Unplanned, ...] = ()
+    batches: tuple[PlannedBatch, ...] = ()
+    """The nodes on which something would be done, in batches that follow one another."""
 
     @property
     def changes(self) -> bool:

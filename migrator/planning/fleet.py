@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
 from migrator.model.objects import Budget, ClusterFacts, DaemonSet, Node, Pod, RuntimeClass
 from migrator.planning.competitors import Competitor, of_pods
+
+_MIB = 1024**2
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,34 @@ class Room:
     memory: int = 0
     """Bytes."""
     pods: int = 0
+
+    def plus(self, other: Room) -> Room:
+        """Add."""
+        return Room(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+
+    def less(self, other: Room) -> Room:
+        """Take away."""
+        return Room(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods)
+
+    def lacking(self, wanted: Room) -> str:
+        """Say of what there is too little for that, for example "50 of 100 mCPU"; "" when it is enough."""
+        return ", ".join(
+            f"{have} of {want} {unit}"
+            for have, want, unit in (
+                (self.cpu, wanted.cpu, "mCPU"),
+                (self.memory // _MIB, wanted.memory // _MIB, "MiB"),
+                (self.pods, wanted.pods, "pods"),
+            )
+            if have < want
+        )
+
+
+def requested(pods: Iterable[Pod]) -> Room:
+    """Sum up what pods have requested."""
+    cpu = memory = count = 0
+    for pod in pods:
+        cpu, memory, count = cpu + pod.cpu, memory + pod.memory, count + 1
+    return Room(cpu, memory, count)
 
 
 @dataclass(frozen=True)
@@ -35,7 +65,9 @@ class Fleet:
     total: Room = Room()
     """The sum of `free`."""
     replicas: Mapping[tuple[str, str], int] = default(default_factory=dict)
-    """How many unfinished pods each owner has, by namespace and "Kind/name"."""
+    """How many unfinished pods each workload has, by namespace and "Kind/name"."""
+    serving: Mapping[tuple[str, str], int] = default(default_factory=dict)
+    """How many of them serve."""
     competitors: Mapping[Competitor, tuple[str, ...]] = default(default_factory=dict)
     """Who else works on nodes, with namespaces and owners of their pods."""
     api_servers: tuple[str, ...] = ()
@@ -43,8 +75,7 @@ class Fleet:
 
     def beside(self, node: str) -> Room:
         """Give what is free on all nodes but this one."""
-        own = self.free.get(node, Room())
-        return Room(self.total.cpu - own.cpu, self.total.memory - own.memory, self.total.pods - own.pods)
+        return self.total.less(self.free.get(node, Room()))
 
 
 def pods_by_node(cluster: ClusterFacts) -> dict[str, tuple[Pod, ...]]:
@@ -69,7 +100,8 @@ def fleet(cluster: ClusterFacts) -> Fleet:
         daemon_sets=cluster.daemon_sets,
         free=free,
         total=Room(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
-        replicas=Counter((pod.namespace, pod.owner) for pod in alive if pod.owner),
+        replicas=Counter((pod.namespace, pod.workload) for pod in alive if pod.owner),
+        serving=Counter((pod.namespace, pod.workload) for pod in alive if pod.owner and pod.serves),
         competitors=of_pods(alive),
         api_servers=cluster.api_servers,
     )

@@ -29,6 +29,9 @@ def plan(value: Plan) -> str:
     missing = variants((entry.host for entry in value.unplanned), (entry.problem for entry in value.unplanned))
     for problem, hosts in missing.items():
         parts += [f"## {title(hosts, word, 'hosts')}", f"✗ cannot be planned: {words(problem)}"]
+    if shown := text.batches(value):
+        head, _, rest = shown.partition("\n")
+        parts += [f"## {head}", _fenced(rest.split("\n"), "text")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -129,11 +132,11 @@ def _file(change: FileChange) -> str:
     return _folded(head, "\n\n".join(body))
 
 
-def _fenced(lines: Sequence[str]) -> str:
+def _fenced(lines: Sequence[str], kind: str = "diff") -> str:
     """Give a block whose fence is longer than every run of backticks in it."""
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return "\n".join([f"{fence}diff", *lines, fence])
+    return "\n".join([f"{fence}{kind}", *lines, fence])
 
 
 def _folded(head: str, body: str) -> str:

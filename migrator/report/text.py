@@ -9,7 +9,7 @@ from migrator.model.fate import Fate, KeyFate
 from migrator.model.plan import FileChange, Finding, NodePlan, Plan, Severity
 from migrator.report.diffs import diff, note
 from migrator.report.escape import prose, visible
-from migrator.report.groups import Group, cut, groups, listed, title, variants
+from migrator.report.groups import MOST, Group, cut, groups, listed, title, variants
 
 MARKS = {Severity.BLOCKS: "✗", Severity.WARNS: "!", Severity.INFORMS: "·"}
 FATES = (Fate.LOST, Fate.UNKNOWN, Fate.MOVED, Fate.CARRIED)
@@ -22,7 +22,34 @@ def plan(value: Plan) -> str:
     missing = variants((entry.host for entry in value.unplanned), (entry.problem for entry in value.unplanned))
     for problem, hosts in missing.items():
         blocks.append(f"{title(hosts, visible, 'hosts')}\n  ✗ cannot be planned: {prose(problem)}")
-    return "\n\n".join([*blocks, summary(value)]) + "\n"
+    return "\n\n".join(filter(None, [*blocks, batches(value), summary(value)])) + "\n"
+
+
+def batches(value: Plan) -> str:
+    """Give what is worked on together, and in which order, without a line end; "" for a node alone.
+
+    The first batches are shown, and all for which a pod or a workload has to pay.
+    """
+    if sum(len(batch.nodes) for batch in value.batches) < 2:
+        return ""
+    lines = ["Batches, one after the other"]
+    width = len(str(len(value.batches)))
+    left = 0
+    for number, batch in enumerate(value.batches, 1):
+        if number > MOST and not any(entry.severity is not Severity.INFORMS for entry in batch.findings):
+            left += 1
+            continue
+        names = title(batch.nodes, visible)
+        told = ", ".join(filter(None, (visible(batch.group), "canary" if batch.canary else "")))
+        lines.append(f"  {number:>{width}}  {f'{told}: ' if told else ''}{names}")
+        for entry in batch.findings:
+            lines.append(
+                f"  {'':{width}}  {MARKS[entry.severity]} {entry.id} {entry.severity}: {prose(entry.evidence)}"
+            )
+            lines.append(f"  {'':{width}}      {prose(entry.remedy)}")
+    if left:
+        lines.append(f"  … and {left:,} more: the plan's JSON (-o json) has each")
+    return "\n".join(lines)
 
 
 def node(value: NodePlan) -> str:

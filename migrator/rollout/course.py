@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from migrator.model.plan import Finding
 from migrator.model.policy import Policy, amount
 from migrator.planning.checks.finding import listed
+from migrator.rollout.crowds import Crowds
 from migrator.rollout.ends import End
+from migrator.rollout.parts import parts
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Member:
     node: str
     zone: str = ""
     canary: bool = False
+    allow: frozenset[str] = frozenset()
+    """Ids of checks that the user waives there."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +52,32 @@ class Batch:
     group: Group
     nodes: tuple[str, ...]
     canary: bool = False
+    findings: tuple[Finding, ...] = ()
+    """Why its nodes are not as many, or not those, that were asked for."""
 
     def at_once(self, *, serving: bool) -> int:
         """Give how many of them are in work at once: where they do not serve meanwhile, no more than may be away."""
         return len(self.nodes) if serving else min(len(self.nodes), self.group.most)
 
 
-def batches(groups: Iterable[Group], most: int = 0) -> tuple[Batch, ...]:
-    """Give the batches of all groups in turn, canaries first; of no more than `most` nodes, if that is not 0."""
+def batches(groups: Iterable[Group], most: int = 0, crowds: Crowds | None = None) -> tuple[Batch, ...]:
+    """Give the batches of all groups in turn, canaries first; of no more than `most` nodes, if that is not 0.
+
+    Of what is known of the nodes' pods, `crowds`, follows who may leave together; nothing follows of None.
+    """
     found: list[Batch] = []
     for group in groups:
         ordered = spread(group.members)
         marked = [entry.node for entry in group.members if entry.canary]
         first = marked or ordered[: group.policy.canaries]
+        begun = frozenset(first)
+        others = [node for node in ordered if node not in begun]
+        allowed = {entry.node: entry.allow for entry in group.members}
         found += [Batch(group, (node,), canary=True) for node in first]
-        found += [Batch(group, part) for part in _parts([node for node in ordered if node not in first], group.size)]
+        found += [
+            Batch(group, part.nodes, findings=part.findings)
+            for part in parts(others, group.size, crowds or Crowds(), allowed)
+        ]
     return tuple(_first(found, most)) if most else tuple(found)
 
 
@@ -176,14 +192,9 @@ class Course:
         return set(self._batches[0].group.everyone.intersection(unavailable)) | self.working
 
 
-def _parts(nodes: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(nodes), size):
-        yield tuple(nodes[start : start + size])
-
-
 def _first(found: Iterable[Batch], most: int) -> Iterator[Batch]:
     for batch in found:
         if most <= 0:
             return
-        yield Batch(batch.group, batch.nodes[:most], canary=batch.canary)
+        yield replace(batch, nodes=batch.nodes[:most])
         most -= len(batch.nodes)

@@ -93,7 +93,7 @@ class FakeCluster:
         return tuple(pod for pod in self._pods(cached=cached) if pod.namespace == namespace)
 
     def _pods(self, *, cached: bool) -> Iterable[Pod]:
-        return self.pods.values() if self.cache is None or not cached else self.cache
+        return list(self.pods.values()) if self.cache is None or not cached else self.cache
 
     def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
         """Give what the test says; an owner that it does not know is gone."""

@@ -11,6 +11,8 @@ from tests.lab.conftest import Lab
 from tests.lab.test_5_migration import CONSENT
 
 NODES = ("worker-1", "worker-2")
+TOGETHER = ("--allow", "capacity", "--allow", "batch-replicas")
+"""Without these the nodes would go one after the other: neither has room for the other's pods."""
 BUDGET = ("-n", "shop", "patch", "pdb", "web", "-p")
 
 
@@ -24,7 +26,7 @@ def inventory(fresh_lab: Lab, tmp_path: Path) -> Path:
 def test_both_at_once_and_back(fresh_lab: Lab, inventory: Path) -> None:
     """Both windows are open at the same time; what left is waited for until it is back; all is told as JSON."""
     lab = fresh_lab
-    done = lab.migrator("apply", "--yes", "-o", "json", *CONSENT, inventory)
+    done = lab.migrator("apply", "--yes", "-o", "json", *CONSENT, *TOGETHER, inventory)
     assert done.returncode == 0, done.stderr
 
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
@@ -39,7 +41,7 @@ def test_both_at_once_and_back(fresh_lab: Lab, inventory: Path) -> None:
         assert (found["runtime"].partition(":")[0], found["unschedulable"]) == ("containerd", False)
     lab.all_available()
 
-    back = lab.migrator("rollback", "--limit", "all", "--yes", *CONSENT, inventory)
+    back = lab.migrator("rollback", "--limit", "all", "--yes", *CONSENT, *TOGETHER, inventory)
     assert back.returncode == 0, back.stderr
     assert [f"✓ {node} is back: containerd://" in back.stderr for node in NODES] == [True, True]
     for node in NODES:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from migrator.model.objects import Budget, Pod
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.fleet import Room
+from migrator.planning.fleet import requested
 from migrator.planning.situation import Draft, Situation
-
-_OF_SEVERAL = ("ReplicaSet/", "ReplicationController/", "StatefulSet/")
-"""Owners whose pods are meant to stand in for each other; a Job's are not."""
 
 STOP_MOST_SECONDS = 300
 """The longest that the switch waits for a container to end (roles/switch, migrator_removal)."""
-
-_MIB = 1024**2
 
 
 def _leaving(now: Situation) -> tuple[Pod, ...]:
@@ -35,12 +31,23 @@ def losses(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found(
             "unmanaged-pods", f"pods that nobody will create again: {named(bare)}", "delete them or give them an owner"
         )
-    single = [pod for pod in _leaving(now) if pod.owner.startswith(_OF_SEVERAL) and _replicas(now, pod) == 1]
+    replicated = [pod for pod in _leaving(now) if pod.replicated]
+    single = [pod for pod in replicated if _replicas(now, pod) == 1]
     if single:
         yield found(
             "single-replica",
             f"the only pods of their workloads: {named(single)}",
             "scale them up first if they must not be away",
+        )
+    alone = {(pod.namespace, pod.workload) for pod in single}
+    ready = [pod for pod in replicated if pod.serves]
+    here = Counter((pod.namespace, pod.workload) for pod in ready)
+    several = {key for key, count in here.items() if count == now.fleet.serving.get(key) and key not in alone}
+    if several:
+        yield found(
+            "all-ready-pods",
+            f"all ready pods of {listed(map('/'.join, several))} are on this node",
+            "see that others are ready elsewhere first, if the workload must not be away while they move",
         )
 
 
@@ -56,7 +63,7 @@ def long_ends(now: Situation, _: Draft) -> Iterator[Finding]:
 
 
 def _replicas(now: Situation, pod: Pod) -> int:
-    return now.fleet.replicas.get((pod.namespace, pod.owner), 0)
+    return now.fleet.replicas.get((pod.namespace, pod.workload), 0)
 
 
 def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -110,21 +117,11 @@ def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
 
 def capacity(now: Situation, _: Draft) -> Iterator[Finding]:
     """Pods that fit nowhere stay Pending until the node is back."""
-    leaving = [pod for pod in _leaving(now) if pod.owner]
-    needed = Room(sum(pod.cpu for pod in leaving), sum(pod.memory for pod in leaving), len(leaving))
-    free = now.fleet.beside(now.node.name)
-    short = [
-        f"{have} of {want} {unit}"
-        for have, want, unit in (
-            (free.cpu, needed.cpu, "mCPU"),
-            (free.memory // _MIB, needed.memory // _MIB, "MiB"),
-            (free.pods, needed.pods, "pods"),
-        )
-        if have < want
-    ]
+    needed = requested(pod for pod in _leaving(now) if pod.owner)
+    short = now.fleet.beside(now.node.name).lacking(needed)
     if short:
         yield found(
             "capacity",
-            f"the other nodes that take pods have room for {', '.join(short)} that leave this one",
+            f"the other nodes that take pods have room for {short} that leave this one",
             "add a node or scale something down; the pods that do not fit stay Pending meanwhile",
         )

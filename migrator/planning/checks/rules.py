@@ -223,6 +223,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("long-grace-period", (W,), "What stays on the node is killed in the switch when it has not ended after "
              "five minutes."),
         Rule("single-replica", (W,), "Workloads of one pod are away while it moves."),
+        Rule("all-ready-pods", (W,), "Workloads of several pods, of which none elsewhere is ready, are away while they "
+             "move."),
         Rule("several-budgets", (B,), "The API server evicts no pod that more than one PodDisruptionBudget covers.",
              "kubernetes 1.20.2 pkg/registry/core/pod/storage/eviction.go"),
         Rule("budget-exhausted", (W,), "A PodDisruptionBudget allows no eviction now; the drain would wait.",
@@ -230,6 +232,12 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("budget-never", (B,), "A PodDisruptionBudget keeps all pods of a workload, or its only one, for ever.",
              "longhorn#1286; kubectl#172", waivable=True),
         Rule("capacity", (B,), "The other nodes have no room for the pods that leave.", waivable=True),
+    ),
+    "Batches": (
+        Rule("batch-replicas", (I, W), "Nodes that hold all ready pods of a workload go into different batches. Where "
+             "that is allowed they may go together, and their drains do not wait for each other.", waivable=True),
+        Rule("batch-capacity", (I,), "A batch has only as many nodes as the others have room for; `--allow capacity` "
+             "makes it as large as was asked for."),
     ),
     "Pods on the new runtime": (
         Rule("runtime-class-handlers", (W,), "A RuntimeClass names a handler that the new runtime will not have.",

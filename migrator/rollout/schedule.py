@@ -1,0 +1,45 @@
+"""The batches of a plan: made once, shown, and done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from migrator.inventory import Host
+from migrator.model.objects import ClusterFacts
+from migrator.model.plan import NodePlan, Plan, PlannedBatch
+from migrator.rollout.course import Batch, batches
+from migrator.rollout.crowds import crowds
+from migrator.rollout.groups import groups
+
+
+def schedule(
+    todo: Sequence[NodePlan],
+    everyone: Iterable[Host],
+    cluster: ClusterFacts,
+    allow: Collection[str] = (),
+    most: int = 0,
+) -> tuple[Batch, ...]:
+    """Give the batches in which nodes are worked on: the same ones whenever the same is known.
+
+    `everyone` are all hosts of the inventory, `allow` the ids of checks that are waived on all nodes, `most` is how
+    many nodes shall be worked on, 0 for all.
+    """
+    found = groups(todo, everyone, cluster.nodes, frozenset(allow))
+    # Whoever goes alone needs no look at the pods of the whole cluster.
+    several = [entry.node for group in found if group.size > 1 for entry in group.members]
+    return batches(found, most, crowds(cluster, several) if several else None)
+
+
+def scheduled(plan: Plan, everyone: Iterable[Host], cluster: ClusterFacts, allow: Collection[str] = ()) -> Plan:
+    """Give a plan with the batches in which its nodes would be worked on."""
+    todo = [entry for entry in plan.nodes if entry.changes]
+    return plan.model_copy(
+        update={
+            "batches": tuple(
+                PlannedBatch(
+                    group=batch.group.policy.group, nodes=batch.nodes, canary=batch.canary, findings=batch.findings
+                )
+                for batch in schedule(todo, everyone, cluster, allow)
+            )
+        }
+    )
