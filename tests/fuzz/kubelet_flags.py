@@ -45,8 +45,9 @@ def _compared(program: str, kubelet: versions.Version, seeds: Sequence[int]) -> 
         turn = seed // len(_NAMES)
         spelled = name if turn % 2 == 0 else "--" + name.lstrip("-").replace("-", "_") if name != "-v" else name
         word = _SPELLED[turn // 2 % len(_SPELLED)].format(spelled)
-        # Flags are read before the version is printed, and nothing else is done.
-        done = subprocess.run([program, word, "--version"], capture_output=True, text=True, check=False, timeout=60)
+        # All flags are read, then the version is printed, and nothing else is done. It comes first: a flag that lacks its
+        # value would take it for one, and the kubelet would start.
+        done = subprocess.run([program, "--version", word], capture_output=True, text=True, check=False, timeout=60)
         theirs = bool(_UNKNOWN.search(done.stderr + done.stdout))
         if theirs is not (name in unknown):
             words = ("knows it", "does not know it")
