@@ -148,9 +148,18 @@ def test_an_imported_file_may_not_move_containerd() -> None:
     assert found == f"{DROP_IN} is imported and sets grpc"
 
 
-def test_an_imported_file_may_say_other_things() -> None:
-    """They are the user's."""
-    assert imported("version = 3\n[plugins.'io.containerd.cri.v1.runtime']\nmax_container_log_line_size = 1\n") == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[plugins.'io.containerd.cri.v1.runtime']\nmax_container_log_line_size = 1",
+        "[debug]\nlevel = 'debug'\nformat = 'json'",
+        "[metrics]\naddress = '127.0.0.1:1338'",
+        "[plugins.'io.containerd.cri.v1.images']\nmax_concurrent_downloads = 2",
+    ],
+)
+def test_an_imported_file_may_say_other_things(text: str) -> None:
+    """They are the user's, where Docker had nothing of their kind."""
+    assert imported(f"version = 3\n{text}\n") == []
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,12 @@ REFUSED = 12
 UNITS = "/etc/systemd/system"
 OWN_ROOT = "/data/of-the-user"
 """On the disk that Docker's data are on."""
+PROXY = {
+    name: f'[Service]\nEnvironment="HTTP_PROXY=http://{name}.lab:3128" "NO_PROXY=.lab,10.77.0.0/16"\n'
+    for name in ("dockers", "old")
+}
 OTHERS = {
-    f"{UNITS}/containerd.service.d/override.conf": "[Service]\nLimitNOFILE=65536\n",
+    f"{UNITS}/containerd.service.d/http-proxy.conf": PROXY["old"],
     "/etc/sysctl.d/99-cis.conf": "net.ipv4.ip_forward = 0\n",
     "/etc/containerd/config.toml": f'version = 2\nroot = "{OWN_ROOT}"\nimports = ["/etc/containerd/conf.d/*.toml"]\n',
     "/etc/containerd/conf.d/level.toml": '[debug]\nlevel = "debug"\n',
@@ -32,9 +36,18 @@ def written(files: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def base(lab: Lab) -> Lab:
-    """Give the lab in its base state, and without the container that keeps containerd's data where they are."""
+    """Give the lab in its base state, without the container that keeps containerd's data where they are.
+
+    Docker has a proxy, so that something is written for containerd's unit.
+    """
     lab.fresh()
-    lab.on(NODE, "docker rm -f foreign")
+    drop_in = written({f"{UNITS}/docker.service.d/proxy.conf": PROXY["dockers"]})
+    lab.on(
+        NODE,
+        f"docker rm -f foreign\n{drop_in}systemctl daemon-reload\nsystemctl stop kubelet; systemctl restart docker",
+    )
+    lab.restart_kubelet(NODE)
+    lab.all_available()
     return lab
 
 
@@ -51,7 +64,7 @@ def there(lab: Lab, path: str, text: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("path", "text", "finding"),
     [
-        (f"{UNITS}/containerd.service.d/zzz-last.conf", "[Service]\nLimitNOFILE=65536\n", "overruled"),
+        (f"{UNITS}/containerd.service.d/zzz-last.conf", PROXY["old"], "overruled"),
         (f"{UNITS}/kubelet.service.d/part.conf", "[Unit]\nPartOf=docker.service\n", "kubelet-needs-docker"),
     ],
 )
@@ -77,8 +90,10 @@ def migrated(base: Lab) -> Lab:
 
 
 def test_the_last_word_is_ours(migrated: Lab) -> None:
-    """A drop-in of the user's that comes before ours sets a lower limit."""
-    assert "LimitNOFILE=1048576\n" in migrated.on(NODE, "systemctl show containerd -p LimitNOFILE")
+    """Containerd's process has Docker's proxy, and not the one of a drop-in that comes before ours."""
+    words = migrated.on(NODE, "tr '\\0' '\\n' < /proc/$(pidof -s containerd)/environ").splitlines()
+
+    assert "HTTP_PROXY=http://dockers.lab:3128" in words
 
 
 def test_imports_still_count(migrated: Lab) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 from migrator.model.plan import Finding, Severity
@@ -150,7 +150,10 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         order = containerd_imports.chain(containerd.CONFIG, texts, version)
         wrong = {path: why for path in order[1:] if (why := _of_version(release, main, _version(toml(texts[path]))))}
         if not wrong:
-            overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
+            overruled = {
+                path: tuple(filter(partial(_matters, draft), names))
+                for path, names in containerd_imports.overruled(containerd.CONFIG, texts, version).items()
+            }
     except ValueError as error:
         if str(error) not in draft.problems:
             yield found("containerd-imports", f"{error}: what is in force cannot be told", _MEND, Severity.BLOCKS)
@@ -164,6 +167,15 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 Severity.BLOCKS,
             )
         yield from _imported(path, toml(texts[path]), version, overruled.get(path, ()), files[path].problem)
+
+
+def _matters(draft: Draft, name: str) -> bool:
+    """Tell whether a setting is written, or decides how pods run."""
+    return name not in _NO_PODS or bool(draft.settings and getattr(draft.settings, name))
+
+
+_NO_PODS = frozenset({"log_format", "log_level", "max_downloads", "metrics_address"})
+"""Settings that are containerd's own affair where Docker had none of its kind."""
 
 
 def _imported(
