@@ -307,6 +307,23 @@ def test_what_was_not_ready_before_is_not_waited_for() -> None:
     assert world.node.runtime.startswith("containerd://")
 
 
+def test_a_cache_that_lacks_a_pod_of_what_stays_is_not_believed() -> None:
+    """A DaemonSet may have left the node, or its next pod may not have come to the cache yet."""
+    world = World()
+    report = world.report
+
+    def behind(runtime: str, heartbeat: str) -> None:
+        report(runtime, heartbeat)
+        if runtime.startswith("containerd"):
+            world.cluster.cache = [entry for entry in world.cluster.pods.values() if entry.name != "agent"]
+            world.cluster.pods["uid-agent"] = replace(AGENT, ready=False, container_ids=("containerd://x",))
+
+    world.report = behind  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match="not running there yet: shop/DaemonSet/agent"):
+        apply(world.run)
+
+
 def test_pods_that_come_before_the_cordon_are_drained() -> None:
     """A node that was empty when it was planned is drained too."""
     world = World()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -332,6 +333,31 @@ def test_the_node_is_waited_for_while_its_pods_are_there(lacks: str, *, runs: bo
     assert ([seen.problem for seen in started.seen], started.problems, started.unasked) == ([""] * 4, (), ())
 
 
+@pytest.mark.parametrize(("since", "blamed"), [(0, False), (5, True)])
+def test_what_failed_while_the_node_was_waited_for_does_not_count(since: int, *, blamed: bool) -> None:
+    """The network's own pods may have come up only then; what fails from then on does."""
+    cluster, clock = FakeCluster([node()]), FakeClock()
+    begun: list[float] = []
+    cluster.fates["probe-b"] = lambda pod: (
+        creating(pod) if not begun or clock.now() < begun[0] + 80 else cluster.run(pod)
+    )
+    cluster.noted["probe-b"] = (sandbox_failed("no network yet", 20),)
+
+    def wait(_: Callable[[], bool]) -> None:
+        clock.sleep(100)
+        begun.append(clock.now())
+
+    def failing(space: str, name: str) -> tuple[PodEvent, ...]:
+        found = read(space, name)
+        return (*found, sandbox_failed("still none", since)) if begun and clock.now() > begun[0] and found else found
+
+    read, cluster.events = cluster.events, failing  # type: ignore[method-assign]
+
+    started = start(cluster, clock, wait=wait)
+
+    assert [bool(seen.problem) for seen in started.seen] == [False, False, blamed, False]
+
+
 def test_a_pod_that_somebody_deletes_does_not_run() -> None:
     """Nor does asking for it end the waiting; what became of it is told afterwards."""
     cluster = FakeCluster([node()])
@@ -377,7 +403,7 @@ def test_one_container_may_fail_beside_one_that_runs() -> None:
 
 def test_long_words_are_cut() -> None:
     """A message of a runtime is shown in part, in one line."""
-    found = obstacles.of_events([sandbox_failed("word\n" * 1000)], tries=1)
+    found = obstacles.of_events([sandbox_failed("word\n" * 1000)], tries=1, before=Counter())
 
     assert found
     assert len(found.words) < 500

@@ -419,6 +419,21 @@ def test_logs_need_not_be_waited_for() -> None:
     assert 10 <= node.clock.now() < 14
 
 
+def test_a_node_that_does_not_get_ready_is_not_waited_for_once_more() -> None:
+    """Its kubelet has had its time; it removes no pods either, and whoever puts the node back need not wait for that."""
+    node = ProbedNode(Via.KUBELET)
+    node.cluster.polls = 1_000_000
+
+    def wait(_: Callable[[], bool]) -> None:
+        raise StepFailedError("it is not Ready")
+
+    with pytest.raises(StepFailedError, match="it is not Ready"):
+        live.begin(node.bench, node.cluster, node.good.circumstances, wait)
+
+    assert node.clock.now() < 10
+    assert [call for call in node.cluster.calls if call.startswith("delete pod")]
+
+
 def test_a_session_may_go_on() -> None:
     """Its pods stay until it is ended, and nobody has looked for what they leave until then."""
     node = ProbedNode(Via.KUBELET)

@@ -160,6 +160,39 @@ def test_a_verdict_takes_the_node_back(said: Any) -> None:
     assert (world.node.runtime, world.node.unschedulable) == ("docker://20.10.24", False)
 
 
+def test_a_runtime_that_restarts_after_the_switch_takes_no_node_back() -> None:
+    """The first session finds nobody to ask; the node itself says when the next one may begin."""
+    world = World()
+    good, tries, ready_at = world.prove, [], []
+
+    def restarting(*words: Any) -> FakeSession:
+        if not str(world.node.runtime).startswith("containerd"):
+            return good(*words)
+        tries.append(world.run.clock.now())
+        if len(tries) == 1:
+            world.cluster.change("worker-1", ready=False)
+            ready_at.append(world.run.clock.now() + 40)
+            cut = {"problems": ("no pod could be started: no answer",), "acts": (), "containers": ()}
+            return FakeSession(world.proved["containerd"].model_copy(update=cut), world.cluster.calls)
+        return good(*words)
+
+    look = world.cluster.node
+
+    def node(name: str) -> Any:
+        if len(tries) == 1 and world.run.clock.now() >= ready_at[0]:
+            world.cluster.change("worker-1", ready=True)
+        return look(name)
+
+    world.cluster.node = node  # type: ignore[method-assign]
+    object.__setattr__(world.run.sessions, "live", restarting)
+
+    apply(world.run)
+
+    assert len(tries) == 2
+    assert tries[1] - tries[0] >= 40
+    assert (world.node.runtime, world.node.unschedulable) == ("containerd://1.6.20", False)
+
+
 def test_a_session_that_could_not_ask_is_made_again() -> None:
     """What it lacked is nothing that the node did; the next one, with a line that holds, proves the node."""
     world = World()

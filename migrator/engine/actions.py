@@ -149,8 +149,9 @@ def prove(run: Run, *, stays: bool = False) -> str:
 
     def wait(running: Callable[[], bool]) -> None:
         _await_ready(run, or_else=running)
-        run.progress(f"its kubelet runs pods on {_runtime(run)}")
+        run.progress(f"what stays runs on {_runtime(run)}")
 
+    _await_node(run)
     proved = proof.prove(run, wait=wait, stays=stays)
     return f"{_ready(run)}; {proved}"
 
@@ -163,6 +164,16 @@ def _runtime(run: Run) -> str:
 def _ready(run: Run) -> str:
     _await_ready(run)
     return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
+
+
+def _await_node(run: Run) -> None:
+    """Wait until the Node is there: whoever deletes one may have its kubelet make it anew."""
+
+    def lacking() -> str:
+        run.cluster.node(run.plan.node)
+        return ""
+
+    waiting.until(run, lacking, f"Node {run.plan.node}", seconds=run.target.ready_timeout)
 
 
 def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
@@ -231,13 +242,22 @@ def _lacking(
         return "it is not Ready"
     if since and _moment(node.heartbeat) < int(since):
         return "its kubelet has not reported yet"
-    present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
     # From the cache: an older state cannot show containers of a runtime that had none yet, nor hide `removed` ones.
-    for pod in run.cluster.pods_on(run.plan.node, cached=True):
+    present = _present(run, cached=True)
+    lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]
+    if not lacking and not all(present.values()):  # it may be behind where a DaemonSet seems to have left the node
+        present = _present(run, cached=False)
+        lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]
+    return f"not running there yet: {', '.join(lacking)}" if lacking else ""
+
+
+def _present(run: Run, *, cached: bool) -> dict[str, list[Pod]]:
+    """Give the pods that are there of what stays, by name."""
+    present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
+    for pod in run.cluster.pods_on(run.plan.node, cached=cached):
         if pod.stays and not pod.finished and not pod.terminating and pod.lasting in present:
             present[pod.lasting].append(pod)
-    lacking = [name for name, pods in present.items() if _lacks(name, pods, runtime, removed)]
-    return f"not running there yet: {', '.join(lacking)}" if lacking else ""
+    return present
 
 
 def _lacks(name: str, pods: Sequence[Pod], runtime: str, removed: Collection[str]) -> bool:

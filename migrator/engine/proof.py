@@ -59,6 +59,7 @@ def prove(run: Run, *, wait: Wait, stays: bool = False) -> str:
     if evidence.problems:  # once more before that is believed: it takes good nodes back
         run.progress(f"{'; '.join(evidence.problems)}; proves it once more")
         let_go(run)
+        wait(lambda: False)  # until the node itself says that it is Ready
         evidence = _asked(run, wait, stays=stays)
     found = _kept(run, evidence, run.seen.get(BASELINE))
     if not _good(run, found):

@@ -9,7 +9,7 @@ from functools import partial
 
 from migrator.cluster import Cluster
 from migrator.cri import Runtime
-from migrator.errors import ClusterError, CriError, MigratorError, NoImageError
+from migrator.errors import ClusterError, CriError, LineError, MigratorError, NoImageError
 from migrator.model.proof import Act, Circumstances, Evidence, Leg, RuntimeView, Seen
 from migrator.proving import namespace, pods, session
 from migrator.proving.interview import Address, Around
@@ -148,6 +148,8 @@ class _Pods:
         self._troubles = troubles
         """Of the removal."""
         self._removed = False
+        self._patience = _REMOVE_SECONDS
+        """Seconds that a kubelet has for its end of them."""
         self._ends: tuple[str, ...] = ()
         """Host's ends of their interfaces."""
         self._space = ""
@@ -155,10 +157,16 @@ class _Pods:
     def asked(self, reference: str, wait: pods.Wait) -> Evidence:
         """Start them and interview them."""
         node = self._cluster.node(self._known.node)
+
+        def waiting(running: Callable[[], bool]) -> None:
+            self._patience = 0.0  # a kubelet that does not get well is not waited for once more
+            wait(running)
+            self._patience = _REMOVE_SECONDS
+
         resting = session.resting(self._bench)
         self._bench.tell("starts probe pods")
         started = pods.start(
-            self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS, wait=wait
+            self._cluster, self._bench.clock, node, self._session, reference, seconds=_START_SECONDS, wait=waiting
         )
         for note in started.notes:
             self._bench.tell(note)
@@ -196,13 +204,13 @@ class _Pods:
         (kubelet 1.20.2, pkg/kubelet/kubelet_pods.go, PodResourcesAreReclaimed).
         """
         self._troubles.problems += namespace.remove_pods(
-            self._cluster, self._bench.clock, self._session, seconds=_REMOVE_SECONDS, meanwhile=self._remove_ended
+            self._cluster, self._bench.clock, self._session, seconds=self._patience, meanwhile=self._remove_ended
         )
         self._remove_sandboxes(busy=frozenset())
 
     def _remove_ended(self) -> None:
         # What does not go now is tried again, and told in the end.
-        with suppress(CriError):
+        with suppress(CriError, LineError):
             containers = self._runtime.containers(self._mine)
             self._remove_sandboxes(busy={entry.sandbox for entry in containers if entry.state == "running"})
 

@@ -15,7 +15,6 @@ from migrator.proving import manifest
 
 NODE = "io.migrator.node"
 """Annotation of the namespace: which node its session is about. No label, because a node's name may be too long."""
-"""Names that `name` gives. Labels and annotations are anybody's to set."""
 _LEVELS = ("enforce", "audit", "warn")
 _OVER_SECONDS = 3600.0
 

@@ -97,13 +97,19 @@ def of_container(status: ContainerStatus) -> Obstacle | None:
     return None
 
 
-def of_events(events: Sequence[PodEvent], *, tries: int) -> Obstacle | None:
-    """Tell what was tried at least so many times in vain."""
+def tried(events: Sequence[PodEvent]) -> Counter[str]:
+    """Count what was tried in vain, by the reasons of the events."""
     counts = Counter[str]()
     for event in events:
         if event.type == "Warning" and event.reason in _TRIED:
             counts[event.reason] += event.count
-    if not counts or counts.total() < tries:
+    return counts
+
+
+def of_events(events: Sequence[PodEvent], *, tries: int, before: Counter[str]) -> Obstacle | None:
+    """Tell what was tried at least so many times in vain, beside what was tried `before` it could succeed."""
+    counts = tried(events)
+    if counts.total() - before.total() < max(tries, 1):
         return None
     last = next(event for event in reversed(events) if event.type == "Warning" and event.reason in _TRIED)
     times = f"{last.reason} ({counts[last.reason]} times)"

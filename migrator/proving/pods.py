@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +71,11 @@ def start(
         letter: _create(cluster, clock, entry, deadline)
         for letter, entry in manifest.pods(own.name, node, reference).items()
     }
+    began = clock.now()
     wait(lambda: _running(cluster, own.name))
     watch = _Watch(cluster, clock, own.name, clock.now() + seconds, seconds)
+    if clock.now() > began:
+        watch.forgive()
     while watch.coming and watch.look():
         clock.sleep(watch.pause)
     return Started(
@@ -93,7 +98,7 @@ def _sweep(cluster: Cluster, own: Namespace) -> tuple[str, ...]:
 
 def _running(cluster: Cluster, space: str) -> bool:
     try:
-        pods = {asked.pod: cluster.probe_pod(space, manifest.NAMES[asked.pod]) for asked in ASKED}
+        pods = {letter: cluster.probe_pod(space, name) for letter, name in manifest.NAMES.items()}
     except NotFoundError:  # whoever looks at each of them says so
         return False
     return all(pods[asked.pod].address and pods[asked.pod].status(asked.name).state == "running" for asked in ASKED)
@@ -135,11 +140,20 @@ class _Watch:
         self.pods: dict[str, ProbePod] = {}
         self.obstacles: dict[str, Obstacle] = {}
         """By `Asked.name`."""
+        self._before: dict[str, Counter[str]] = {}
+        """What was tried in vain while the node was waited for, by `Asked.pod`."""
 
     @property
     def pause(self) -> float:
         """Seconds until the next look."""
         return pace(self._clock.now() - self._begun, _POLL_SECONDS)
+
+    def forgive(self) -> None:
+        """Let nothing count that failed until now: the network's own pods may just have come up."""
+        if not _running(self._cluster, self._namespace):
+            for letter, name in manifest.NAMES.items():
+                with suppress(ClusterError):
+                    self._before[letter] = obstacles.tried(self._cluster.events(self._namespace, name))
 
     def look(self) -> bool:
         """Look at the pods that are still coming; tell whether to look again.
@@ -189,7 +203,7 @@ class _Watch:
         undecided = [name for name in names if name not in decided]
         if undecided and (late or self._clock.now() - self._begun >= _PATIENCE_SECONDS):
             events = self._events(pod)
-            obstacle = obstacles.of_events(events, tries=_TRIES)
+            obstacle = obstacles.of_events(events, tries=_TRIES, before=self._before.get(letter, Counter()))
             if obstacle:
                 decided |= dict.fromkeys(undecided, obstacle)
             elif late:
