@@ -43,8 +43,8 @@ class Fault:
     """What the run says of it, in part."""
     cordoned: bool = False
     """Whether the node may stay cordoned."""
-    evicts: bool = False
-    """Whether pods must be there that can be evicted."""
+    anew: bool = False
+    """Whether it begins in the base state: with pods that can be evicted, and images that have to be carried over."""
     back: bool = False
     """Whether it is taken back in the end."""
     reports: str = ""
@@ -201,14 +201,14 @@ FAULTS: Mapping[str, Fault] = {
     "no way to the node at stage": fault(
         "stage", partial(ssh, verb="-I"), STEP_FAILED, "docker", mends=partial(ssh, verb="-D"), after=AWAY),
     **{f"no way to the node at {step}": fault(
-        step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, evicts=step == "drain")
+        step, partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, anew=step == "drain")
        for step in ("drain", "switch", "verify")},
     "no way to the node when it is to be proved": fault(
         "verify", partial(ssh, verb="-I"), DONE, "containerd", mends=partial(ssh, verb="-D"), after=AWAY, wants=PROVED),
     "power cut when it is to be proved": fault("verify", power_cut, DONE, "containerd", wants=PROVED),
     **{f"API server hangs at {step}": fault(
         step, partial(api_server, sign=signal.SIGSTOP), DONE, "containerd",
-        mends=partial(api_server, sign=signal.SIGCONT), after=45, evicts=step == "drain")
+        mends=partial(api_server, sign=signal.SIGCONT), after=45, anew=step == "drain")
        for step in ("drain", "verify", "annotate", "uncordon")},
     "API server away for good at verify": fault(
         "verify", partial(api_server, sign=signal.SIGSTOP), STEP_FAILED, "containerd",
@@ -223,7 +223,7 @@ FAULTS: Mapping[str, Fault] = {
         "switch", starting, STEP_FAILED, "docker", mends=not_starting, says="The node was put back",
         wants={"ready_timeout": 60}),
     "no room for images": fault(
-        "stage", on_node(full(INGEST)), STEP_FAILED, "docker",
+        "stage", on_node(full(INGEST)), STEP_FAILED, "docker", anew=True,
         mends=on_node(f"umount --lazy {INGEST}")),
     "no room for saved files": fault(
         "switch", on_node(full(SAVED)), STEP_FAILED, "docker",
@@ -244,11 +244,11 @@ FAULTS: Mapping[str, Fault] = {
         mends=without_drop_in("containerd.service"), says="step 'verify' failed", wants={"ready_timeout": 60}),
     "a budget that never allows": fault(
         "stage", kubectl(*BUDGET, '{"spec":{"minAvailable":3}}'), STEP_FAILED, "docker",
-        mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web", evicts=True),
-    "a pod that never ends": fault("stage", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end", evicts=True),
+        mends=kubectl(*BUDGET, '{"spec":{"minAvailable":2}}'), says="PodDisruptionBudget web", anew=True),
+    "a pod that never ends": fault("stage", stuck_pod, STEP_FAILED, "docker", mends=released, says="does not end", anew=True),
     "the Node deleted": fault(
         "drain", kubectl("delete", "node", NODE), STEP_FAILED, "docker", mends=on_node("systemctl restart kubelet"),
-        says="somebody has deleted the Node", evicts=True),
+        says="somebody has deleted the Node", anew=True),
     "the annotation edited": fault(
         "switch", kubectl("annotate", "node", NODE, "migrator/cordoned-"), DONE, "containerd",
         mends=kubectl("uncordon", NODE), says="stays cordoned, as somebody else has it", cordoned=True),
@@ -296,7 +296,7 @@ def survives(subject: Subject, inventory: Path, what: Fault) -> Ended:
     the next fault: its run is the same command again.
     """
     lab = subject.lab
-    if what.evicts or not lab.node(NODE)["runtime"].startswith("docker:"):
+    if what.anew or not lab.node(NODE)["runtime"].startswith("docker:"):
         lab.restore()
     unlock(lab)
     began = time.monotonic()
