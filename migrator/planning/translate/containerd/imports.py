@@ -10,10 +10,10 @@ from __future__ import annotations
 import copy
 import itertools
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from migrator.planning.translate import globs
 from migrator.planning.translate.containerd import dialects, lift
 from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.versions import Version
@@ -97,25 +97,7 @@ def _files(parent: str, pattern: str, texts: Mapping[str, str], version: Version
     if "*" not in pattern:
         return [posixpath.normpath(posixpath.join(within, pattern))]
     whole = posixpath.normpath(posixpath.join(within if version >= _BESIDE else _WORKING_FOLDER, pattern))
-    expression = re.compile(_expression(whole))
-    return sorted(path for path in texts if expression.fullmatch(path))
-
-
-def _expression(pattern: str) -> str:
-    """Give a pattern of Go's filepath.Match as an expression: a star stands for names that begin with a dot too."""
-    found, at = "", 0
-    while at < len(pattern):
-        sign, at = pattern[at], at + 1
-        closes = pattern.find("]", at + 1) if sign == "[" else -1
-        if sign in "*?":
-            found += "[^/]*" if sign == "*" else "[^/]"
-        elif closes > 0:
-            found, at = f"{found}[{pattern[at:closes]}]", closes + 1
-        elif sign == "\\" and at < len(pattern):
-            found, at = found + re.escape(pattern[at]), at + 1
-        else:
-            found += re.escape(sign)
-    return found
+    return globs.fitting(whole, texts, globs.Dialect.GO)
 
 
 def _lifted(document: Mapping[str, Any]) -> dict[str, Any]:
