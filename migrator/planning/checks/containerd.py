@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import planned_text, table, toml
+from migrator.planning.coming import coming
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd
 from migrator.planning.translate.containerd import imports as containerd_imports
@@ -142,18 +143,16 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
-    release = versions.release(now.facts.containerd.version)
-    version = release[:2] if now.facts.containerd.version else draft.destination.version
+    told = coming(now).version
+    version = versions.parse(told) if told else draft.destination.version
+    release = versions.release(told) if told else (*version, 0)
     main = _version(toml(text)) if text.strip() else versions.newest_config(release)
     overruled: Mapping[str, Sequence[str]] = {}
     try:
         order = containerd_imports.chain(containerd.CONFIG, texts, version)
-        wrong = {path: why for path in order[1:] if (why := _of_version(release, main, _version(toml(texts[path]))))}
+        wrong = {path: why for path in order[1:] if (why := _of_version(told, main, _version(toml(texts[path]))))}
         if not wrong:
-            overruled = {
-                path: tuple(filter(partial(_matters, draft), names))
-                for path, names in containerd_imports.overruled(containerd.CONFIG, texts, version).items()
-            }
+            overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
     except ValueError as error:
         if str(error) not in draft.problems:
             yield found("containerd-imports", f"{error}: what is in force cannot be told", _MEND, Severity.BLOCKS)
@@ -166,14 +165,23 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 f"write it in version {min(main, versions.newest_config(release))}, or have whoever writes it do so",
                 Severity.BLOCKS,
             )
-        yield from _imported(path, toml(texts[path]), version, overruled.get(path, ()), files[path].problem)
+        names = overruled.get(path, ())
+        lost = tuple(name for name in names if _matters(draft, name))
+        moved = _PLACES & set(toml(texts[path])) | {name for name in names if name in _FOLDERS and name not in lost}
+        yield from _imported(path, toml(texts[path]), version, lost, files[path].problem or _sets(moved))
 
 
 def _matters(draft: Draft, name: str) -> bool:
     """Tell whether a setting is written, or decides how pods run."""
-    return name not in _NO_PODS or bool(draft.settings and getattr(draft.settings, name))
+    return name not in _NO_PODS | _FOLDERS or bool(draft.settings and getattr(draft.settings, name))
 
 
+def _sets(names: Collection[str]) -> str:
+    return f"sets {listed(names)}" if names else ""
+
+
+_FOLDERS = frozenset({"root", "state"})
+"""Settings that the plan leaves as they are in force where it moves no data."""
 _NO_PODS = frozenset({"log_format", "log_level", "max_downloads", "metrics_address"})
 """Settings that are containerd's own affair where Docker had none of its kind."""
 
@@ -205,10 +213,10 @@ def _imported(
             f"move these into {containerd.CONFIG}, and take them out of it",
             Severity.BLOCKS,
         )
-    elif problem or _PLACES & set(document):
+    elif problem:
         yield found(
             "containerd-imports",
-            f"{path} is imported and " + (problem or f"sets {listed(_PLACES & set(document))}"),
+            f"{path} is imported and {problem}",
             f"see that containerd config dump shows what the plan writes, or move these keys into {containerd.CONFIG}",
         )
 
@@ -221,8 +229,11 @@ def _version(document: Mapping[str, object]) -> int:
     return told if isinstance(told, int) else 1
 
 
-def _of_version(containerd: versions.Release, main: int, imported: int) -> str:
-    """Say what an imported file's version does to the whole; "" for nothing."""
+def _of_version(version: str, main: int, imported: int) -> str:
+    """Say what an imported file's version does to the whole; "" for nothing, and where no version is known yet."""
+    if not version:
+        return ""
+    containerd = versions.release(version)
     text, newest = ".".join(map(str, containerd)), versions.newest_config(containerd)
     if imported > newest:
         return f"of version {imported}: containerd {text} knows none after {newest}, and does not start"

@@ -16,6 +16,7 @@ from typing import Any
 from migrator.planning.translate import globs
 from migrator.planning.translate.containerd import dialects, lift
 from migrator.planning.translate.containerd import read as containerd_read
+from migrator.planning.translate.settings import Handler
 from migrator.planning.versions import Version
 
 CONF_D = "/etc/containerd/conf.d/*.toml"
@@ -48,7 +49,8 @@ def merged(path: str, texts: Mapping[str, str], version: Version) -> dict[str, A
 def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str, tuple[str, ...]]:
     """Give the settings that are not what the first file says, by the file that has the last word on them.
 
-    Settings have the names of fields of `RuntimeSettings`, or `config_path`. Raises as `chain` does.
+    Settings have the names of fields of `RuntimeSettings`, `handlers.` and a handler's name, or `config_path`. Raises
+    as `chain` does.
     """
     found: dict[str, Any] = {}
     steps: list[tuple[str, dict[str, Any]]] = []
@@ -58,14 +60,16 @@ def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str
     first, last = steps[0][1], steps[-1][1]
     by: dict[str, str] = {}
     for (_, before), (current, after) in itertools.pairwise(steps):
-        by.update((name, current) for name in after if after[name] != before[name])
-    names = [name for name in by if last[name] != first[name]]
+        by.update((name, current) for name in after if after[name] != before.get(name))
+    names = [name for name in by if name in first and last[name] != first[name]]
     return {file: tuple(sorted(name for name in names if by[name] == file)) for file in {by[name] for name in names}}
 
 
 def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     said = containerd_read.settings_of(document)
     known = {name: getattr(said, name) for name in type(said).model_fields}
+    handlers = {handler.name: handler for handler in (Handler(name="runc"), *known.pop("handlers"))}
+    known |= {f"handlers.{name}": handler for name, handler in handlers.items()}
     return {**known, "config_path": containerd_read.chosen(document, "config_path") or ""}
 
 
