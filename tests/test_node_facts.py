@@ -814,13 +814,31 @@ runc:
 
 
 def test_what_would_be_installed_is_read(tmp_path: Path) -> None:
-    """From what either package manager knows without asking anybody."""
+    """From what apt knows without asking anybody."""
     assert packages.from_apt(POLICY) == {"containerd": "1.6.20~ds1-1+deb12u1"}
-    assert packages.from_dnf("containerd.io 1.6.33-3.1.el9\n") == {"containerd.io": "1.6.33-3.1.el9"}
-    listed = "Available Packages\ncontainerd.io.x86_64      1.6.33-3.1.el7      docker-ce-stable\n"
-    assert packages.from_dnf(listed) == {"containerd.io": "1.6.33-3.1.el7"}
-    assert packages.from_dnf("Error: no such command\n") == {}
     assert packages.Candidates(Tree(str(tmp_path))).fact() == {}
+
+
+@pytest.mark.parametrize(
+    ("manager", "asks"),
+    [
+        ("apt-cache", "apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy containerd containerd.io"),
+        ("dnf", ""), ("yum", ""),
+    ],
+)  # fmt: skip
+def test_a_question_writes_nothing_and_takes_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: str, asks: str
+) -> None:
+    """Apt keeps its cache in memory; the others wait for their lock, and are not asked."""
+    put(tmp_path, {f"usr/bin/{manager}": "#!/bin/sh\n"} | ({"var/lib/dpkg/status": ""} if asks else {}))
+    (tmp_path / "usr/bin" / manager).chmod(0o755)
+    asked: list[str] = []
+    monkeypatch.setattr(packages, "Program", lambda _, argv: asked.append(" ".join(argv).rpartition("bin/")[2]))
+
+    packages.Candidates(Tree(str(tmp_path)))
+
+    assert len(asked) == bool(asks)
+    assert asks in "".join(asked)
 
 
 AGENTS = {
