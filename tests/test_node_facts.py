@@ -784,6 +784,7 @@ CALLERS = {
     "etc/cron.daily/build": ("#!/bin/sh\nset -e\nimage=$(docker build -q .)\n", True),
     "var/spool/cron/crontabs/root": ("@daily systemctl restart docker\n", True),
     "etc/crontab": ("", False),
+    "etc/cron.d/blank": ("x\n\n   # 5 4 * * * root docker ps\n", False),
 }
 
 
@@ -849,6 +850,29 @@ AGENTS = {
     "etc/cron.hourly/cf": "#!/bin/sh\nexec /var/cfengine/bin/cf-agent -K\n",
     "usr/sbin/needrestart!": "",
 }
+AGENT_LINES = {
+    "ExecStart=-/usr/bin/puppet agent": "puppet", "ExecStart = @/usr/bin/puppet x": "puppet",
+    "ExecStart=/bin/sh -c 'cd /x && ansible-pull -U y'": "ansible-pull", "ExecStart=/usr/bin/flock -n /l /opt/cf-agent": "cf-agent",
+    "ExecStart=/usr/bin/timeout -k 3 30m salt-call x": "salt-call", "ExecStart=/usr/bin/env A=b chef-client": "chef-client",
+    "ExecStart=/usr/bin/tail -F puppet": "", "ExecStart=/bin/chown puppet /x": "", "ExecStop=/bin/systemctl stop puppet": "",
+    "ExecStart=/bin/rm -rf /var/lib/puppet": "", "ExecStart=": "", "#ExecStart=/usr/bin/puppet": "", "Description=puppet": "",
+}  # fmt: skip
+AGENT_JOBS = {
+    ("/etc/cron.d/x", "*/30 * * * * root /usr/bin/puppet agent"): "puppet", ("/etc/cron.d/x", "0 4 * * 1-5 puppet /opt/x"): "",
+    ("/etc/cron.d/x", "@daily root sudo -u root puppet agent"): "puppet", ("/etc/cron.d/x", "0 4 * jan mon root puppet"): "puppet",
+    ("/var/spool/cron/root", "5 4 * * * salt-call x"): "salt-call", ("/var/spool/cron/root", "5 4 * * * echo salt-call"): "",
+    ("/etc/cron.daily/x", "if [ -x /usr/bin/puppet ]; then puppet agent; fi"): "puppet", ("/etc/cron.daily/x", "du -s /var/lib/puppet"): "",
+    ("/etc/cron.daily/x", "\n\n  # puppet agent\n"): "", ("/etc/cron.daily/x", "x=$(salt-call y)"): "salt-call",
+    ("/etc/cron.daily/x", "ls /opt # see puppet"): "",
+}  # fmt: skip
+
+
+def test_an_agent_is_one_where_a_command_stands() -> None:
+    """A user, a folder, a service or a word of that name is none."""
+    callers = part("callers")
+
+    assert {line: callers.agent_in_unit(line, "") for line in AGENT_LINES} == AGENT_LINES
+    assert {(path, line): callers.agent_in_job(line, path) for path, line in AGENT_JOBS} == AGENT_JOBS
 
 
 def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
@@ -872,6 +896,10 @@ def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
         ({"10periodic": 'APT { Periodic { Unattended-Upgrade "always"; }; };\n'}, True),
         ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";', "99site": 'APT::Periodic::Unattended-Upgrade "0";'}, False),
         ({"20auto-upgrades": '// APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({"20auto-upgrades": '\n\n  // APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({"20auto.dpkg-old": 'APT::Periodic::Unattended-Upgrade "1";'}, False),
+        ({"20auto.b.conf": 'APT::Periodic::Unattended-Upgrade "1";'}, True),
+        ({"20auto": 'APT::Periodic::Unattended-Upgrade "1";', "99~": 'APT::Periodic::Unattended-Upgrade "0";'}, True),
         ({}, False),
     ],
 )  # fmt: skip
