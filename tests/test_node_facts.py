@@ -797,6 +797,15 @@ def test_who_calls_docker_now_and_then_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_pattern_of_many_stars_is_not_tried(tmp_path: Path) -> None:
+    """Old releases of Python would try it for hours; several in a row are one."""
+    tree = Tree(str(put(tmp_path, {"etc/x/aab.toml": ""})))
+
+    assert tree.glob("/etc/**/*a*****b.*") == ["/etc/x/aab.toml"]
+    with pytest.raises(trees.UnreadableError, match="more than 6 stars"):
+        tree.glob("/etc/x/" + "*a" * 7)
+
+
 POLICY = """\
 containerd:
   Installed: (none)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -144,6 +144,7 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
     told = coming(now).version
+    told = told if versions.parse(told)[0] else ""
     version = versions.parse(told) if told else draft.destination.version
     release = versions.release(told) if told else (*version, 0)
     main = _version(toml(text)) if text.strip() else versions.newest_config(release)
@@ -167,21 +168,16 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
             )
         names = overruled.get(path, ())
         lost = tuple(name for name in names if _matters(draft, name))
-        moved = _PLACES & set(toml(texts[path])) | {name for name in names if name in _FOLDERS and name not in lost}
-        yield from _imported(path, toml(texts[path]), version, lost, files[path].problem or _sets(moved))
+        places = _PLACES & set(toml(texts[path]))
+        problem = files[path].problem or (f"sets {listed(places)}" if places else "")
+        yield from _imported(path, toml(texts[path]), version, lost, problem)
 
 
 def _matters(draft: Draft, name: str) -> bool:
     """Tell whether a setting is written, or decides how pods run."""
-    return name not in _NO_PODS | _FOLDERS or bool(draft.settings and getattr(draft.settings, name))
+    return name not in _NO_PODS or bool(draft.settings and getattr(draft.settings, name))
 
 
-def _sets(names: Collection[str]) -> str:
-    return f"sets {listed(names)}" if names else ""
-
-
-_FOLDERS = frozenset({"root", "state"})
-"""Settings that the plan leaves as they are in force where it moves no data."""
 _NO_PODS = frozenset({"log_format", "log_level", "max_downloads", "metrics_address"})
 """Settings that are containerd's own affair where Docker had none of its kind."""
 

@@ -26,6 +26,8 @@ _WORKING_FOLDER = "/"
 """Of a service: where the oldest look for a relative pattern, unlike for a relative path."""
 _BESIDE: Version = (1, 7)
 """First release that looks for a relative pattern beside the file that says it: 1.6.20 does not, 1.7.24 does."""
+_USUAL = {"root": "/var/lib/containerd", "state": "/run/containerd"}
+"""What nobody has to say (defaults.DefaultRootDir, DefaultStateDir)."""
 _ENTRIES_REPLACED = ("stream_processors", "proxy_plugins", "timeouts")
 
 
@@ -68,6 +70,7 @@ def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str
 def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     said = containerd_read.settings_of(document)
     known = {name: getattr(said, name) for name in type(said).model_fields}
+    known |= {name: known[name] or usual for name, usual in _USUAL.items()}
     handlers = {handler.name: handler for handler in (Handler(name="runc"), *known.pop("handlers"))}
     known |= {f"handlers.{name}": handler for name, handler in handlers.items()}
     return {**known, "config_path": containerd_read.chosen(document, "config_path") or ""}
