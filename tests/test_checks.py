@@ -38,7 +38,8 @@ from migrator.model.objects import (
 )
 from migrator.model.plan import FileChange, NodePlan, Severity
 from migrator.model.target import Target
-from migrator.planning import checks, needs
+from migrator.planning import checks, needs, versions
+from migrator.planning.checks.docker_users import needing_docker
 from migrator.planning.checks.finding import listed
 from migrator.planning.checks.rules import RULES, page
 from migrator.planning.fleet import Fleet, Room
@@ -250,6 +251,28 @@ def containerd_of_2(*, nested: bool) -> Situation:
 
 IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
 NVIDIA_DROP_IN = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\ndefault_runtime_name = "nvidia"\n'
+
+
+def bare_importing(coming: str, imported: int) -> Situation:
+    """Give a node without containerd, for which this release would come, and a file that a configuration imports."""
+    there = importing("", 2, imported).facts
+    return situation(facts=there.model_copy(update={"candidates": {"containerd": coming} if coming else {}}))
+
+
+def importing_of_2(said: str, main: str = "") -> Situation:
+    """Give a node with containerd 2.1 and a drop-in that says this."""
+    path = "/etc/containerd/conf.d/n.toml"
+    text = 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n' + main
+    return on(
+        files=values.files(containerd=text) | {path: values.file(path, "version = 3\n" + said)},
+        containerd=values.containerd(version="2.1.9"),
+    )
+
+
+OF_2 = Destination(runtime="containerd", version=(2, 1), kubelet=(1, 20))
+RUNTIMES_OF_2 = 'plugins."io.containerd.cri.v1.runtime".containerd.runtimes'
+OTHER_HANDLER = f'[{RUNTIMES_OF_2}.nvidia.options]\nBinaryName = "/usr/bin/nvidia"\n'
+OTHER_RUNC = f'[{RUNTIMES_OF_2}.runc.options]\nBinaryName = "/usr/bin/nvidia"\n'
 UBUNTU = {"os": "Ubuntu 24.04 LTS", "os_id": "ubuntu"}
 CASES = {
     # the machine
@@ -287,6 +310,7 @@ CASES = {
     "a sysctl of a later file, beside ours of before": case("overruled", BLOCK, "sysctl.d(5)", on(files=values.files() | {path: values.file(path, f"net.ipv4.ip_forward={value}\n") for path, value in (("/etc/sysctl.d/zz-migrator.conf", 1), ("/usr/lib/sysctl.d/zzz.conf", 0))}), says="/usr/lib/sysctl.d/zzz.conf"),
     "a module that a list refuses": case("overruled", BLOCK, "systemd module-util.c, KMOD_PROBE_APPLY_BLACKLIST", with_modprobe("# CIS\nblacklist br-netfilter\n"), says="/etc/modprobe.d/cis.conf keeps br_netfilter from being loaded at boot", files=MODULES),
     "a module for which something else is done": case("overruled", BLOCK, "modprobe.d(5), install", with_modprobe("install overlay \\\n  /bin/true\n"), says="'install overlay /bin/true'", files=MODULES),
+    "a module for which another is inserted": case("overruled", BLOCK, "modprobe.d(5), install", with_modprobe("install overlay /sbin/insmod /x/other.ko\n"), says="insmod /x/other.ko", files=MODULES),
     "a module that the boot loader refuses": case("overruled", BLOCK, "kernel-parameters.txt, module_blacklist", situation(facts=host(refused_modules=("br_netfilter",))), says="the kernel's command line refuses br_netfilter", files=MODULES),
     "no place for our own unit": case("unwritable", BLOCK, "mount(8)", on(unwritable={"/etc/systemd/system": "/etc is on a file system that is mounted read-only"}), says="read-only"),
     "a pod that stays and takes its time": case("long-grace-period", WARN, "k8s core/v1 terminationGracePeriodSeconds", pods("x", owner="DaemonSet/x", ends_within=301), says="shop/x"),
@@ -409,6 +433,11 @@ CASES = {
     "another socket by option": case("containerd-elsewhere", BLOCK, "containerd(8)", containerd(arguments=("--address=/run/site/c.sock",)), says="listens at /run/site/c.sock"),
     "another socket in its file": case("containerd-elsewhere", BLOCK, "containerd-config.toml(5)", on(files=values.files(containerd='version = 2\n[grpc]\naddress = "/run/site/c.sock"\n')), says="listens at /run/site/c.sock"),
     "an import that this containerd does not know": case("containerd-imports", BLOCK, "containerd 1.7 config.go, ValidateVersion", importing("1.7.28", 2, 3), says="knows none after 2"),
+    "an import that the containerd to come does not know": case("containerd-imports", BLOCK, "containerd 1.7 config.go, ValidateVersion", bare_importing("1.7.28-1", 3), says="containerd 1.7.28 knows none after 2"),
+    "an import with another handler of the same name": case("containerd-imports", BLOCK, "containerd 2.x, mergeConfig", importing_of_2(OTHER_RUNC), destination=OF_2, says="has the last word on handlers.runc"),
+    "an import with another folder": case("containerd-imports", BLOCK, "its disk is not the one whose space is judged", importing_of_2('root = "/data/containerd"\n'), destination=OF_2, says="has the last word on root"),
+    "an import against the folder of the plan": case("containerd-imports", BLOCK, "containerd-config.toml(5)", importing_of_2('root = "/data/containerd"\n', 'root = "/docker/containerd"\n'), destination=OF_2, settings=settings(root="/docker/containerd"), says="has the last word on root"),
+    "an import against the level of the plan": case("containerd-imports", BLOCK, "containerd-config.toml(5)", importing_of_2('[debug]\nlevel = "warn"\n'), destination=OF_2, settings=settings(log_level="debug"), says="has the last word on log_level"),
     "an import that silences its main file": case("containerd-imports", BLOCK, "containerd#12891; CAREN#1613", importing("2.1.9", 2, 3), says="loses the main file's settings of CRI"),
     "an import that keeps containerd from starting": case("containerd-imports", BLOCK, "containerd#13939", importing("2.3.4", 3, 4), says="does not start with that"),
     "an import that turns CRI off": case("containerd-imports", BLOCK, "lists are appended: containerd-config.toml(5)", on(files=values.files(containerd=IMPORTING) | {"/etc/containerd/conf.d/off.toml": values.file("/etc/containerd/conf.d/off.toml", 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')}), says="turns io.containerd.grpc.v1.cri off"),
@@ -439,6 +468,7 @@ CASES = {
     "an API by a word of the command line": case("docker-remote-api", WARN, "dockerd(8)", docker(arguments=("-Htcp://0.0.0.0:2375",)), says="tcp://0.0.0.0:2375"),
     "a socket of the user's": case("docker-units", INFORM, "systemd.socket(5), Service=", on(docker_units=DockerUnits(starters={"docker-tcp.socket": ("[::]:2375",)})), says="docker-tcp.socket starts Docker"),
     "a timer that starts Docker": case("docker-units", WARN, "systemd.timer(5), Unit=", on(docker_units=DockerUnits(starters={"night.timer": ()}, needing=("ci.service", "kubelet.service"))), says="ci.service, night.timer needs Docker"),
+    "a socket that needs Docker, beside another unit": case("docker-units", WARN, "systemd.unit(5), PartOf=", on(docker_units=DockerUnits(starters={"docker-tcp.socket": ()}, needing=("ci.service", "docker-tcp.socket"))), says="ci.service needs Docker"),
     "a unit that wants Docker": case("docker-units", WARN, "systemd.unit(5), Wants=", on(docker_units=DockerUnits(wanting=("agent.service",))), says="each start of agent.service"),
     "the whole host": case("docker-socket-mounts", BLOCK, "a folder shows what is in it", pods("ci", host_paths=("/",))),
     "inside Docker's folder": case("docker-socket-mounts", BLOCK, "the root moves with the runtime", replace(docker(root="/data/docker"), pods=(pod("log", host_paths=("/data/docker/containers",)),))),
@@ -487,8 +517,10 @@ def found_in(entry: Case) -> list[tuple[str, Severity, str]]:
 
 
 @pytest.mark.parametrize("entry", CASES.values(), ids=CASES)
-def test_a_danger_has_a_name(entry: Case) -> None:
+def test_a_danger_has_a_name(entry: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check of that id fires with that severity, and names what it saw."""
+    if entry.check == "runtime-faulty":  # all faulty ones are of releases that are not configured yet
+        monkeypatch.setattr(versions, "SUPPORTED_CONTAINERD", ((1, 4), (2, 3)))
     found = found_in(entry)
 
     assert any(
@@ -589,6 +621,7 @@ QUIET = {
     "a sysctl of an earlier file": ("overruled", quiet(with_sysctls("/etc/sysctl.d/99-cis.conf", "net.ipv4.ip_forward=0\n"), files=SYSCTL)),
     "a list of other modules": ("overruled", quiet(with_modprobe("blacklist overlayfs\n#blacklist overlay\noptions overlay metacopy=on\ninstall nf_x /bin/true\n"), files=MODULES)),
     "a command that loads the module": ("overruled", quiet(with_modprobe("install overlay /sbin/modprobe --ignore-install overlay && logger x\n"), files=MODULES)),
+    "a command that inserts the module's file": ("overruled", quiet(with_modprobe("install br_netfilter /sbin/insmod /lib/modules/$(uname -r)/kernel/net/bridge/br-netfilter.ko.xz\n"), files=MODULES)),
     "a list that another one hides": ("overruled", quiet(with_modprobe("blacklist overlay\n", "/usr/lib/modprobe.d/a.conf", **{"etc/modprobe.d/a.conf": "# nothing\n"}), files=MODULES)),
     "a module that is a part of the kernel": ("overruled", quiet(replace(with_modprobe("blacklist overlay\n"), facts=with_modprobe("blacklist overlay\n").facts.model_copy(update={"host": values.changed(facts().host, {"built_in": ("overlay",)})})), files=MODULES)),
     "a sysctl of the same value": ("sysctl-contradicted", quiet(with_sysctls("/etc/sysctl.d/99-k8s.conf", "net/ipv4/ip_forward = 1\n"), files=SYSCTL)),
@@ -632,6 +665,14 @@ QUIET = {
     "an agent without log folders": ("log-agents", quiet(pods("a", images=("fluent/fluent-bit:1",)))),
     "an import that says the same": ("containerd-imports", quiet(containerd_of_2(nested=False), destination=Destination(runtime="containerd", version=(2, 1), kubelet=(1, 20)))),
     "an import of the same version": ("containerd-imports", quiet(importing("2.1.9", 3, 3))),
+    "an import where nobody knows what comes": ("containerd-imports", quiet(bare_importing("", 3))),
+    "an import that the containerd to come knows": ("containerd-imports", quiet(bare_importing("1.7.28-1", 2))),
+    "an import with a handler of its own": ("containerd-imports", quiet(importing_of_2(OTHER_HANDLER), destination=OF_2)),
+    "an import of the usual folders": ("containerd-imports", quiet(importing_of_2('root = "/var/lib/containerd"\nstate = "/run/containerd"\n'), destination=OF_2)),
+    "an import of the folder of the plan": ("containerd-imports", quiet(importing_of_2('root = "/docker/containerd"\n', 'root = "/docker/containerd"\n'), destination=OF_2, settings=settings(root="/docker/containerd"))),
+    "an import of logs and metrics": ("containerd-imports", quiet(importing_of_2('[debug]\nlevel = "warn"\nformat = "json"\n[metrics]\naddress = "127.0.0.1:1338"\n[plugins."io.containerd.cri.v1.images"]\nmax_concurrent_downloads = 9\n'), destination=OF_2)),
+    "a faulty containerd that is not configured": ("runtime-faulty", quiet(on(containerd=values.containerd(version="2.3.1"), kubelet=values.kubelet(version="1.30.0")))),
+    "one that may fail and is not configured": ("runtime-faulty", quiet(on(containerd=values.containerd(version="2.2.5"), kubelet=values.kubelet(version="1.23.17")))),
     "an older import": ("containerd-imports", quiet(importing("2.3.4", 4, 3))),
     "a newer import, merged right": ("containerd-imports", quiet(importing("2.3.5", 3, 4))),
     "a drop-in that nothing imports": ("containerd-imports", quiet(on(files=values.files() | {"/etc/containerd/conf.d/n.toml": values.file("/etc/containerd/conf.d/n.toml", NVIDIA_DROP_IN)}))),
@@ -682,6 +723,18 @@ QUIET = {
 def test_what_is_harmless_is_not_found(check: str, given: tuple[Situation, Draft]) -> None:
     """A check stays silent where its danger only seems to be."""
     assert check not in {finding.id for finding in checks.findings(*given)}
+
+
+def test_a_socket_of_the_users_keeps_docker_for_nobody() -> None:
+    """It is stopped with Docker and comes back with it, also where it is a part of Docker."""
+    sockets = DockerUnits(
+        starters={"docker-tcp.socket": ()}, needing=("docker-tcp.socket",), wanting=("docker-tcp.socket",)
+    )
+    now = on(docker_units=sockets)
+
+    said = [entry.severity for entry in checks.findings(now, draft()) if entry.id == "docker-units"]
+    assert said == [INFORM]
+    assert needing_docker(now) == ()
 
 
 ROLLBACK = {"no-way-back", "images-only-new"}

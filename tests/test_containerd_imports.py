@@ -87,6 +87,13 @@ def test_a_relative_pattern() -> None:
     assert [len(imports.chain(MAIN, texts, version)) for version in ((1, 6), (1, 7), (2, 1))] == [1, 2, 2]
 
 
+def test_a_range_from_its_end_names_nothing() -> None:
+    """Go does not take it for an error."""
+    assert imports.chain(MAIN, {MAIN: 'version = 2\nimports = ["b.[z-a]*"]\n', "/etc/containerd/b.b": ""}, (2, 1)) == (
+        MAIN,
+    )
+
+
 def test_conf_d_without_a_configuration() -> None:
     """From 2.2 on it is imported where nothing says anything."""
     texts = {f"{FOLDER}/d.toml": "version = 3\n"}
@@ -100,6 +107,7 @@ def test_conf_d_without_a_configuration() -> None:
         ('version = 2\nimports = ["x.toml"]\n', "imports /etc/containerd/x.toml, which is not there"),
         ('version = 2\nimports = ["b.toml"]\n', "/etc/containerd/b.toml is not TOML"),
         ("version = 2\nimports = 1\n", "where a list is needed"),
+        ('version = 2\nimports = ["/etc/[a*"]\n', "is no pattern of file names"),
         ("[plugins.cri]\nsandbox_image = 'x'\n", "says nothing of its version"),
     ],
 )

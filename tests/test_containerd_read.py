@@ -1,12 +1,16 @@
 """What a present configuration of containerd says, in any dialect."""
 
+import contextlib
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from migrator.planning.translate.containerd import layout, toml_order
 from migrator.planning.translate.containerd import read as containerd_read
-from migrator.planning.translate.containerd import toml_order
 from migrator.planning.translate.settings import Endpoint, Handler, Registry
+from migrator.planning.translate.systemd import syntax
 
 CRI_1 = "plugins.cri"
 CRI_2 = 'plugins."io.containerd.grpc.v1.cri"'
@@ -179,6 +183,36 @@ def test_imports_are_named() -> None:
     assert containerd_read.imports('version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n') == (
         "/etc/containerd/conf.d/*.toml",
     )
+
+
+ENDLESS: Mapping[str, Callable[[], object]] = {
+    "parts of a key": lambda: containerd_read.load("a." * 500_000 + "b = 1"),
+    "parts of a header": lambda: containerd_read.load("[" + '"a" . ' * 150_000 + "b]\n"),
+    "words": lambda: containerd_read.load("a" * 1_000_000),
+    "quotes": lambda: containerd_read.load("\"'" * 500_000),
+    "short keys": lambda: containerd_read.load("a" + ".a" * 98 + " = 1\n" + ("# a" + ".a" * 98 + " x\n") * 5_000),
+    "blanks behind a header": lambda: toml_order.grouped("[a]" + " " * 1_000_000 + "x\n"),
+    "brackets": lambda: toml_order.grouped("[" + "] " * 500_000 + "x\n"),
+    "number signs": lambda: [*layout._comments("x = '" + "#" * 1_000_000 + "' # c")],  # noqa: SLF001 - where it stood
+    "signs of comments": lambda: syntax.environment_file("A=1 " + "#" * 1_000_000 + "\n"),
+}
+
+
+@pytest.mark.parametrize("read", ENDLESS.values(), ids=ENDLESS)
+def test_a_long_line_is_read_in_time(read: Callable[[], object]) -> None:
+    """A file has at most 1 MiB, and may be made to take long."""
+    started = time.perf_counter()
+
+    with contextlib.suppress(ValueError):
+        read()
+    assert time.perf_counter() - started < 10
+
+
+def test_a_key_has_an_end() -> None:
+    """As many parts as any file has are read, a hundred are not."""
+    assert containerd_read.load("a" + ".a" * 80 + " = 1")
+    with pytest.raises(ValueError, match="more than 100 tables"):
+        containerd_read.load("a" + ".a" * 100 + " = 1")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,31 @@ def test_what_is_installed_is_told() -> None:
 
     asked = Install(name="containerd", source="/srv/packages", look=True)
     assert hosts.calls == [asked, asked.model_copy(update={"look": False})]
-    assert [event.message for event in told if event.kind == "changed"] == ["containerd 1.6.20, runc 1.1.5"]
+    assert [event.message for event in told if event.kind == "changed"] == [
+        "containerd 1.6.20, runc 1.1.5; the package manager did not tell before which version would come"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("would", "pinned", "asked"),
+    [
+        ("1.6.20~ds1-1", "", "1.6.20~ds1-1"), ("5:1.7.28-1", "", "5:1.7.28-1"), ("1.7.28-1", "1.7.28", "1.7.28-1"),
+        ("", "1.7.28", "1.7.28"), ("not one", "", ""), ("--x", "", ""),
+    ],
+)  # fmt: skip
+def test_the_version_that_was_judged_is_installed(would: str, pinned: str, asked: str) -> None:
+    """With its epoch: the package manager's lists may change between its answer and the installation."""
+    said = {"would": would, "installed": {"containerd": "x"}}
+    hosts = FakeHosts({"install": HostResult(host="worker-1", results={"Install the runtime's package": said})})
+    run = Run(
+        id="i1", plan=planned(), target=Target(package_version=pinned), hosts=hosts, cluster=FakeCluster([node()]),
+        clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
+    )  # fmt: skip
+
+    apply(run)
+
+    look = Install(name="containerd", version=pinned, look=True)
+    assert hosts.calls == [look, look.model_copy(update={"version": asked, "look": False})]
 
 
 def refused(would: str, **update: Any) -> FakeHosts:
@@ -233,6 +257,15 @@ def test_nothing_is_installed_that_touches_others() -> None:
     ):
         runtime_package.install(manager, "containerd", "", "", [])
     assert manager.done == []
+
+
+def test_an_epoch_is_no_other_version() -> None:
+    """Rpm lists packages without it, and dnf takes names with it."""
+    assert runtime_package.install(Manager(), "containerd", "1:1.6.20", "", []) == {"containerd": "1.6.20"}
+    there = Manager()
+    there.packages["containerd"] = "1.6.20"
+    assert runtime_package.install(there, "containerd", "1:1.6.20", "", []) == {}
+    assert there.done == []
 
 
 def test_another_version_than_was_asked_for_is_no_success() -> None:

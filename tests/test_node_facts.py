@@ -784,6 +784,7 @@ CALLERS = {
     "etc/cron.daily/build": ("#!/bin/sh\nset -e\nimage=$(docker build -q .)\n", True),
     "var/spool/cron/crontabs/root": ("@daily systemctl restart docker\n", True),
     "etc/crontab": ("", False),
+    "etc/cron.d/blank": ("x\n\n   # 5 4 * * * root docker ps\n", False),
 }
 
 
@@ -794,6 +795,15 @@ def test_who_calls_docker_now_and_then_is_named(tmp_path: Path) -> None:
     assert part("callers").callers(Tree(str(tmp_path))) == sorted(
         f"/{name}" for name, (_, calls) in CALLERS.items() if calls
     )
+
+
+def test_a_pattern_of_many_stars_is_not_tried(tmp_path: Path) -> None:
+    """Old releases of Python would try it for hours; several in a row are one."""
+    tree = Tree(str(put(tmp_path, {"etc/x/aab.toml": ""})))
+
+    assert tree.glob("/etc/**/*a*****b.*") == ["/etc/x/aab.toml"]
+    with pytest.raises(trees.UnreadableError, match="more than 6 stars"):
+        tree.glob("/etc/x/" + "*a" * 7)
 
 
 POLICY = """\
@@ -814,13 +824,31 @@ runc:
 
 
 def test_what_would_be_installed_is_read(tmp_path: Path) -> None:
-    """From what either package manager knows without asking anybody."""
+    """From what apt knows without asking anybody."""
     assert packages.from_apt(POLICY) == {"containerd": "1.6.20~ds1-1+deb12u1"}
-    assert packages.from_dnf("containerd.io 1.6.33-3.1.el9\n") == {"containerd.io": "1.6.33-3.1.el9"}
-    listed = "Available Packages\ncontainerd.io.x86_64      1.6.33-3.1.el7      docker-ce-stable\n"
-    assert packages.from_dnf(listed) == {"containerd.io": "1.6.33-3.1.el7"}
-    assert packages.from_dnf("Error: no such command\n") == {}
     assert packages.Candidates(Tree(str(tmp_path))).fact() == {}
+
+
+@pytest.mark.parametrize(
+    ("manager", "asks"),
+    [
+        ("apt-cache", "apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy containerd containerd.io"),
+        ("dnf", ""), ("yum", ""),
+    ],
+)  # fmt: skip
+def test_a_question_writes_nothing_and_takes_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: str, asks: str
+) -> None:
+    """Apt keeps its cache in memory; the others wait for their lock, and are not asked."""
+    put(tmp_path, {f"usr/bin/{manager}": "#!/bin/sh\n"} | ({"var/lib/dpkg/status": ""} if asks else {}))
+    (tmp_path / "usr/bin" / manager).chmod(0o755)
+    asked: list[str] = []
+    monkeypatch.setattr(packages, "Program", lambda _, argv: asked.append(" ".join(argv).rpartition("bin/")[2]))
+
+    packages.Candidates(Tree(str(tmp_path)))
+
+    assert len(asked) == bool(asks)
+    assert asks in "".join(asked)
 
 
 AGENTS = {
@@ -831,6 +859,29 @@ AGENTS = {
     "etc/cron.hourly/cf": "#!/bin/sh\nexec /var/cfengine/bin/cf-agent -K\n",
     "usr/sbin/needrestart!": "",
 }
+AGENT_LINES = {
+    "ExecStart=-/usr/bin/puppet agent": "puppet", "ExecStart = @/usr/bin/puppet x": "puppet",
+    "ExecStart=/bin/sh -c 'cd /x && ansible-pull -U y'": "ansible-pull", "ExecStart=/usr/bin/flock -n /l /opt/cf-agent": "cf-agent",
+    "ExecStart=/usr/bin/timeout -k 3 30m salt-call x": "salt-call", "ExecStart=/usr/bin/env A=b chef-client": "chef-client",
+    "ExecStart=/usr/bin/tail -F puppet": "", "ExecStart=/bin/chown puppet /x": "", "ExecStop=/bin/systemctl stop puppet": "",
+    "ExecStart=/bin/rm -rf /var/lib/puppet": "", "ExecStart=": "", "#ExecStart=/usr/bin/puppet": "", "Description=puppet": "",
+}  # fmt: skip
+AGENT_JOBS = {
+    ("/etc/cron.d/x", "*/30 * * * * root /usr/bin/puppet agent"): "puppet", ("/etc/cron.d/x", "0 4 * * 1-5 puppet /opt/x"): "",
+    ("/etc/cron.d/x", "@daily root sudo -u root puppet agent"): "puppet", ("/etc/cron.d/x", "0 4 * jan mon root puppet"): "puppet",
+    ("/var/spool/cron/root", "5 4 * * * salt-call x"): "salt-call", ("/var/spool/cron/root", "5 4 * * * echo salt-call"): "",
+    ("/etc/cron.daily/x", "if [ -x /usr/bin/puppet ]; then puppet agent; fi"): "puppet", ("/etc/cron.daily/x", "du -s /var/lib/puppet"): "",
+    ("/etc/cron.daily/x", "\n\n  # puppet agent\n"): "", ("/etc/cron.daily/x", "x=$(salt-call y)"): "salt-call",
+    ("/etc/cron.daily/x", "ls /opt # see puppet"): "",
+}  # fmt: skip
+
+
+def test_an_agent_is_one_where_a_command_stands() -> None:
+    """A user, a folder, a service or a word of that name is none."""
+    callers = part("callers")
+
+    assert {line: callers.agent_in_unit(line, "") for line in AGENT_LINES} == AGENT_LINES
+    assert {(path, line): callers.agent_in_job(line, path) for path, line in AGENT_JOBS} == AGENT_JOBS
 
 
 def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
@@ -854,6 +905,10 @@ def test_who_changes_the_host_by_itself_is_named(tmp_path: Path) -> None:
         ({"10periodic": 'APT { Periodic { Unattended-Upgrade "always"; }; };\n'}, True),
         ({"20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";', "99site": 'APT::Periodic::Unattended-Upgrade "0";'}, False),
         ({"20auto-upgrades": '// APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({"20auto-upgrades": '\n\n  // APT::Periodic::Unattended-Upgrade "1";\n'}, False),
+        ({"20auto.dpkg-old": 'APT::Periodic::Unattended-Upgrade "1";'}, False),
+        ({"20auto.b.conf": 'APT::Periodic::Unattended-Upgrade "1";'}, True),
+        ({"20auto": 'APT::Periodic::Unattended-Upgrade "1";', "99~": 'APT::Periodic::Unattended-Upgrade "0";'}, True),
         ({}, False),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
@@ -20,29 +21,38 @@ from migrator.planning.coming import PINNED, plain, unfit
 _SWITCH_TASK = "Switch the node's container runtime"
 REMOVAL_TASK = "Look at or remove what is left of Docker"
 RETIRE_TASK = "Stop Docker where nothing uses it"
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:_-]*")
 _INSTALL_TASK = "Install the runtime's package"
 
 
 def install(run: Run) -> str:
     """Install the new runtime's package, and nothing that is there already anew.
 
-    Which version would come is asked first: raises `StepFailedError` for one that no node may be moved to.
+    Which version would come is asked first: raises `StepFailedError` for one that no node may be moved to. Exactly the
+    one that was judged is installed; where the package manager does not tell it, this is said, and the next plan
+    judges it.
     """
 
-    def asked(*, look: bool) -> Installed:
-        words = {"name": run.target.package, "version": run.target.package_version, "source": run.target.packages}
+    def asked(version: str, *, look: bool) -> Installed:
+        words = {"name": run.target.package, "version": version, "source": run.target.packages}
         asking = request(requests.Install, **words, look=look)
         return answer(Installed, play(run, asking).get(_INSTALL_TASK, {}))
 
-    would = plain(asked(look=True).would)
+    told = asked(run.target.package_version, look=True).would
+    if not _VERSION.fullmatch(told):
+        told = ""
+    would = plain(told)
     kubelet = run.cluster.node(run.plan.node).kubelet_version
     if why := unfit(kubelet, run.target.runtime, would):
         raise StepFailedError(
             f"{run.plan.node}: {run.target.package} {would} would come: {why.why}; nothing was installed. "
             f"{why.remedy}, by {PINNED}"
         )
-    new = asked(look=False).installed
-    return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) or "it was installed meanwhile"
+    new = asked(told or run.target.package_version, look=False).installed
+    if not new:
+        return "it was installed meanwhile"
+    unknown = "" if told else "; the package manager did not tell before which version would come"
+    return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) + unknown
 
 
 def cordon(run: Run) -> str:

@@ -75,11 +75,11 @@ def unfit(kubelet: str, runtime: str, version: str, *, digest: bool = False) -> 
     if runtime != "containerd":
         return None
     least, most = versions.SUPPORTED_CONTAINERD
+    if not least <= number[:2] <= most:  # first: what mends a faulty one may not be configured here either
+        span = f"{least[0]}.{least[1]} to {most[0]}.{most[1]}"
+        return Unfit("runtime-version", f"this version configures containerd {span}", f"take one of {span}")
     if fatal := [row for row in versions.faults(number, digest=digest) if row.fatal]:
         why = "; ".join(f"{row.what} ({row.source})" for row in fatal)
         sound = ".".join(map(str, max(row.mended for row in fatal)))
         return Unfit("runtime-faulty", f"in containerd {version} {why}", f"take {sound} or later")
-    if not least <= number[:2] <= most:
-        span = f"{least[0]}.{least[1]} to {most[0]}.{most[1]}"
-        return Unfit("runtime-version", f"this version configures containerd {span}", f"take one of {span}")
     return None

@@ -118,7 +118,10 @@ def _text(chance: Random, number: int, version: tuple[int, ...], imported: Seque
 def _pattern(chance: Random, folder: str, name: str, *, nested: bool) -> str:
     """Name a file, or several, in an import."""
     relative = f"../x/../{name}" if nested else f"./{name}"
-    patterns = (f"{folder}/conf.d/*.toml", f"{folder}/conf.d/[ab].t*", f"{folder}/*/?.toml", "conf.d/*.toml")
+    patterns = (
+        f"{folder}/conf.d/*.toml", f"{folder}/conf.d/[ab].t*", f"{folder}/*/?.toml", "conf.d/*.toml",
+        f"{folder}/conf.d/[z-a]*", f"{folder}/conf.d/{'*a' * 14}*.toml", f"{folder}/**/*[^z-a].t***",
+    )  # fmt: skip
     return chance.choice((f"{folder}/{name}", f"{folder}/{name}", relative, *patterns))
 
 

@@ -96,6 +96,9 @@ DEEP = (
     "[" * 3000, "{" * 3000, '{"a":' * 3000, "a: {" * 500, "x = " + "[" * 3000 + "]" * 3000, "[" + "a." * 3000 + "b]\nc = 1", "x = " + "{a=" * 400 + "1" + "}" * 400,
     "- " * 2000, "9" * 6000, "x = " + "9" * 6000, '{"a": ' + "9" * 6000 + "}", "a: " + "9" * 6000, "\n".join(f"[t{n}]" for n in range(3000)), "a" * 200_000,
     "a0: &a0 [x,x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1},*a{n - 1}]\n" for n in range(1, 40)), "a: &a [*a]", "&a {b: *a}", "[Service]\n" + "Environment=A=1\n" * 3000, "[Service]\nExecStart=/k " + "$A " * 3000,
+    'imports = ["/etc/containerd/conf.d/' + "*a" * 40 + '*.toml", "/etc/containerd/[z-a]*"]', 'imports = ["/etc/containerd/*["]',
+    "[Service]\nEnvironmentFile=-/etc/default/" + "*a" * 40 + "*b\nEnvironmentFile=-/etc/default/[z-a]*\nEnvironmentFile=-/etc/[",
+    "a." * 300_000 + "b = 1", "[" + '"a" . ' * 150_000 + "b]", "[a]" + " " * 500_000 + "x", "A=1 " + "#" * 500_000, "x = '" + "#" * 500_000 + "' # c",
     "\\\n" * 3000, "A='" + "x" * 100_000, "#" * 100_000 + "\\\n=",
 )  # fmt: skip
 _TARGETS = (

@@ -33,7 +33,7 @@ _VALUES = (
 _ENDS = ("\n",) * 12 + ("\r\n", "\n\r", "\r", "\n\n", "\\\n", "\0")
 _COMMENTS = ("#", "# A=0", ";B=0", "# end \\", "#x \\\\", "  # A=9", "; \\\n  y")
 _FILES = ("-{0}", "-{0}", "{0}", "-{1}//{2}", "-{1}/./{2}", "-{1}/{2}/", '"{0}"', "-'{0}'", "relative", "-{1}", "-{1}/*", "-{1}/?.env", "-{1}/[a-b].*",
-          "-{1}/[!b].env", "-{1}/%p", "-{1}/%N", "-%%{0}", "-{1}/%Z", "-{1}/../{3}/{2}", "", "-", "-{1}/%p.env", "-{1}/.h", "-{1}/{2}\\", "-/dev/null")  # fmt: skip
+          "-{1}/[!b].env", "-{1}/[z-a]*", "-{1}/**[^z-a].e**", "-{1}/[a.env", "-{1}/*e*e*e*e*e*e*e*e*e*e*e*e*x", "-{1}/%p", "-{1}/%N", "-%%{0}", "-{1}/%Z", "-{1}/../{3}/{2}", "", "-", "-{1}/%p.env", "-{1}/.h", "-{1}/{2}\\", "-/dev/null")  # fmt: skip
 _SECTIONS = ("[Service]",) * 10 + ("[Unit]", "[Install]", "[service]", " [Service] ", "[Service", "[X-Y]")
 _UNTOLD = re.compile(
     "releases of systemd disagree|one byte of a character|not UTF-8|starts several commands|do not fit"

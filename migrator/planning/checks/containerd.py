@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 
 from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import planned_text, table, toml
+from migrator.planning.coming import coming
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate import containerd
 from migrator.planning.translate.containerd import imports as containerd_imports
@@ -142,18 +143,17 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
-    release = versions.release(now.facts.containerd.version)
-    version = release[:2] if now.facts.containerd.version else draft.destination.version
+    told = coming(now).version
+    told = told if versions.parse(told)[0] else ""
+    version = versions.parse(told) if told else draft.destination.version
+    release = versions.release(told) if told else (*version, 0)
     main = _version(toml(text)) if text.strip() else versions.newest_config(release)
     overruled: Mapping[str, Sequence[str]] = {}
     try:
         order = containerd_imports.chain(containerd.CONFIG, texts, version)
-        wrong = {path: why for path in order[1:] if (why := _of_version(release, main, _version(toml(texts[path]))))}
+        wrong = {path: why for path in order[1:] if (why := _of_version(told, main, _version(toml(texts[path]))))}
         if not wrong:
-            overruled = {
-                path: tuple(filter(partial(_matters, draft), names))
-                for path, names in containerd_imports.overruled(containerd.CONFIG, texts, version).items()
-            }
+            overruled = containerd_imports.overruled(containerd.CONFIG, texts, version)
     except ValueError as error:
         if str(error) not in draft.problems:
             yield found("containerd-imports", f"{error}: what is in force cannot be told", _MEND, Severity.BLOCKS)
@@ -166,7 +166,11 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
                 f"write it in version {min(main, versions.newest_config(release))}, or have whoever writes it do so",
                 Severity.BLOCKS,
             )
-        yield from _imported(path, toml(texts[path]), version, overruled.get(path, ()), files[path].problem)
+        names = overruled.get(path, ())
+        lost = tuple(name for name in names if _matters(draft, name))
+        places = _PLACES & set(toml(texts[path]))
+        problem = files[path].problem or (f"sets {listed(places)}" if places else "")
+        yield from _imported(path, toml(texts[path]), version, lost, problem)
 
 
 def _matters(draft: Draft, name: str) -> bool:
@@ -205,10 +209,10 @@ def _imported(
             f"move these into {containerd.CONFIG}, and take them out of it",
             Severity.BLOCKS,
         )
-    elif problem or _PLACES & set(document):
+    elif problem:
         yield found(
             "containerd-imports",
-            f"{path} is imported and " + (problem or f"sets {listed(_PLACES & set(document))}"),
+            f"{path} is imported and {problem}",
             f"see that containerd config dump shows what the plan writes, or move these keys into {containerd.CONFIG}",
         )
 
@@ -221,8 +225,11 @@ def _version(document: Mapping[str, object]) -> int:
     return told if isinstance(told, int) else 1
 
 
-def _of_version(containerd: versions.Release, main: int, imported: int) -> str:
-    """Say what an imported file's version does to the whole; "" for nothing."""
+def _of_version(version: str, main: int, imported: int) -> str:
+    """Say what an imported file's version does to the whole; "" for nothing, and where no version is known yet."""
+    if not version:
+        return ""
+    containerd = versions.release(version)
     text, newest = ".".join(map(str, containerd)), versions.newest_config(containerd)
     if imported > newest:
         return f"of version {imported}: containerd {text} knows none after {newest}, and does not start"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 
 from migrator.planning.translate import shell
@@ -37,7 +37,9 @@ _UNIT = re.compile(r"(?:cri-)?docker(?:\.service|\.socket)?")
 _WORD = re.compile(r"(?<![\w.-])docker(?![\w.-])")
 _PART = re.compile(r"(?:^|[-_.])docker(?:[-_.]|$)", re.IGNORECASE)
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
-_SCRIPT = re.compile(r"-\w*c")
+_SHELLS_FILES = frozenset({"--init-file", "--rcfile"})
+"""Options of a shell that take the next word."""
+_SCRIPT = re.compile(r"-\w*c\w*")
 _ASSIGNED = re.compile(r"\w+=.*", re.DOTALL)
 
 _WRAPPERS: Mapping[str, tuple[frozenset[str], int]] = {
@@ -62,6 +64,9 @@ _ORDINARY = _NOTHING | {
     "tail", "tee", "test", "touch", "tr", "umount", "unset", "useradd", "usermod", "wc", "wget",
 }  # fmt: skip
 """Programs that do not speak with Docker, whatever names and files they are given."""
+_PASS_ON_NOTHING = frozenset({"!", "!=", "-eq", "-le", "-lt", "-z"})
+"""With these a test may be passed where the output that it looks at is empty, or a zero."""
+_OUTPUT = re.compile(r"\$?\x01\d+\x01")
 _TESTS = frozenset({"[", "[[", "test"})
 _KUBELETS = frozenset({"kubelet", "hyperkube"})
 """What they are told of Docker's socket is judged with their flags."""
@@ -70,6 +75,12 @@ _IDLE = frozenset({"images", "info", "inspect", "kill", "logs", "ps", "rm", "rmi
 """What Docker is told that leaves nothing behind which is needed."""
 _FEW, _MOST = 6, 40
 """Commands that may fail: as many as are tried in every way, and as are tried at all."""
+_CALL = re.compile(
+    r"(?:^|[;&|()`{!\n]|\b(?:do|elif|else|exec|if|sudo|then|time|until|while)[ \t])[ \t]*"
+    r"(?:[\w.-]*/[\w./-]*)?(?<![\w.-])docker(?:-compose)?(?![\w./-])"
+)
+_PARDONED = re.compile(r"[^;\n|]{0,400}\|\|\s*(?:(?:/usr)?/bin/)?(?:true|:|exit 0)(?![\w.-])")
+"""What stands behind a call whose failure does not matter."""
 _LOOKS = re.compile(r"\b(?:command -v|which|type|hash) docker\b")
 
 
@@ -113,14 +124,24 @@ def _command(words: Sequence[str]) -> Use:
     if is_docker(name):
         return Use.NEEDS
     if name in _SHELLS:
-        script = next((place for place, word in enumerate(rest) if _SCRIPT.fullmatch(word)), len(rest))
-        strict = any(re.fullmatch(r"-\w*e\w*", word) for word in rest[: script + 1])
-        return _script(rest[script + 1], strict=strict) if script + 1 < len(rest) else _other(name, rest)
+        return _shell(name, rest)
     if name in _WRAPPERS:
         return _command(_wrapped(rest, *_WRAPPERS[name]))
     if name == "systemctl":
         return _systemctl(rest)
     return _other(name, rest)
+
+
+def _shell(name: str, words: Sequence[str]) -> Use:
+    """Judge a shell: the script behind its options, or the file whose script it runs."""
+    place = 0
+    while place < len(words) and words[place][:1] in {"-", "+"}:
+        place += 2 if shell.takes_value(words[place]) or words[place] in _SHELLS_FILES else 1
+    given = words[:place]
+    if place < len(words) and any(_SCRIPT.fullmatch(word) for word in given):
+        strict, pipefail = shell.options(word for word in given if not word.startswith("--"))
+        return _script(words[place], strict=strict, pipefail=pipefail)
+    return max(_other(name, words), _command(words[place:]))
 
 
 def _wrapped(words: Sequence[str], with_value: frozenset[str], positions: int) -> Sequence[str]:
@@ -153,7 +174,7 @@ def _other(name: str, words: Sequence[str]) -> Use:
 
 
 @lru_cache(maxsize=1024)
-def _script(text: str, *, strict: bool = False) -> Use:
+def _script(text: str, *, strict: bool = False, pipefail: bool = False) -> Use:
     """Judge what a shell is given, by following it with Docker and without; a `strict` one ends with a failure.
 
     What other commands do is not known: each is tried as one that succeeds, and as one that fails.
@@ -161,11 +182,17 @@ def _script(text: str, *, strict: bool = False) -> Use:
     try:
         script = shell.read(_LOOKS.sub("docker", text))
     except ValueError:
-        return _unread(text)
+        return Use.NEEDS if _calls(text) else _unread(text)
     uses = {each.place: _of(each) for each in shell.commands(script)}
     places = [each.place for each in shell.commands(script) if uses[each.place] is Use.NONE and _open(each)]
-    found = max(_followed(script, uses, bad, strict=strict) for bad in _choices(places))
+    start = partial(shell.Run, strict=strict, pipefail=pipefail)
+    found = max(_followed(script, uses, bad, start) for bad in _choices(places))
     return max(found, _unread(text)) if len(places) > _MOST else found
+
+
+def _calls(text: str) -> bool:
+    """Tell whether a script that is not followed calls Docker where a command begins, and minds its failure."""
+    return any(not _PARDONED.match(text, call.end()) for call in _CALL.finditer(text))
 
 
 def _choices(places: Sequence[int]) -> Iterator[frozenset[int]]:
@@ -179,7 +206,7 @@ def _choices(places: Sequence[int]) -> Iterator[frozenset[int]]:
         yield from (frozenset({place}), frozenset(places) - {place})
 
 
-def _followed(script: shell.Node, uses: Mapping[int, Use], bad: frozenset[int], *, strict: bool) -> Use:
+def _followed(script: shell.Node, uses: Mapping[int, Use], bad: frozenset[int], start: Callable[..., shell.Run]) -> Use:
     seen = {Use.NONE}
 
     def ends_well(*, there: bool) -> bool:
@@ -188,13 +215,13 @@ def _followed(script: shell.Node, uses: Mapping[int, Use], bad: frozenset[int], 
         def status(command: shell.Command, asked: bool) -> bool:  # noqa: FBT001 - as `shell.Run` calls it
             nonlocal done
             use = uses[command.place]
-            seen.add(min(use, Use.TRIES) if not _is_test(command.words) else Use.NONE)
+            seen.add(min(use, Use.TRIES) if command.inner or not _is_test(command.words) else Use.NONE)
             if use is not Use.NEEDS:
                 return command.place not in bad and command.words[:1] != ("false",)
             done = done and (there or asked or not _has_effect(command.words))
-            return there is not (_is_test(command.words) and "!" in command.words)
+            return there is not (_is_test(command.words) and _passes_without(command))
 
-        return shell.Run(status, strict=strict).of(script) and done
+        return start(status).of(script) and done
 
     with_it, without = ends_well(there=True), ends_well(there=False)
     return Use.NEEDS if with_it and not without else max(seen)
@@ -203,14 +230,36 @@ def _followed(script: shell.Node, uses: Mapping[int, Use], bad: frozenset[int], 
 def _of(command: shell.Command) -> Use:
     """Judge one command of a script, with the scripts whose output it is given."""
     inner = max(map(_script, command.inner), default=Use.NONE)
-    alone = all(_ASSIGNED.fullmatch(word) for word in command.words)
     words = [word for word in command.words if not (_is_test(command.words) and word == "!")]
+    if inner >= Use.TRIES and _decides(command.words):
+        return Use.NEEDS
+    alone = all(_ASSIGNED.fullmatch(word) for word in command.words)
     return max(_command(words), inner if alone else min(inner, Use.TRIES))
+
+
+def _decides(words: Sequence[str]) -> bool:
+    """Tell whether what scripts say decides how a command ends: a test, `exit`, and `for` over nothing else."""
+    if words[:1] == ("for",):
+        return all(_OUTPUT.fullmatch(word) for word in words[3:])
+    return words[:1] == ("exit",) or _is_test(words)
+
+
+def _passes_without(command: shell.Command) -> bool:
+    """Tell whether a test is passed where there is no Docker: it asks for what is not there."""
+    return bool((_PASS_ON_NOTHING if command.inner else {"!"}) & set(command.words))
 
 
 def _open(command: shell.Command) -> bool:
     """Tell whether a command may succeed or fail."""
-    return _name((*command.words, ":")[0]) not in _SUCCEEDS | {"false", "exit", "set", "sleep"}
+    return _name((*command.words, ":")[0]) not in _SUCCEEDS | {
+        "break",
+        "continue",
+        "exit",
+        "false",
+        "for",
+        "set",
+        "sleep",
+    }
 
 
 def _is_test(words: Sequence[str]) -> bool:

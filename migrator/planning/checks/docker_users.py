@@ -118,8 +118,16 @@ def callers(now: Situation, _: Draft) -> Iterator[Finding]:
 def needing_docker(now: Situation) -> tuple[str, ...]:
     """Name the units that Docker is kept for: those that need it, and timers and paths that start it."""
     known = now.facts.docker_units
-    starters = [name for name in known.starters if not name.endswith(".socket")]
-    return tuple(sorted({*known.needing, *starters} - {now.facts.kubelet.unit.name}))
+    return tuple(sorted({*known.needing, *known.starters} - _with_docker(now)))
+
+
+def _with_docker(now: Situation) -> set[str]:
+    """Name the units that are stopped with Docker and come back with it: its sockets, the user's too, and the kubelet.
+
+    Such a socket may well need Docker, as with `PartOf=docker.service`.
+    """
+    sockets = {name for name in now.facts.docker_units.starters if name.endswith(".socket")}
+    return {*sockets, now.facts.kubelet.unit.name}
 
 
 def units(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -138,7 +146,7 @@ def units(now: Situation, _: Draft) -> Iterator[Finding]:
             f"{listed(needing)} needs Docker, or starts it",
             "Docker stays running for them: take that out of them, or stop them, before it is retired",
         )
-    if wanting := set(known.wanting) - {now.facts.kubelet.unit.name}:
+    if wanting := set(known.wanting) - _with_docker(now):
         yield found(
             "docker-units",
             f"each start of {listed(wanting)} starts Docker again",

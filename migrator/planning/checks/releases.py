@@ -9,7 +9,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning import versions
 from migrator.planning.checks.finding import found
 from migrator.planning.checks.reading import kubelet_config, new_runtime
-from migrator.planning.coming import PINNED, coming, unfit
+from migrator.planning.coming import PINNED, Unfit, coming, unfit
 from migrator.planning.image_names import tagged_digest
 from migrator.planning.situation import Draft, Situation
 
@@ -25,14 +25,18 @@ APPARMOR_CONFINES_RUNC = (23, 10, 0)
 
 def fit(now: Situation, draft: Draft) -> Iterator[Finding]:
     """The runtime, there or yet to come, must suit the kubelet, and its configuration be known here."""
-    runtime, kubelet = now.target.runtime, now.facts.kubelet.version
     new = coming(now)
-    image = draft.settings.pause_image if draft.settings else ""
-    why = unfit(kubelet, runtime, new.version, digest=tagged_digest(image))
+    why = _unfit(now, draft)
     if why is not None and new.there:
         yield found(why.id, f"{new.said}: {why.why}" if why.id != "cri-version" else why.why, why.remedy)
     elif why is not None:
         yield found(why.id, f"{new.said}: {why.why}", f"{why.remedy}, by {PINNED}")
+
+
+def _unfit(now: Situation, draft: Draft) -> Unfit | None:
+    image = draft.settings.pause_image if draft.settings else ""
+    version = coming(now).version
+    return unfit(now.facts.kubelet.version, now.target.runtime, version, digest=tagged_digest(image))
 
 
 def installed(now: Situation, _: Draft) -> Iterator[Finding]:
@@ -86,10 +90,10 @@ def cgroup_version(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def known_bugs(now: Situation, _: Draft) -> Iterator[Finding]:
-    """Versions of containerd that are known to fail."""
+def known_bugs(now: Situation, draft: Draft) -> Iterator[Finding]:
+    """Versions of containerd that are known to fail; one that is refused as a whole has another way to go."""
     text, host = coming(now).version, now.facts.host
-    if now.target.runtime != "containerd" or not text:
+    if now.target.runtime != "containerd" or not text or _unfit(now, draft):
         return
     for row in versions.faults(versions.release(text)):
         if not row.fatal:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 """A file hides those of its name in the folders after its own."""
+_INSMOD = re.compile(r"(?:/(?:usr/)?s?bin/)?insmod")
+_FILE = re.compile(r"(?:[^/]*/)*([^/.]+)\.ko(?:\.(?:gz|xz|zst))?")
 
 
 @dataclass(frozen=True)
@@ -51,5 +54,14 @@ def _refuses(line: str, module: str) -> bool:
     name, _, what = rest.partition(" ")
     if plain(name) != module:
         return False
-    loads = "--ignore-install" in what.split() or "-i" in what.split()
-    return command == "blacklist" or (command == "install" and not loads)
+    return command == "blacklist" or (command == "install" and not _loads(what, module))
+
+
+def _loads(command: str, module: str) -> bool:
+    """Tell whether a command of `install` loads the module after all: by modprobe past this line, or by its file."""
+    words = command.split()
+    if "--ignore-install" in words or "-i" in words:
+        return True
+    inserted = any(_INSMOD.fullmatch(word) for word in words)
+    files = (match for word in words if (match := _FILE.fullmatch(word)))
+    return inserted and any(plain(match[1]) == module for match in files)

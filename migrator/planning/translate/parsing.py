@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,11 @@ NOT_YAML = (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, Rec
 """Of PyYAML: also for a tag (`!!bool x`) whose value is none, and for a list where a key is needed."""
 DEEPEST = 100
 """Levels of tables and lists inside each other: no configuration has that many, and comparing them has an end."""
+_DEEP_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){%d}""" % DEEPEST,  # noqa: UP031 - braces
+    re.ASCII,
+)
+"""A key of as many parts: tomllib takes time by the square of their number."""
 
 MOST = 200_000
 """Values of a document. A file has at most 1 MiB; only aliases make more of it."""
@@ -22,6 +28,8 @@ MOST = 200_000
 
 def toml_document(text: str) -> dict[str, Any]:
     """Parse a TOML document. Raises `ValueError` for text that is none, and for one without an end."""
+    if _DEEP_KEY.search(text):
+        raise ValueError(f"has more than {DEEPEST} tables and lists inside each other")
     try:
         document = tomllib.loads(text)
     except NOT_TOML as error:

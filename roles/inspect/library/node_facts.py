@@ -139,9 +139,6 @@ class Reading:
     def _fact(self, what, asked, otherwise):
         return self.part(what, asked.fact, otherwise) if asked else otherwise
 
-    def _candidates(self):
-        return None if find(self.tree, "containerd") else packages.Candidates(self.tree)
-
     def _answer(self, program):
         return program.answer() if program else Answer(127)
 

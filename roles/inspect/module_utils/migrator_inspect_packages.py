@@ -32,6 +32,8 @@ NAMES = (
 )
 BRINGING = ("containerd", "containerd.io", "cri-o", "moby-containerd")
 """Packages that bring a runtime."""
+_UNWRITTEN = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+"""Has apt-cache keep what it reads in memory: else it writes its caches anew where they are old (apt-cache(8))."""
 _LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/versionlock.toml")
 _INSTALLED = ("installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
 
@@ -59,33 +61,25 @@ class Packages:
 
 
 class Candidates:
-    """The question which versions would be installed, where no runtime is; nothing is asked over the network."""
+    """The question which versions apt would install, where no runtime is: it reads lists that it has, and writes none.
+
+    dnf and yum are not asked: both take a lock for what they have in their caches too, and wait for one (dnf's
+    Base.fill_sack, yum's doLock).
+    """
 
     def __init__(self, tree):
-        self._debian = tree.exists("/var/lib/dpkg/status")
-        argv = [find(tree, "apt-cache"), "policy"]
-        if not self._debian:
-            dnf = find(tree, "dnf")
-            query = ["repoquery", "--latest-limit=1", "--qf", "%{name} %{version}-%{release}\\n"]
-            argv = [dnf or find(tree, "yum"), "-q", "-C"] + (query if dnf else ["list", "available"])
-        self._program = Program(tree, argv + list(BRINGING)) if argv[0] else None
+        program = find(tree, "apt-cache") if tree.exists("/var/lib/dpkg/status") else ""
+        self._program = Program(tree, [program] + _UNWRITTEN + ["policy"] + list(BRINGING)) if program else None
 
     def fact(self):
         """Wait for the answer: versions by package, of those that there are."""
-        said = self._program.answer().out if self._program else ""
-        return from_apt(said) if self._debian else from_dnf(said)
+        return from_apt(self._program.answer().out) if self._program else {}
 
 
 def from_apt(text):
     """Read what `apt-cache policy` prints."""
     rows = re.findall(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)$", text, re.MULTILINE)
     return {name: version for name, version in rows if name in BRINGING and version != "(none)"}
-
-
-def from_dnf(text):
-    """Read what `dnf repoquery` or `yum list available` prints: names, perhaps with architectures, and versions."""
-    rows = re.findall(r"^(\S+?)(?:\.(?:x86_64|aarch64|noarch))?\s+(\d\S*)", text, re.MULTILINE)
-    return {name: version for name, version in rows if name in BRINGING}
 
 
 def from_dpkg(text):

@@ -24,6 +24,8 @@ LARGEST_HASHED = 64 * LARGEST_FILE
 """Bytes of a file that are hashed when it is too large to be read, and of what the kernel lists."""
 MOST_FILES = 200
 """Files of one pattern."""
+MOST_STARS = 6
+"""Stars of one name in a pattern."""
 MOST_ROWS = 5000
 """Rows of any list."""
 NULL_DEVICE = os.makedev(1, 3)
@@ -89,7 +91,13 @@ class Tree:
             return []
 
     def glob(self, pattern, limit=MOST_FILES):
-        """Give the paths that a pattern fits, sorted, at most `limit`."""
+        """Give the paths that a pattern fits, sorted, at most `limit`.
+
+        Raise UnreadableError for one that Python before 3.9 may try for hours (bpo-40480).
+        """
+        pattern = re.sub(r"\*+", "*", pattern)
+        if any(part.count("*") > MOST_STARS for part in pattern.split("/")):
+            raise UnreadableError("a pattern of files has more than {} stars in a name".format(MOST_STARS))
         try:
             found = itertools.islice(glob.iglob(glob.escape(self.root) + pattern), MOST_ROWS)
             return sorted(path[len(self.root) :] for path in found)[:limit]

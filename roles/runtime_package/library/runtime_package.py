@@ -61,6 +61,8 @@ from ansible.module_utils.migrator_node import NodeError, run
 APT = ["apt-get", "-q", "-y", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=300"]
 DNF = ["-q", "-y", "--setopt=install_weak_deps=False"]
 SECONDS = 1800
+_EPOCH = re.compile(r"^\d+:")
+"""What rpm's packages are listed without, and named with (dnf(8), Specifying Packages)."""
 
 
 class Debian:
@@ -210,7 +212,7 @@ def would(manager, name, version, folder, names):
 def install(manager, name, version, folder, names):
     """Install, when that touches nothing else; give what is new."""
     before = manager.present()
-    if name in before and version in ("", before[name]):
+    if name in before and (version in ("", before[name]) or _EPOCH.sub("", version) == before[name]):
         return {}
     words = chosen(manager, folder, names, name, before) if folder else [manager.named(name, version)]
     other = looked(manager, name, words, bool(folder))[1]
@@ -227,7 +229,7 @@ def install(manager, name, version, folder, names):
         raise NodeError(
             "the package manager has changed more than it said: {}; look at the node".format(", ".join(others))
         )
-    if name not in after or version not in ("", after[name]):
+    if name not in after or (version not in ("", after[name]) and _EPOCH.sub("", version) != after[name]):
         raise NodeError("{} is {} afterwards".format(name, after.get(name, "not installed")))
     return {package: number for package, number in after.items() if package not in before}
 

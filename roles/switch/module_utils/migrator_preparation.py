@@ -16,6 +16,7 @@ from ansible.module_utils.migrator_node import (
     remove_file,
     sha256,
     sockets_of_docker,
+    unit_active,
     write_file,
 )
 from ansible.module_utils.migrator_units import arguments, enabled, main_process
@@ -55,12 +56,14 @@ def ask(folder, request, about):
         made += reserves
         installed = True
         migrator_service.install(folder)
+        sockets = sockets_of_docker()
         # One that is not well before, or answers elsewhere, is not waited for afterwards.
         journal.write(
             "begin",
             boot=migrator_switch.boot(),
             number=following(journals),
-            enabled=[unit for unit in sockets_of_docker() + list(migrator_switch.DOCKER) if enabled(unit)],
+            enabled=[unit for unit in sockets + list(migrator_switch.DOCKER) if enabled(unit)],
+            active=[unit for unit in sockets if unit_active(unit)],
             healthy=migrator_switch.healthy(),
             arguments=arguments(main_process(migrator_service.KUBELET)) or [],
             reserves=reserves,

@@ -15,7 +15,7 @@ import time
 
 from ansible.module_utils import migrator_cni, migrator_service, migrator_units
 from ansible.module_utils.migrator_files import Files, Journal
-from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run
+from ansible.module_utils.migrator_node import NodeError, ctr, docker_containers, read_bytes, run, unit_active
 from ansible.module_utils.migrator_removal import (
     STOP_MOST_SECONDS,
     release_addresses,
@@ -87,7 +87,7 @@ class Switch:
             self.tried("keep containerd from starting at boot", lambda: run(["systemctl", "disable", CONTAINERD]))
         if "start containerd" in begun:
             self.tried("restart containerd", lambda: migrator_units.restart(CONTAINERD, START_SECONDS))
-        self.timed("start Docker", lambda: self.start_docker(begun["begin"].get("enabled", [])))
+        self.timed("start Docker", lambda: self.start_docker(begun["begin"]))
         before = begun["begin"].get("arguments", [])
         self.timed("start the kubelet on Docker", lambda: self.start_kubelet_as_before(before))
 
@@ -232,8 +232,9 @@ class Switch:
         if not os.path.exists(self.socket):
             raise NodeError("containerd runs, but its socket {} is not there".format(self.socket))
 
-    def start_docker(self, wanted):
-        """Start it, at boot too where it did that before."""
+    def start_docker(self, begin):
+        """Start it, and its user's sockets that listened before; at boot too what did that before."""
+        wanted = begin.get("enabled", [])
         for unit in wanted:
             if not enabled(unit):
                 code, _, err = run(["systemctl", "enable", unit], check=False)
@@ -241,11 +242,23 @@ class Switch:
                     self.problems.append("{} does not start at boot any more: {}".format(unit, err.strip()[-200:]))
         # containerd's restarts may have taken Docker with them, more often than systemd allows.
         run(["systemctl", "reset-failed"] + list(DOCKER), check=False)
-        for unit in wanted:
-            if unit not in DOCKER:  # a socket of the user's: none can be started once its service runs
+        if "active" in begin:
+            listened = begin["active"]
+            silent = [unit for unit in listened if not unit_active(unit)]
+        else:  # a journal of an older version: what started at boot is taken for what listened
+            listened = silent = [unit for unit in wanted if unit not in DOCKER]
+        if not unit_active(DOCKER[-1]):
+            for unit in listened:
                 code, _, err = run(["systemctl", "start", unit], check=False)
                 if code != 0:
                     self.problems.append("{} was not started: {}".format(unit, err.strip()[-200:]))
+        elif "active" in begin:  # no socket can be started once its service runs
+            for unit in silent:
+                self.problems.append(
+                    "{} listened before the switch and does not now: restart it with docker.service stopped".format(
+                        unit
+                    )
+                )
         run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
 
     def start_kubelet(self):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import copy
 import itertools
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from migrator.planning.translate import globs
 from migrator.planning.translate.containerd import dialects, lift
 from migrator.planning.translate.containerd import read as containerd_read
+from migrator.planning.translate.settings import Handler
 from migrator.planning.versions import Version
 
 CONF_D = "/etc/containerd/conf.d/*.toml"
@@ -25,6 +26,8 @@ _WORKING_FOLDER = "/"
 """Of a service: where the oldest look for a relative pattern, unlike for a relative path."""
 _BESIDE: Version = (1, 7)
 """First release that looks for a relative pattern beside the file that says it: 1.6.20 does not, 1.7.24 does."""
+_USUAL = {"root": "/var/lib/containerd", "state": "/run/containerd"}
+"""What nobody has to say (defaults.DefaultRootDir, DefaultStateDir)."""
 _ENTRIES_REPLACED = ("stream_processors", "proxy_plugins", "timeouts")
 
 
@@ -48,7 +51,8 @@ def merged(path: str, texts: Mapping[str, str], version: Version) -> dict[str, A
 def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str, tuple[str, ...]]:
     """Give the settings that are not what the first file says, by the file that has the last word on them.
 
-    Settings have the names of fields of `RuntimeSettings`, or `config_path`. Raises as `chain` does.
+    Settings have the names of fields of `RuntimeSettings`, `handlers.` and a handler's name, or `config_path`. Raises
+    as `chain` does.
     """
     found: dict[str, Any] = {}
     steps: list[tuple[str, dict[str, Any]]] = []
@@ -58,14 +62,17 @@ def overruled(path: str, texts: Mapping[str, str], version: Version) -> dict[str
     first, last = steps[0][1], steps[-1][1]
     by: dict[str, str] = {}
     for (_, before), (current, after) in itertools.pairwise(steps):
-        by.update((name, current) for name in after if after[name] != before[name])
-    names = [name for name in by if last[name] != first[name]]
+        by.update((name, current) for name in after if after[name] != before.get(name))
+    names = [name for name in by if name in first and last[name] != first[name]]
     return {file: tuple(sorted(name for name in names if by[name] == file)) for file in {by[name] for name in names}}
 
 
 def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     said = containerd_read.settings_of(document)
     known = {name: getattr(said, name) for name in type(said).model_fields}
+    known |= {name: known[name] or usual for name, usual in _USUAL.items()}
+    handlers = {handler.name: handler for handler in (Handler(name="runc"), *known.pop("handlers"))}
+    known |= {f"handlers.{name}": handler for name, handler in handlers.items()}
     return {**known, "config_path": containerd_read.chosen(document, "config_path") or ""}
 
 
@@ -97,25 +104,7 @@ def _files(parent: str, pattern: str, texts: Mapping[str, str], version: Version
     if "*" not in pattern:
         return [posixpath.normpath(posixpath.join(within, pattern))]
     whole = posixpath.normpath(posixpath.join(within if version >= _BESIDE else _WORKING_FOLDER, pattern))
-    expression = re.compile(_expression(whole))
-    return sorted(path for path in texts if expression.fullmatch(path))
-
-
-def _expression(pattern: str) -> str:
-    """Give a pattern of Go's filepath.Match as an expression: a star stands for names that begin with a dot too."""
-    found, at = "", 0
-    while at < len(pattern):
-        sign, at = pattern[at], at + 1
-        closes = pattern.find("]", at + 1) if sign == "[" else -1
-        if sign in "*?":
-            found += "[^/]*" if sign == "*" else "[^/]"
-        elif closes > 0:
-            found, at = f"{found}[{pattern[at:closes]}]", closes + 1
-        elif sign == "\\" and at < len(pattern):
-            found, at = found + re.escape(pattern[at]), at + 1
-        else:
-            found += re.escape(sign)
-    return found
+    return globs.fitting(whole, texts, globs.Dialect.GO)
 
 
 def _lifted(document: Mapping[str, Any]) -> dict[str, Any]:

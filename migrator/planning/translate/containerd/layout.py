@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from itertools import islice
 from typing import Any
 
 import tomlkit
@@ -16,6 +17,8 @@ _HEAD = """\
 # Written anew by migrator, with all that it said before: its tables were spread in a way in which they could not be
 # changed where they stood.
 """
+_MOST_SIGNS = 20
+"""Number signs of a line that are tried: a comment behind more of them is not kept."""
 _COMMENTS = "# Its comments were:\n"
 _STUMBLES = (TOMLKitError, AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
 """What tomlkit raises for tables that stand in several places, beside its own errors."""
@@ -58,7 +61,7 @@ def _anew(text: str, wanted: Mapping[str, Any]) -> str:
 def _comments(text: str) -> Iterator[str]:
     """Give what is behind each number sign that ends its line's TOML."""
     for line in text.splitlines():
-        starts = (at for at, letter in enumerate(line) if letter == "#")
+        starts = islice((at for at, letter in enumerate(line) if letter == "#"), _MOST_SIGNS)
         if (at := next((at for at in starts if _whole(line[:at])), -1)) >= 0:
             yield line[at:].strip()
 

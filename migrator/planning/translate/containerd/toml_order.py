@@ -8,7 +8,7 @@ import tomllib
 from migrator.planning.translate.parsing import NOT_TOML
 
 Path = tuple[str, ...]
-_HEADER = re.compile(r"\s*\[.*\]\s*(#.*)?\s*")
+_HEADER = re.compile(r"\[.*\][ \t]*(?:#.*)?")
 
 
 def grouped(text: str) -> str:
@@ -40,7 +40,7 @@ def _chunks(lines: list[str]) -> list[list[str]]:
     """Split into what stands before the first table, and each table with the comments right above its header."""
     chunks: list[list[str]] = [[]]
     for line in lines:
-        if _HEADER.fullmatch(line) and _names(line):
+        if _names(line):
             above = len(chunks[-1])
             while above and chunks[-1][above - 1].lstrip().startswith("#"):
                 above -= 1
@@ -51,13 +51,15 @@ def _chunks(lines: list[str]) -> list[list[str]]:
 
 
 def _path(chunk: list[str]) -> Path:
-    return next((_names(line) for line in chunk if _HEADER.fullmatch(line) and _names(line)), ())
+    return next(filter(None, map(_names, chunk)), ())
 
 
-def _names(header: str) -> Path:
-    """Read a table's header; () for a line that only looks like one."""
+def _names(line: str) -> Path:
+    """Read a table's header; () for another line, one that only looks like one too."""
+    if not _HEADER.fullmatch(line.strip()):
+        return ()
     try:
-        value: object = tomllib.loads(header)
+        value: object = tomllib.loads(line)
     except NOT_TOML:
         return ()
     names: list[str] = []

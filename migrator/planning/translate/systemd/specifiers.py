@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from migrator.planning.translate import globs
+
 _KNOWN = frozenset("aAbBcCdDEfgGhHiIjJlLmMnNopPqrRsStTuUvVwWyY")
 """All that systemd up to 257 replaces; d, D, q, y and Y are newer than 247."""
 _SPECIFIER = re.compile(r"%([A-Za-z0-9%])")
 _FOLDERS = {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp", "V": "/var/tmp"}  # noqa: S108 - what systemd says
 _USER = {"h": "/root", "u": "root", "g": "root", "U": "0", "G": "0"}
 _LONGEST_PATH, _LONGEST_NAME = 4096, 255
-_ANYTHING = "\0"
+_ANYTHING = globs.ANYTHING
 """Stands for what only systemd knows."""
 
 
@@ -37,8 +39,7 @@ class Named:
 
     def choose(self, known: Iterable[str]) -> list[str]:
         """Give the files that it names, in systemd's order, of those that are known."""
-        fits = re.compile(_expression(self._pattern))
-        return sorted(path for path in known if fits.fullmatch(path))
+        return globs.fitting(self._pattern, known, globs.Dialect.GLOB)
 
 
 def named(value: str, unit: str) -> Named | None:
@@ -67,29 +68,3 @@ def _meaning(letter: str, unit: str) -> str:
     }  # fmt: skip
     escaped = letter in "PIJf" or (at and not instance)  # of a template, whose instance its file does not tell
     return _ANYTHING if escaped and letter not in {"%", "p", "j", *_FOLDERS, *_USER} else plain.get(letter, _ANYTHING)
-
-
-def _expression(pattern: str) -> str:
-    """Give a shell's pattern as an expression, by glob(7): nothing but a dot fits one that a name begins with."""
-    return "/".join(_part(part) for part in pattern.split("/"))
-
-
-def _part(pattern: str) -> str:
-    found, at = "(?!\\.)" if pattern[:1] in {"*", "?", "["} else "", 0
-    while at < len(pattern):
-        sign, at = pattern[at], at + 1
-        closes = pattern.find("]", at + (2 if pattern[at : at + 1] in {"!", "^"} else 1)) if sign == "[" else -1
-        if sign in {"*", _ANYTHING}:
-            found += "[^/]*"
-        elif sign == "?":
-            found += "[^/]"
-        elif closes > 0:
-            inner = pattern[at:closes]
-            refused = inner[0] in "!^"
-            inner = re.sub(r"([\\\[\]&~|^])", r"\\\1", inner[1:] if refused else inner)
-            found, at = f"{found}[{'^' if refused else ''}{inner}]", closes + 1
-        elif sign == "\\" and at < len(pattern):
-            found, at = found + re.escape(pattern[at]), at + 1
-        else:
-            found += re.escape(sign)
-    return found

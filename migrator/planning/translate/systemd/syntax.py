@@ -19,7 +19,6 @@ _LINE = re.compile(r"[^\n\r]*")
 _END_OF_LINE = re.compile(r"(?:\r\n|\n\r|\n|\r)\0?|\0")
 """Of a unit file (fileio.c, read_line_full)."""
 _BYTE_ORDER_MARK = "\ufeff"
-_CONTINUED_COMMENT = re.compile(r"[#;][^\n\r]*\\[\n\r]")
 _COMMENT = {False: re.compile(r"(?:\\(?![\n\r])[\s\S]|[^\\\n\r])*\\?"), True: re.compile(r"(?:\\[\s\S]|[^\\\n\r])*\\?")}
 """What belongs to a comment in a file of variables; True: as before v254, where a backslash continues it."""
 _PLAIN_WORD = re.compile(r"[^ \t\n\r]+")
@@ -216,9 +215,15 @@ def environment_file(text: str) -> tuple[Assignment, ...]:
     Raises `ValueError` where releases of systemd disagree: before v254 a comment goes on in the line below a backslash.
     """
     found = _assignments(text, continues=False)
-    if _CONTINUED_COMMENT.search(text) and found != _assignments(text, continues=True):
+    if _continues_comment(text) and found != _assignments(text, continues=True):
         raise ValueError("a comment ends with a backslash, and releases of systemd disagree on the line below")
     return found
+
+
+def _continues_comment(text: str) -> bool:
+    """Tell whether a line with a sign of a comment ends with a backslash, and is not the last."""
+    *lines, _ = re.split(r"[\n\r]", text)
+    return any(line.endswith("\\") and ("#" in line or ";" in line) for line in lines)
 
 
 def _assignments(text: str, *, continues: bool) -> tuple[Assignment, ...]:
