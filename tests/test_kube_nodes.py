@@ -409,7 +409,7 @@ def test_how_many_pods_there_shall_be_is_read_once_for_all(api: Served, cluster:
     assert [query for _, query, _ in api.requests] == [{"resourceVersion": ["0"]}] * 2
 
 
-@pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "Node/worker-1", ""])
+@pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "StatefulSet.apps.kruise.io/db", "Node/worker-1", ""])
 def test_other_owners_have_no_replicas(owner: str, api: Served, cluster: KubeCluster) -> None:
     """Nobody is asked."""
     assert cluster.replicas("shop", owner) is None
