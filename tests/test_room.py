@@ -251,23 +251,16 @@ def test_how_many_fit(files: int, memory: int, most: int) -> None:
     assert room.Room(files, memory).most == most
 
 
-@pytest.mark.parametrize(
-    ("policy", "serving", "most"),
-    [
-        ({"batch": "200"}, False, 200),
-        ({"batch": "100%", "max_unavailable": "7"}, False, 7),
-        ({"batch": "100%", "max_unavailable": "7"}, True, 300),
-    ],
-)
-def test_the_largest_batch_is_what_counts(policy: dict[str, str], serving: bool, most: int) -> None:  # noqa: FBT001
-    """As many as may be away at once, where they do not serve."""
+@pytest.mark.parametrize(("policy", "most"), [({"batch": "200"}, 200), ({"batch": "100%", "max_unavailable": "7"}, 7)])
+def test_the_largest_batch_is_what_counts(policy: dict[str, str], most: int) -> None:
+    """As many as may be away at once."""
     names = [f"w{number}" for number in range(300)]
     ordered = batches([Group(Policy(canaries=0, **policy), [Member(name) for name in names], frozenset(names))])
 
-    found = largest(ordered, serving=serving)
+    found = largest(ordered)
 
     assert found is not None
-    assert found.at_once(serving=serving) == most
+    assert found.at_once == most
 
 
 def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) -> None:
@@ -284,3 +277,25 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) ->
     assert world.hosts.calls == []
     assert not list(tmp_path.iterdir())
     assert len(world.do(room=lambda: two, most=2).results) == 2
+
+
+def test_of_nodes_that_serve_as_many_are_begun_as_fit(tmp_path: Path) -> None:
+    """Nobody has to make batches smaller for the stages alone."""
+    world = World(tmp_path, batch="3", canaries=0)
+    two = room.Room(files=140, memory=2**40)
+    working, most = [0], threading.Barrier(2, timeout=30)
+
+    def stage() -> None:
+        working.append(working[-1] + 1)
+        most.wait()
+        time.sleep(0.2)
+        working.append(working[-1] - 1)
+
+    world.staging = [stage, stage, lambda: working.append(working[-1] + 1)]
+    steps = [step for step in STEPS if step.id == "stage"]
+
+    rolled = world.do(room=lambda: two, steps=steps, serving=True)
+
+    rolled.check()
+    assert len(rolled.results) == 3
+    assert max(working) == 2
