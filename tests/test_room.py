@@ -243,6 +243,30 @@ def test_a_control_group_that_allows_less_counts(tmp_path: Path) -> None:
     assert room.here(tmp_path).memory == 500_000
 
 
+GROUPS = {
+    "systemd's": ("4:memory:/a/b", "a", "a/b"),
+    "a container's, which sees itself as the topmost": ("9:cpu,cpuacct:/docker/x\n4:memory:/docker/x", "", "docker"),
+    "beside version 2": ("4:memory:/a/b\n1:name=systemd:/a/b\n0::/a/b", "a", "a/b"),
+    "with another one": ("4:hugetlb,memory:/a/b", "a/b", "a"),
+}
+
+
+@pytest.mark.parametrize(("told", "limited", "unlimited"), GROUPS.values(), ids=GROUPS)
+def test_a_control_group_of_the_first_version_counts(told: str, limited: str, unlimited: str, tmp_path: Path) -> None:
+    """Many CI runners have it. One without a limit has a number that no machine's memory has."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text(f"{told}\n")
+    for place, most in ((unlimited, 9223372036854771712), (limited, 1_000_000)):
+        folder = tmp_path / "sys/fs/cgroup/memory" / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.limit_in_bytes").write_text(f"{most}\n")
+        (folder / "memory.usage_in_bytes").write_text("600000\n")
+        (folder / "memory.stat").write_text("inactive_file 7\ntotal_inactive_file 100000\n")
+
+    assert room.here(tmp_path).memory == 500_000
+
+
 @pytest.mark.parametrize(
     ("files", "memory", "most"), [(1024, 2**40, 46), (65536, 2**30, 5), (10, 10, 1), (65536, 2**40, 3271)]
 )
