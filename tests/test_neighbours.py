@@ -186,6 +186,7 @@ def test_a_pod_that_was_told_to_end_is_not_given_back(*, regardless: bool) -> No
 
     with neighbours.draining("w2"):
         assert neighbours.held(cluster, last).endswith("until those of w1 are back")
+    assert "pods in shop" not in cluster.calls  # it is known without asking
 
 
 def test_the_one_other_place_is_believed_only_past_the_cache() -> None:

@@ -140,7 +140,7 @@ class Neighbours:
 
     def _look_for_taken(self, cluster: Cluster, pod: Pod, others: Sequence[Pod]) -> None:
         """Forget what was taken where the workload has all of its pods ready: also of a node that was put back."""
-        wanted = self._wanted(cluster, pod, others, cached=True)
+        wanted = self._wanted(cluster, pod, others, cached=False)
         with self._lock:
             if wanted is not None and 1 + sum(map(self._there, others)) >= wanted:
                 self._taken.pop(_workload(pod), None)
