@@ -147,7 +147,8 @@ class Neighbours:
 
     def _is_single(self, cluster: Cluster, pod: Pod, others: Sequence[Pod]) -> bool:
         """Tell whether the workload shall have one pod only, as it was scaled down: nobody else will come."""
-        return all((self._wanted(cluster, pod, others, cached=cached) or 2) < 2 for cached in (True, False))
+        wanted = (self._wanted(cluster, pod, others, cached=cached) for cached in (True, False))
+        return all(count is not None and count < 2 for count in wanted)
 
     def _there(self, pod: Pod) -> bool:
         return pod.serves and pod.uid not in self._leaving
