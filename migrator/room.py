@@ -21,6 +21,20 @@ _ENOUGH = 65536
 
 
 @dataclass(frozen=True)
+class _Files:
+    """Names of what a control group says of its memory."""
+
+    most: str
+    used: str
+    cached: str
+    """A key of memory.stat: files, of the groups below too, that nobody has used for a while."""
+
+
+_VERSION_2 = _Files("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@dataclass(frozen=True)
 class Room:
     """What there is to be had."""
 
@@ -70,28 +84,36 @@ def _available(root: Path) -> int:
 
 
 def _allowed(root: Path) -> int:
-    """Give what the control groups (version 2) leave us, that may be a container's; files kept in memory count as free.
+    """Give what the control groups leave us, that may be a container's; files kept in memory count as free.
 
-    Source: kernel documentation, admin-guide/cgroup-v2, "Memory Interface Files".
+    Sources: kernel documentation, admin-guide/cgroup-v2, "Memory Interface Files", and cgroup-v1/memory.
     """
-    left = 2**63
+    told = ""
     with contextlib.suppress(OSError):
-        told = (root / "proc/self/cgroup").read_text().splitlines()
-        ours = next((line.removeprefix("0::/") for line in told if line.startswith("0::/")), "")
-        place = root / "sys/fs/cgroup" / ours
-        for folder in (place, *place.parents):
-            if folder == root / "sys/fs":
-                break
-            left = min(left, _left(folder))
+        told = (root / "proc/self/cgroup").read_text()
+    left = 2**63
+    for line in told.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, ours = rest.partition(":")
+        if number == "0" and not controllers:
+            left = min(left, *_all_left(root / "sys/fs/cgroup", ours, _VERSION_2))
+        elif "memory" in controllers.split(","):
+            left = min(left, *_all_left(root / "sys/fs/cgroup/memory", ours, _VERSION_1))
     return left
 
 
-def _left(folder: Path) -> int:
+def _all_left(top: Path, ours: str, files: _Files) -> list[int]:
+    """Give what each of the groups around us leaves. A container may see its own as the topmost one."""
+    place = top / ours.strip("/")
+    return [_left(folder, files) for folder in (place, *place.parents) if folder == top or top in folder.parents]
+
+
+def _left(folder: Path, files: _Files) -> int:
     try:
-        most = int((folder / "memory.max").read_text())
-        used = int((folder / "memory.current").read_text())
+        most = int((folder / files.most).read_text())
+        used = int((folder / files.used).read_text())
         told = (folder / "memory.stat").read_text().split()
     except (OSError, ValueError):  # no such file, or "max"
         return 2**63
     counted = dict(zip(told[::2], told[1::2], strict=False))
-    return max(0, most - used + int(counted.get("inactive_file", 0)))
+    return max(0, most - used + int(counted.get(files.cached, 0)))

@@ -172,6 +172,29 @@ def test_what_a_drain_goes_by() -> None:
     assert (plain.mirror, plain.terminating, plain.grace, plain.ready) == (False, False, 0, False)
 
 
+OWNERS = {
+    "apps": ("apps/v1", "StatefulSet", "StatefulSet/web"),
+    "made long ago": ("extensions/v1beta1", "ReplicaSet", "ReplicaSet/web"),
+    "of the core": ("v1", "ReplicationController", "ReplicationController/web"),
+    "of OpenKruise": ("apps.kruise.io/v1beta1", "StatefulSet", "StatefulSet.apps.kruise.io/web"),
+    "OpenKruise's DaemonSet": ("apps.kruise.io/v1alpha1", "DaemonSet", "DaemonSet/web"),
+    "of a name that nobody else has": ("apps.kruise.io/v1alpha1", "CloneSet", "CloneSet/web"),
+    "a Job": ("batch/v1", "Job", "Job/web"),
+}
+
+
+@pytest.mark.parametrize(("version", "kind", "owner"), OWNERS.values(), ids=OWNERS)
+def test_an_owner_is_known_by_its_group_too(version: str, kind: str, owner: str) -> None:
+    """Its name alone may be that of another kind; it is drained, or stays, as that one."""
+    owners = [{"apiVersion": version, "kind": kind, "name": "web", "controller": True}]
+
+    found = objects.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}})
+
+    assert found.owner == owner
+    assert found.replicated is (kind in {"StatefulSet", "ReplicaSet", "ReplicationController"})
+    assert found.stays is (kind == "DaemonSet")
+
+
 @pytest.mark.parametrize("owners", [[], [{"kind": "ReplicaSet", "name": "web-1"}], None])
 def test_a_pod_without_a_controller_is_nobodys(owners: object) -> None:
     """Nobody would create it again."""

@@ -128,6 +128,26 @@ def test_a_pod_that_never_ends_ends_the_drain() -> None:
     assert evictions(cluster) == ["shop/web"]
 
 
+def test_a_drain_that_fails_always_says_why() -> None:
+    """The last pod is gone from the cache just when the API server does not say that nobody is left."""
+    run, cluster, _ = world(pod("web"))
+    cluster.stuck = {"shop/web"}
+    read = cluster.pods_on
+
+    def late(place: str, *, cached: bool = False) -> tuple[Pod, ...]:
+        if run.clock.now() >= 60 and cached:
+            cluster.cache = cluster.cache or list(cluster.pods.values())
+            found, cluster.cache = read(place, cached=True), []
+            cluster.pods_on = lambda *_, **__: ()  # type: ignore[method-assign]
+            return found
+        return read(place, cached=cached)
+
+    cluster.pods_on = late  # type: ignore[method-assign]
+
+    with pytest.raises(StepFailedError, match=r"after 60 s: shop/web \(does not end\)$"):
+        draining.drain(run)
+
+
 @pytest.mark.parametrize(("grace", "goes"), [(30, True), (3600, False)])
 def test_a_runtime_that_does_not_end_pods_can_be_left(grace: int, *, goes: bool) -> None:
     """On the way back a pod whose grace period is over holds nothing up; one that still may take its time does."""

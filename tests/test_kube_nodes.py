@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
@@ -12,6 +14,7 @@ import pytest
 
 from migrator.cluster import Eviction, kube
 from migrator.cluster.kube import KubeCluster
+from migrator.cluster.recent import Recent
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
 from migrator.model.objects import RuntimeClass
@@ -409,7 +412,7 @@ def test_how_many_pods_there_shall_be_is_read_once_for_all(api: Served, cluster:
     assert [query for _, query, _ in api.requests] == [{"resourceVersion": ["0"]}] * 2
 
 
-@pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "Node/worker-1", ""])
+@pytest.mark.parametrize("owner", ["Job/once", "DaemonSet/agent", "StatefulSet.apps.kruise.io/db", "Node/worker-1", ""])
 def test_other_owners_have_no_replicas(owner: str, api: Served, cluster: KubeCluster) -> None:
     """Nobody is asked."""
     assert cluster.replicas("shop", owner) is None
@@ -521,3 +524,32 @@ def test_a_log_is_no_message_of_the_server(status: int, api: Served, cluster: Ku
 
     with pytest.raises(ClusterError, match="container not found"):
         cluster.log("shop", "web", "one")
+
+
+def test_an_error_is_each_threads_own() -> None:
+    """All who waited are told the same, and each writes its own way into it: where it was raised."""
+    waiting, number = threading.Event(), 4
+
+    def read(_: str) -> int:
+        assert waiting.wait(10)
+        raise RefusedError("no right to list pods")
+
+    recent: Recent[str, int] = Recent(read, 4.0, lambda: 0.0)
+    found: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            recent("shop")
+        except ClusterError as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    waiting.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert len({id(error) for error in found}) == number
+    assert {(type(error), str(error)) for error in found} == {(RefusedError, "no right to list pods")}

@@ -1,4 +1,4 @@
-"""Nodes that are drained side by side leave each workload its last ready pod, and never wait in a circle."""
+"""Nodes that are drained side by side leave each workload its last ready pod, and do not wait for each other in a circle."""
 
 from __future__ import annotations
 
@@ -172,6 +172,85 @@ def test_a_drain_that_fails_gives_its_pods_back() -> None:
         assert neighbours.held(cluster, last) == ""
 
 
+@pytest.mark.parametrize("regardless", [False, True])
+def test_a_pod_that_was_told_to_end_is_not_given_back(*, regardless: bool) -> None:
+    """Its drain fails; a cache that still shows it as ready is no reason to take the workload's last one."""
+    first, last = replace(on("w1"), grace=3600), on("w2")
+    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster.stuck, cluster.cache = {first.full_name}, [first, last]
+    allow = frozenset({"batch-replicas"}) if regardless else frozenset()
+    run, _ = a_run(cluster, neighbours, allow=allow)
+
+    with pytest.raises(StepFailedError, match="does not end"):
+        actions.drain(run)
+
+    with neighbours.draining("w2"):
+        assert neighbours.held(cluster, last).endswith("until those of w1 are back")
+    assert "pods in shop" not in cluster.calls  # it is known without asking
+
+
+def test_the_one_other_place_is_believed_only_past_the_cache() -> None:
+    """The pod there was ready some seconds ago; with two such places nobody is asked."""
+    first, last, third = on("w1"), on("w2"), on("w3")
+    cluster, neighbours = a_cluster(first, last, third, wanted=3), Neighbours()
+    with neighbours.draining("w1"):
+        taken(neighbours, cluster, first)
+    cluster.cache = [last, third]
+    cluster.pods[third.uid] = replace(third, ready=False)
+
+    with neighbours.draining("w2"):
+        assert neighbours.held(cluster, last).endswith("until those of w1 are back")
+        assert "pods in shop" in cluster.calls
+
+        cluster.calls.clear()
+        cluster.cache.append(on("w4"))
+        assert neighbours.held(cluster, last) == ""
+    assert cluster.calls == ["cached pods in shop"]
+
+
+def test_what_was_taken_from_a_node_that_was_put_back_counts_until_it_is_ready_again() -> None:
+    """Nobody waits for it any more when the workload has all of its pods."""
+    neighbours = Neighbours()
+    one, two = on("w3"), replace(on("w3"), name="web-2", uid="two")
+    cluster = a_cluster(on("w1"), one)
+    failing = ExitStack()
+    failing.enter_context(neighbours.draining("w1"))
+    taken(neighbours, cluster, on("w1"))
+    with pytest.raises(StepFailedError), failing:
+        raise StepFailedError("it does not end")
+
+    with neighbours.draining("w3"):
+        assert neighbours.held(cluster, one).endswith("until those of w1 are back")
+        cluster.pods[two.uid] = two
+        taken(neighbours, cluster, one, two)
+
+
+UNKNOWN = {"of a kind without": None, "none, and there it is": 0}
+
+
+@pytest.mark.parametrize("wanted", UNKNOWN.values(), ids=UNKNOWN)
+def test_a_workload_whose_replicas_nobody_knows_keeps_its_last_pod(wanted: int | None) -> None:
+    """Nothing says that it was scaled down."""
+    owner = "StatefulSet.apps.kruise.io/web"
+    first, last = on("w1", owner=owner), on("w2", owner=owner)
+    cluster, neighbours = a_cluster(first, last, wanted=wanted), Neighbours()
+
+    with neighbours.draining("w1"), neighbours.draining("w2"):
+        taken(neighbours, cluster, first)
+        assert "last ready pod" in neighbours.held(cluster, last)
+
+
+def test_that_it_was_scaled_down_is_believed_only_past_the_cache() -> None:
+    """It may have been scaled up again since."""
+    first, last = on("w1"), on("w2")
+    cluster, neighbours = a_cluster(first, last, wanted=2), Neighbours()
+    cluster.replicas = lambda *_, cached=False: 1 if cached else 2  # type: ignore[method-assign]
+
+    with neighbours.draining("w1"), neighbours.draining("w2"):
+        taken(neighbours, cluster, first)
+        assert "last ready pod" in neighbours.held(cluster, last)
+
+
 ALONE: dict[str, tuple[FakeCluster, Pod]] = {
     "the only one": (a_cluster(on("w2"), wanted=1), on("w2")),
     "one that is not ready": (a_cluster(on("w2", ready=False)), on("w2", ready=False)),
@@ -278,6 +357,58 @@ def test_whoever_allows_it_waits_for_nobody() -> None:
         actions.drain_back(run)
 
     assert evicted(cluster) == ["web-w1", "web-w2"]
+
+
+def test_others_know_of_what_leaves_because_it_is_allowed() -> None:
+    """It is allowed on one node only, and the workload's last pod is on another one."""
+    first, last = on("w1"), on("w2")
+    cluster, neighbours = a_cluster(first, last), Neighbours()
+    run, _ = a_run(cluster, neighbours, allow=frozenset({"batch-replicas"}))
+
+    actions.drain(run)
+
+    with neighbours.draining("w2"):
+        assert neighbours.held(cluster, last).endswith("until those of w1 are back")
+
+
+def test_nobody_is_evicted_when_time_is_up() -> None:
+    """A neighbour fails at the same moment, and its pod would let this one go."""
+    first, last = on("w1"), on("w2")
+    cluster, neighbours = a_cluster(first, last), Neighbours()
+    before = ExitStack()
+    before.enter_context(neighbours.draining("w1"))
+
+    def at_the_end(now: float) -> None:
+        if now >= 60:
+            before.close()
+
+    run, _ = a_run(cluster, neighbours, name="w2", clock=FakeClock(at_the_end))
+    with pytest.raises(
+        StepFailedError, match=r"after 60 s: shop/web-w2 \(w1, drained before, has the other ready pods"
+    ):
+        actions.drain(run)
+
+    assert evicted(cluster) == []
+
+
+def test_a_pod_that_waits_for_something_else_says_so() -> None:
+    """First for a neighbour, then for its budget; each once."""
+    first, last = on("w1"), on("w2")
+    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster.refuse = {last.full_name}
+    before = ExitStack()
+    before.enter_context(neighbours.draining("w1"))
+    run, events = a_run(
+        cluster, neighbours, name="w2", clock=FakeClock(lambda now: before.close() if now >= 20 else None)
+    )
+
+    with pytest.raises(StepFailedError, match="a PodDisruptionBudget"):
+        actions.drain(run)
+
+    assert [event.message for event in events] == [
+        "shop/web-w2 waits: w1, drained before, has the other ready pods of ReplicaSet/web",
+        "shop/web-w2 waits for a PodDisruptionBudget",
+    ]
 
 
 class World:

@@ -39,6 +39,8 @@ class World:
     """How likely another budget is violated after a while."""
     most: int = 0
     serving: bool = False
+    fits: int | None = None
+    """How many nodes can be worked on at once."""
     interrupted_after: int = 0
     """Ask for an end after so many nodes have ended."""
     told: list[str] = field(default_factory=list)
@@ -61,7 +63,7 @@ class World:
         self.of = {node: group for group in self.groups for node in group.everyone}
         self.ordered = batches(self.groups, self.most)
         self.batch = {node: batch for batch in self.ordered for node in batch.nodes}
-        self.course = Course(self.ordered, serving=self.serving)
+        self.course = Course(self.ordered, serving=self.serving, fits=self.fits)
 
     def run(self) -> World:
         """Roll to the end."""
@@ -105,6 +107,7 @@ class World:
         assert not set(nodes) & set(self.begun), "begun twice"
         assert working <= set(batch.nodes), "of two batches at once"
         assert len(working) <= (1 if batch.canary else group.size)
+        assert self.fits is None or len(working) <= self.fits
         away = (self.out | self.broken) & group.everyone
         assert (
             self.serving
@@ -186,16 +189,16 @@ def fleets(draw: st.DrawFn) -> tuple[Group, ...]:
 @given(
     fleet=fleets(), seed=st.integers(0, 2**32), failing=st.sampled_from((0.0, 0.02, 0.3)),
     away=st.sampled_from((0.0, 0.05, 0.3)), most=st.sampled_from((0, 0, 7)), serving=st.booleans(),
-    interrupted=st.sampled_from((0, 0, 3)), hurting=st.sampled_from((0.0, 0.0, 0.1, 0.5)),
+    interrupted=st.sampled_from((0, 0, 3)), fits=st.sampled_from((None, 1, 4)), hurting=st.sampled_from((0.0, 0.0, 0.1, 0.5)),
 )  # fmt: skip
 def test_no_rollout_takes_more_than_it_may(
     fleet: tuple[Group, ...], *, seed: int, failing: float, away: float, hurting: float, most: int, serving: bool,
-    interrupted: int,
+    interrupted: int, fits: int | None,
 ) -> None:  # fmt: skip
     """The world checks each node as it is begun; in the end each has ended or was never begun, and it is said why."""
     world = World(
         fleet, seed, failing=failing, away=away, hurting=hurting, most=most, serving=serving,
-        interrupted_after=interrupted,
+        interrupted_after=interrupted, fits=fits,
     ).run()  # fmt: skip
 
     assert sorted([*world.ends, *world.course.left]) == sorted(world.members)
@@ -262,6 +265,18 @@ def test_a_node_that_is_unavailable_already_may_be_begun() -> None:
     assert course.begin({"n0001"}) == ()
     assert course.held_up({"n0001"}) == "1 nodes are unavailable, 1 may be: n0001"
     assert course.begin(()) == ("n0000",)
+
+
+def test_no_more_are_begun_than_can_be_worked_on() -> None:
+    """Those too that are unavailable already; and no other node is blamed for that."""
+    course = Course(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]), fits=2)
+    away = {"n0000", "n0001", "n0002"}
+
+    assert course.begin(away) == ("n0000", "n0001")
+    assert course.begin(away) == ()
+    assert course.held_up(away) == ""
+    course.ended("n0000", End.DONE, 0)
+    assert course.begin(away) == ("n0002",)
 
 
 def test_broken_nodes_do_not_keep_themselves_from_being_mended() -> None:

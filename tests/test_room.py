@@ -243,6 +243,30 @@ def test_a_control_group_that_allows_less_counts(tmp_path: Path) -> None:
     assert room.here(tmp_path).memory == 500_000
 
 
+GROUPS = {
+    "systemd's": ("4:memory:/a/b", "a", "a/b"),
+    "a container's, which sees itself as the topmost": ("9:cpu,cpuacct:/docker/x\n4:memory:/docker/x", "", "docker"),
+    "beside version 2": ("4:memory:/a/b\n1:name=systemd:/a/b\n0::/a/b", "a", "a/b"),
+    "with another one": ("4:hugetlb,memory:/a/b", "a/b", "a"),
+}
+
+
+@pytest.mark.parametrize(("told", "limited", "unlimited"), GROUPS.values(), ids=GROUPS)
+def test_a_control_group_of_the_first_version_counts(told: str, limited: str, unlimited: str, tmp_path: Path) -> None:
+    """Many CI runners have it. One without a limit has a number that no machine's memory has."""
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text(f"{told}\n")
+    for place, most in ((unlimited, 9223372036854771712), (limited, 1_000_000)):
+        folder = tmp_path / "sys/fs/cgroup/memory" / place
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.limit_in_bytes").write_text(f"{most}\n")
+        (folder / "memory.usage_in_bytes").write_text("600000\n")
+        (folder / "memory.stat").write_text("inactive_file 7\ntotal_inactive_file 100000\n")
+
+    assert room.here(tmp_path).memory == 500_000
+
+
 @pytest.mark.parametrize(
     ("files", "memory", "most"), [(1024, 2**40, 46), (65536, 2**30, 5), (10, 10, 1), (65536, 2**40, 3271)]
 )
@@ -251,23 +275,16 @@ def test_how_many_fit(files: int, memory: int, most: int) -> None:
     assert room.Room(files, memory).most == most
 
 
-@pytest.mark.parametrize(
-    ("policy", "serving", "most"),
-    [
-        ({"batch": "200"}, False, 200),
-        ({"batch": "100%", "max_unavailable": "7"}, False, 7),
-        ({"batch": "100%", "max_unavailable": "7"}, True, 300),
-    ],
-)
-def test_the_largest_batch_is_what_counts(policy: dict[str, str], serving: bool, most: int) -> None:  # noqa: FBT001
-    """As many as may be away at once, where they do not serve."""
+@pytest.mark.parametrize(("policy", "most"), [({"batch": "200"}, 200), ({"batch": "100%", "max_unavailable": "7"}, 7)])
+def test_the_largest_batch_is_what_counts(policy: dict[str, str], most: int) -> None:
+    """As many as may be away at once."""
     names = [f"w{number}" for number in range(300)]
     ordered = batches([Group(Policy(canaries=0, **policy), [Member(name) for name in names], frozenset(names))])
 
-    found = largest(ordered, serving=serving)
+    found = largest(ordered)
 
     assert found is not None
-    assert found.at_once(serving=serving) == most
+    assert found.at_once == most
 
 
 def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) -> None:
@@ -284,3 +301,25 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) ->
     assert world.hosts.calls == []
     assert not list(tmp_path.iterdir())
     assert len(world.do(room=lambda: two, most=2).results) == 2
+
+
+def test_of_nodes_that_serve_as_many_are_begun_as_fit(tmp_path: Path) -> None:
+    """Nobody has to make batches smaller for the stages alone."""
+    world = World(tmp_path, batch="3", canaries=0)
+    two = room.Room(files=140, memory=2**40)
+    working, most = [0], threading.Barrier(2, timeout=30)
+
+    def stage() -> None:
+        working.append(working[-1] + 1)
+        most.wait()
+        time.sleep(0.2)
+        working.append(working[-1] - 1)
+
+    world.staging = [stage, stage, lambda: working.append(working[-1] + 1)]
+    steps = [step for step in STEPS if step.id == "stage"]
+
+    rolled = world.do(room=lambda: two, steps=steps, serving=True)
+
+    rolled.check()
+    assert len(rolled.results) == 3
+    assert max(working) == 2

@@ -62,9 +62,13 @@ def command(
         tell=telling.teller(as_json=as_json),
         most=max_nodes,
     )
+    staging = until is Until.STAGE
     if installing := [entry for entry in plan.nodes if entry.installs]:
+        plan = doors.scheduled(plan, installing, max_nodes, serving=True)
         _shown(plan, as_json=as_json)
-        telling.ask("Install the runtime on", installing, yes=yes)
+        if not staging:  # sooner or later all of them
+            work.check_room(doors.batches([entry for entry in plan.nodes if entry.changes], max_nodes))
+        telling.ask("Install the runtime on", plan.begun, yes=yes)
         steps = [step for step in STEPS if step.id == "install"]
         install = doing(plan=plan, steps=steps, done=_installed, planned=planned, serving=True)
         if not (rolled := work.do(install, installing)).well:
@@ -72,12 +76,14 @@ def command(
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
         plan = _rest(doors, plan, again=not saved.is_plan(source))
-    _shown(plan, as_json=as_json)
     todo = [entry for entry in plan.nodes if entry.changes and not entry.installs]
+    plan = doors.scheduled(plan, todo, max_nodes, serving=staging)
+    _shown(plan, as_json=as_json)
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    staging = until is Until.STAGE
-    telling.ask("Stage" if staging else "Migrate", todo, yes=yes, otherwise=otherwise)
+    if not staging:
+        work.check_room(doors.batches(todo, max_nodes), otherwise=otherwise)
+    telling.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
     steps = [step for step in STEPS if not staging or step.phase is Phase.STAGE]
     migration = doing(plan=plan, steps=steps, done=partial(_done, doors, until), planned=planned, serving=staging)
     return work.conclude(work.do(migration, todo), plan, as_json=as_json)
@@ -92,10 +98,8 @@ def _shown(plan: Plan, *, as_json: bool) -> None:
 def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
     """Give what is left to do after an installation: all nodes planned anew, or of a plan that was given the others."""
     if again:
-        return doors.scheduled(doors.plan())
-    return doors.scheduled(
-        plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
-    )
+        return doors.plan()
+    return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
 
 
 def _installed(plan: NodePlan) -> str:
@@ -115,7 +119,7 @@ def _planned(source: Path, node: list[str], limit: str, place: options.Place, al
 
     if not saved.is_plan(source):
         doors = wiring.open_doors(source, node, place, allow, limit)
-        return doors, doors.scheduled(doors.plan())
+        return doors, doors.plan()
     shown = saved.read(source)
     if limit or allow:
         raise UsageError("--limit and --allow belong to `plan`: a saved plan is applied as it is")
@@ -123,4 +127,4 @@ def _planned(source: Path, node: list[str], limit: str, place: options.Place, al
     refuse(shown)
     names = [entry.host for entry in shown.nodes]
     doors = wiring.open_doors(Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow)
-    return doors, doors.scheduled(doors.plan_again(shown.nodes))
+    return doors, doors.plan_again(shown.nodes)

@@ -41,14 +41,17 @@ def command(
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
+    plan = doors.scheduled(plan, most=max_nodes, serving=True)
     if not as_json:
         for entry in plan.nodes:
             print(f"{text.node(entry)}\n{removal.text(entry.removal) if entry.removal else ''}\n", flush=True)
+        if told := text.batches(plan):
+            print(f"{told}\n", flush=True)
     refuse(plan)
     todo = [entry for entry in plan.nodes if entry.changes]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
-    telling.ask("There is no way back. Remove Docker from", todo, yes=yes)
+    telling.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} has no Docker any more; it serves on {doors.cluster.node(shown.node).runtime}"

@@ -37,8 +37,9 @@ def command(
     ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
-    from migrator.cli import wiring
+    from migrator.cli import telling, wiring, work
 
+    told = ""
     if facts is not None and out is not None:
         raise UsageError("--out needs a live plan: one from --facts cannot be applied")
     if out is not None and out.suffix != ".json":
@@ -48,6 +49,7 @@ def command(
     else:
         doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
         plan = doors.scheduled(doors.plan())
+        told = work.too_large(doors.batches([entry for entry in plan.nodes if entry.changes]))
         origin = {
             "inventory": str(inventory.absolute()),
             "kubeconfig": kubeconfig,
@@ -58,6 +60,8 @@ def command(
     if out is not None:
         write(out, plan)
     show(plan, output)
+    if told:
+        telling.say(f"`apply` on this machine would be refused: {told}")
     refuse(plan)
     return 2 if detailed_exitcode and plan.changes else 0
 

@@ -37,12 +37,14 @@ def command(
     as_json = output is options.Output.JSON
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
-    plan = doors.scheduled(doors.plan(survey.rollback))
+    plan = doors.plan(survey.rollback)
+    plan = doors.scheduled(plan, plan.nodes, max_nodes)
     if not as_json:
         told = [*(text.node(entry) for entry in plan.nodes), text.batches(plan)]
         print("\n\n".join(filter(None, told)), flush=True)
     refuse(plan)
-    telling.ask("Roll back", plan.nodes, yes=yes)
+    work.check_room(doors.batches(plan.nodes, max_nodes))
+    telling.ask("Roll back", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"

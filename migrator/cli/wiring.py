@@ -18,7 +18,7 @@ from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.situation import Situation
 from migrator.rollout.course import Batch
-from migrator.rollout.schedule import schedule, scheduled
+from migrator.rollout.schedule import schedule, with_batches
 
 
 @dataclass
@@ -57,16 +57,20 @@ class Doors:
             raise StalePlanError("changed since the plan was made: " + "\n  ".join(told) + "\nmake a new plan")
         return plan
 
-    def batches(self, todo: Sequence[NodePlan], most: int = 0) -> tuple[Batch, ...]:
+    def batches(self, todo: Sequence[NodePlan], most: int = 0, *, serving: bool = False) -> tuple[Batch, ...]:
         """Give the batches in which nodes are worked on, of no more than `most` of them, if that is not 0.
 
-        They follow from what was read of the cluster for the plan, so that the plan shows what is done.
+        They follow from what was read of the cluster for the plan, so that the plan shows what is done; those of nodes
+        that serve meanwhile do not depend on pods.
         """
-        return schedule(todo, self.everyone or self.chosen, self._known(), self.allow, most)
+        return schedule(todo, self.everyone or self.chosen, self._known(), self.allow, most, serving=serving)
 
-    def scheduled(self, plan: Plan) -> Plan:
-        """Give a plan with the batches in which it would be done."""
-        return scheduled(plan, self.everyone or self.chosen, self._known(), self.allow)
+    def scheduled(
+        self, plan: Plan, todo: Sequence[NodePlan] | None = None, most: int = 0, *, serving: bool = False
+    ) -> Plan:
+        """Give a plan with the batches in which it would be done, or this part of it."""
+        todo = [entry for entry in plan.nodes if entry.changes] if todo is None else todo
+        return with_batches(plan, self.batches(todo, most, serving=serving))
 
     def _known(self) -> ClusterFacts:
         if not self.seen.cluster.nodes:
@@ -157,8 +161,17 @@ def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:
     # Imported late, as the cluster's below: they take most of the start-up time, and a mistake should be told at once.
     from migrator.hosts.runner import AnsibleHosts
 
-    asked = [host.target.connect_timeout for host in chosen]
-    return AnsibleHosts(path, connect_timeout=max((entry for entry in asked if entry), default=None))
+    return AnsibleHosts(path, connect_timeout=_connect_timeout(chosen))
+
+
+def _connect_timeout(chosen: Sequence[Host]) -> int | None:
+    """Give the longest that any host has; None for what Ansible is configured with. One value holds for all of them."""
+    from migrator.hosts.configured import configured
+
+    asked = {host.target.connect_timeout for host in chosen}
+    if asked <= {None}:
+        return None
+    return max(configured().timeout if entry is None else entry for entry in asked)
 
 
 def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:

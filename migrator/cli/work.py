@@ -9,15 +9,15 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator import room
 from migrator.cli import telling
 from migrator.engine.neighbours import Neighbours
 from migrator.errors import ClusterError, InventoryError, StoppedError
+from migrator.room import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ class Work:
     """Whether no window of time is waited for."""
     most: int = 0
     """Work on no more nodes than that; 0 for all."""
-    room: Callable[[], Room] = room.here
+    room: Callable[[], Room] = here
     """Look how many nodes this machine can work on at once."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     """What nodes that are drained side by side know of each other."""
@@ -83,8 +83,9 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     """Do it on all these nodes, as their groups' policies say, alone in the cluster; give what became of each.
 
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
-    one, or a termination, puts back what is in work. Raises `LockedError` when somebody else is at work,
-    `InventoryError` when a batch is larger than this machine can work on.
+    one, or a termination, puts back what is in work. Of nodes that serve meanwhile as many are in work at once as this
+    machine can work on. Raises `LockedError` when somebody else is at work, `InventoryError` when a batch of others is
+    larger than that.
     """
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
@@ -96,14 +97,18 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     from migrator.rollout.rolling import Around, roll
 
     cluster = work.doors.cluster
-    ordered = work.doors.batches(todo, work.most)
-    _check_room(ordered, work)
-    course = Course(ordered, serving=work.serving, anytime=work.anytime)
+    ordered, found = work.doors.batches(todo, work.most, serving=work.serving), work.room()
+    if not work.serving:
+        check_room(ordered, found)
+    course = Course(ordered, serving=work.serving, anytime=work.anytime, fits=found.most)
     interruption = Interruption()
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
-    with interruption.listening(), lock.held(cluster, holder()) as alone, ExitStack() as entered:
-        records = entered.enter_context(closing(Records(work.runs, work.plan)))
+    with (
+        interruption.listening(),
+        lock.held(cluster, holder()) as alone,
+        closing(Records(work.runs, work.plan)) as records,
+    ):
         watch = Watch(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
         crew = Threads(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
@@ -129,21 +134,24 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     )  # fmt: skip
 
 
-def _check_room(ordered: Sequence[Batch], work: Work) -> None:
-    """Raise `InventoryError`, before anything is begun, when there is a batch that does not fit on this machine."""
+def check_room(ordered: Sequence[Batch], found: Room | None = None, *, otherwise: str = "nothing was changed") -> None:
+    """Raise `InventoryError` when there is a batch that does not fit on this machine. The user is to be asked after."""
+    if told := too_large(ordered, found):
+        raise InventoryError(f"{told}; {otherwise}")
+
+
+def too_large(ordered: Sequence[Batch], found: Room | None = None) -> str:
+    """Say which batch does not fit on this machine and what to do; "" when all do."""
     from migrator.rollout.course import largest
 
-    batch = largest(ordered, serving=work.serving)
-    if batch is None:
-        return
-    found, wanted = work.room(), batch.at_once(serving=work.serving)
-    if wanted > found.most:
-        name = batch.group.policy.group
-        raise InventoryError(
-            f"{f'group {name}' if name else 'the nodes'}: {wanted} would be in work at once, and this machine has room "
-            f"for {found.most}: {found.why}. Set migrator_batch to {found.most} or less, or give it more; nothing was "
-            "changed"
-        )
+    batch, found = largest(ordered), found or here()
+    if batch is None or batch.at_once <= found.most:
+        return ""
+    name = batch.group.policy.group
+    return (
+        f"{f'group {name}' if name else 'the nodes'}: {batch.at_once} would be in work at once, and this machine has "
+        f"room for {found.most}: {found.why}. Set migrator_batch to {found.most} or less, or give it more"
+    )
 
 
 def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:

@@ -52,7 +52,7 @@ class Cluster(Protocol):
         ...
 
     def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
-        """Give how many pods an owner ("Kind/name") shall have: 0 when it is gone, None for a kind without replicas.
+        """Give how many pods an owner (`Pod.owner`) shall have: 0 when it is gone, None when its kind does not tell us.
 
         From the cache it is read once for all who ask within half a minute.
         """

@@ -118,7 +118,7 @@ class KubeCluster(ProbeObjects, Leases):
         return self._api.list(f"/api/v1/namespaces/{namespace}/pods", objects.pod, cached=cached)
 
     def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
-        if owner.partition("/")[0] not in _REPLICATED:
+        if owner.partition("/")[0] not in _REPLICATED:  # kinds of other groups have theirs with the name
             return None
         return self._recent_replicas((namespace, owner)) if cached else self._replicas(namespace, owner)
 

@@ -33,6 +33,12 @@ _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone
 _READ = frozenset({CRI_SOCKET, CORDONED, PROGRESS, NO_SCALE_DOWN, NO_DISRUPTION, *MACHINES})
 """Annotations of a Node that matter; the others may be many."""
 _LONGEST_PROGRESS = 500
+_APPS = frozenset({"apps", "extensions", ""})
+"""Groups of the kinds of workloads; the second until Kubernetes 1.15, and in pods made by a controller of 1.8 or before
+(k8s.io/api/extensions/v1beta1/types.go)."""
+_GROUPS = {"ReplicaSet": _APPS, "ReplicationController": frozenset({""}), "StatefulSet": _APPS}
+"""Of the kinds whose replicas are read. Other groups have such too, as OpenKruise a StatefulSet; its DaemonSet is not
+told apart, as one is like the other here: its pods stay."""
 _TOLD_OTHERWISE = frozenset(f"node.kubernetes.io/{key}" for key in ("unschedulable", "not-ready", "unreachable"))
 """Taints of the node lifecycle controller, some seconds behind the field and the condition that they follow
 (k8s.io/api/core/v1/well_known_taints.go)."""
@@ -96,7 +102,7 @@ def pod(item: Item) -> Pod:
         uid=meta["uid"],
         node=spec.get("nodeName", ""),
         phase=status.get("phase", ""),
-        owner="" if owner is None else f"{owner['kind']}/{owner['name']}",
+        owner="" if owner is None else f"{_kind(owner)}/{owner['name']}",
         mirror=_MIRROR in (meta.get("annotations") or {}),
         terminating="deletionTimestamp" in meta,
         grace=int(meta.get("deletionGracePeriodSeconds") or 0),
@@ -123,6 +129,13 @@ def pod(item: Item) -> Pod:
         privileged=any(entry.get("privileged") for entry in contexts),
         host_network=bool(spec.get("hostNetwork")),
     )
+
+
+def _kind(owner: Item) -> str:
+    """Give an owner's kind; with its group, as kubectl writes it, where that is not the one of the kind we know."""
+    kind, group = str(owner["kind"]), str(owner.get("apiVersion", "")).rpartition("/")[0]
+    ours = group in _GROUPS.get(kind, {group})
+    return kind if ours else f"{kind}.{group}"
 
 
 def budget(item: Item, version: str) -> Budget:

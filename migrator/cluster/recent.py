@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -36,9 +37,22 @@ class Recent(Generic[_Key, _Given]):
         if mine:
             try:
                 answer.set_result(self._read(key))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, all who wait must be told of it
+            except BaseException as error:  # whatever it is, all who wait must be told of it
                 answer.set_exception(error)
+                raise
+        if told := answer.exception():  # it waits for the answer
+            raise _like(told)
         return answer.result()
 
     def _good(self, answer: Future[_Given], since: float, now: float) -> bool:
         return not answer.done() or (answer.exception() is None and now - since < self._seconds)
+
+
+def _like(error: BaseException) -> BaseException:
+    """Give an error of one's own, as each thread writes into what it raises where that came from."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # noqa: BLE001 - a class that cannot be copied: better the same error than another one
+        return error
+    own.__cause__, own.__traceback__ = error, None
+    return own

@@ -31,6 +31,8 @@ _CRITICAL = 2_000_000_000
 class _Asked:
     """What pods were asked to leave, and what came of it. By uid where nothing else is said."""
 
+    until: float
+    """From then on nobody is asked."""
     accepted: set[str] = field(default_factory=set)
     """Those that end, whoever asked for it."""
     again: dict[str, float] = field(default_factory=dict)
@@ -41,6 +43,8 @@ class _Asked:
     """When those that a budget has refused are asked again whatever it says."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why pods have not left, by their full names."""
+    told: dict[str, str] = field(default_factory=dict)
+    """What kind of reason was told last, likewise."""
     budgets: dict[str, tuple[Budget, ...]] = field(default_factory=dict)
     """Those that were read at this look, by namespace."""
 
@@ -56,7 +60,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     """
     deadline = run.clock.now() + run.target.drain_timeout
     looked = Leaving(run)
-    asked = _Asked()
+    asked = _Asked(until=deadline)
     told: dict[str, float] = {}
     since, before = run.clock.now(), (0, 0)
     while True:
@@ -78,7 +82,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
             if overdue_may_stay and overdue:
                 return f"{', '.join(overdue)} did not end in time, and goes with the runtime"
             raise StepFailedError(
-                f"{run.plan.node} is not empty after {run.target.drain_timeout} s: " + _left(run, asked.refused)
+                f"{run.plan.node} is not empty after {run.target.drain_timeout} s: " + _left(run, asked, looked.pods)
             )
         run.clock.sleep(pace(run.clock.now() - since))
 
@@ -141,13 +145,13 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     if pod.uid in asked.accepted or pod.terminating:
         asked.accepted.add(pod.uid)
         return
-    if now < asked.again.get(pod.uid, now):
+    if now < asked.again.get(pod.uid, now) or now >= asked.until:  # then the node is about to serve again
         return
     asked.again[pod.uid] = now + _RETRY_SECONDS
     if now < asked.held.get(pod.uid, now) and _exhausted(run, pod, asked):
         return
     try:
-        if "batch-replicas" not in run.allow and (why := run.neighbours.held(run.cluster, pod)):
+        if why := _held(run, pod):
             _note(run, pod, asked, "waits:", why)
             return
         answer = run.cluster.evict(pod)
@@ -163,16 +167,27 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
         asked.held[pod.uid] = now + _REGARDLESS_SECONDS
         _note(run, pod, asked, "waits for", _named(_covering(run, pod, asked)))
         return
+    run.neighbours.ends(pod)
     asked.refused.pop(pod.full_name, None)
+    asked.told.pop(pod.full_name, None)
     asked.forbidden.pop(pod.uid, None)
     asked.accepted.add(pod.uid)
     run.progress(f"{pod.full_name} leaves")
 
 
+def _held(run: Run, pod: Pod) -> str:
+    """Say why a pod waits for other nodes; where the user allows it to leave, they must know of it all the same."""
+    if "batch-replicas" not in run.allow:
+        return run.neighbours.held(run.cluster, pod)
+    run.neighbours.leaves(pod)
+    return ""
+
+
 def _note(run: Run, pod: Pod, asked: _Asked, how: str, why: str) -> None:
-    """Note why a pod has not left, and say so the first time."""
-    if pod.full_name not in asked.refused:
+    """Note why a pod has not left, and say so when it is the first reason, or one of another kind."""
+    if asked.told.get(pod.full_name) != how:
         run.progress(f"{pod.full_name} {how} {why}")
+    asked.told[pod.full_name] = how
     asked.refused[pod.full_name] = why
 
 
@@ -202,10 +217,17 @@ def _named(budgets: Sequence[Budget]) -> str:
     )
 
 
-def _left(run: Run, refused: dict[str, str]) -> str:
+def _left(run: Run, asked: _Asked, seen: Sequence[Pod]) -> str:
+    """Name who is left, and why; `seen` are the pods of the last look."""
     try:
-        pods = [pod.full_name for pod in leaving(run.cluster.pods_on(run.plan.node, cached=True))]
+        pods = leaving(run.cluster.pods_on(run.plan.node, cached=True))
     except ClusterError:
         pods = []
-    pods = pods or sorted(refused)
-    return "; ".join(f"{name} ({refused[name]})" if name in refused else f"{name} (does not end)" for name in pods)
+    whys = {pod.full_name: _why(pod, asked) for pod in pods} or asked.refused
+    whys = whys or {pod.full_name: _why(pod, asked) for pod in leaving(seen)}
+    return "; ".join(f"{name} ({why})" for name, why in sorted(whys.items()))
+
+
+def _why(pod: Pod, asked: _Asked) -> str:
+    ends = pod.terminating or pod.uid in asked.accepted
+    return "does not end" if ends else asked.refused.get(pod.full_name, "was not asked in time")

@@ -21,7 +21,7 @@ def remember(run: Run, leaving: Iterable[Pod]) -> None:
     """Note how many ready pods each owner of `leaving` has in the cluster, before any of them leaves."""
     owners = {(pod.namespace, pod.owner) for pod in leaving if pod.owner} - set(run.left)
     for namespace in {namespace for namespace, _ in owners}:
-        ready = Counter(pod.owner for pod in run.cluster.pods_in(namespace, cached=True) if _serves(pod))
+        ready = Counter(pod.owner for pod in run.cluster.pods_in(namespace, cached=True) if pod.serves)
         run.left.update({(place, owner): ready[owner] for place, owner in owners if place == namespace})
 
 
@@ -53,7 +53,7 @@ def _lacking(run: Run, owners: Collection[_Owner], *, cached: bool = False) -> I
     for namespace in sorted({place for place, _ in owners}):
         for pod in run.cluster.pods_in(namespace, cached=cached):
             present[namespace, pod.owner] += not pod.finished and not pod.terminating
-            ready[namespace, pod.owner] += _serves(pod)
+            ready[namespace, pod.owner] += pod.serves
     for owner in sorted(owners):
         before = run.left[owner]
         if ready[owner] >= before:
@@ -67,10 +67,6 @@ def _wanted(run: Run, owner: _Owner, present: int, *, cached: bool) -> int:
     """Give how many pods there shall be: it may have been scaled down, or be gone, since they were counted."""
     replicas = run.cluster.replicas(*owner, cached=cached)
     return present if replicas is None else replicas
-
-
-def _serves(pod: Pod) -> bool:
-    return pod.ready and not pod.finished and not pod.terminating
 
 
 def _watched(run: Run) -> str:

@@ -18,7 +18,8 @@ PROBES = re.compile(r"migrator-probe-[0-9a-f]{8}")
 PROGRESS = "migrator/progress"
 """Annotation of a Node that a run is at work on, or that it failed on: the step, and since when."""
 _SET = "ReplicaSet/"
-_OF_SEVERAL = (_SET, "ReplicationController/", "StatefulSet/")
+_OF_SEVERAL = tuple(f"{kind}{end}" for kind in ("ReplicaSet", "ReplicationController", "StatefulSet") for end in "/.")
+"""How owners of these kinds begin, whatever their group."""
 _TEMPLATE = "pod-template-hash"
 """Label of a Deployment's pods (k8s.io/api/apps/v1, DefaultDeploymentUniqueLabelKey)."""
 CRI_SOCKET = "kubeadm.alpha.kubernetes.io/cri-socket"
@@ -89,7 +90,8 @@ class Pod:
     node: str
     phase: str
     owner: str = ""
-    """"Kind/name" of the controlling owner; empty when nobody would create the pod again."""
+    """"Kind/name" of the controlling owner, "Kind.group/name" where another group of the API has a kind of the name
+    of one that we know; empty when nobody would create the pod again."""
     mirror: bool = False
     """Whether it mirrors a static pod of the kubelet."""
     terminating: bool = False

@@ -172,3 +172,9 @@ class Plan(Value):
     def changes(self) -> bool:
         """Whether anything would be done on any node."""
         return any(node.changes for node in self.nodes)
+
+    @property
+    def begun(self) -> tuple[NodePlan, ...]:
+        """The nodes that its batches have: no others are begun."""
+        names = {name for batch in self.batches for name in batch.nodes}
+        return tuple(node for node in self.nodes if node.node in names)

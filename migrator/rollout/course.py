@@ -55,9 +55,10 @@ class Batch:
     findings: tuple[Finding, ...] = ()
     """Why its nodes are not as many, or not those, that were asked for."""
 
-    def at_once(self, *, serving: bool) -> int:
-        """Give how many of them are in work at once: where they do not serve meanwhile, no more than may be away."""
-        return len(self.nodes) if serving else min(len(self.nodes), self.group.most)
+    @property
+    def at_once(self) -> int:
+        """How many of them are out of service at once, beside those that are so already."""
+        return min(len(self.nodes), self.group.most)
 
 
 def batches(groups: Iterable[Group], most: int = 0, crowds: Crowds | None = None) -> tuple[Batch, ...]:
@@ -95,15 +96,17 @@ def spread(members: Iterable[Member]) -> list[str]:
     return ordered
 
 
-def largest(ordered: Iterable[Batch], *, serving: bool) -> Batch | None:
-    """Give the batch that may have the most nodes in work at once; None when there is none."""
-    return max(ordered, key=lambda batch: batch.at_once(serving=serving), default=None)
+def largest(ordered: Iterable[Batch]) -> Batch | None:
+    """Give the batch that may have the most nodes out of service at once; None when there is none."""
+    return max(ordered, key=lambda batch: batch.at_once, default=None)
 
 
 class Course:
     """Where a rollout stands."""
 
-    def __init__(self, ordered: Sequence[Batch], *, serving: bool = False, anytime: bool = False) -> None:
+    def __init__(
+        self, ordered: Sequence[Batch], *, serving: bool = False, anytime: bool = False, fits: int | None = None
+    ) -> None:
         """Begin with nothing done."""
         self._batches = deque(ordered)
         self._waiting = list(ordered[0].nodes) if ordered else []
@@ -111,6 +114,8 @@ class Course:
         """Whether nodes serve while they are worked on, so that neither windows nor limits hold any back."""
         self.anytime = anytime or serving
         """Whether no window is waited for."""
+        self._fits = fits
+        """How many nodes whoever works on them can work on at once; None for any number."""
         self._not_before = 0.0
         self._failed: Counter[str] = Counter()
         """How many of each group."""
@@ -146,8 +151,10 @@ class Course:
         if self.policy is None:
             return ()
         out = self._out(unavailable)
-        begun = []
+        begun: list[str] = []
         for node in list(self._waiting):
+            if self._full(begun):
+                break
             if self.serving or node in unavailable or len(out | {node}) <= self._batches[0].group.most:
                 out.add(node)
                 begun.append(node)
@@ -157,7 +164,7 @@ class Course:
 
     def held_up(self, unavailable: Collection[str]) -> str:
         """Say which nodes keep others from being begun; "" when it is only those that are worked on."""
-        if self.policy is None or self.serving:
+        if self.policy is None or self.serving or self._full():
             return ""
         out = self._out(unavailable)
         others = out - self.working
@@ -187,6 +194,9 @@ class Course:
             self.stop(f"the canary {node} failed")
         elif self._failed[policy.group] > policy.failures:
             self.stop(f"{self._failed[policy.group]} failed, {policy.failures} may")
+
+    def _full(self, begun: Collection[str] = ()) -> bool:
+        return self._fits is not None and len(self.working) + len(begun) >= self._fits
 
     def _out(self, unavailable: Collection[str]) -> set[str]:
         return set(self._batches[0].group.everyone.intersection(unavailable)) | self.working
