@@ -47,6 +47,7 @@ def run(folder: Path) -> None:
     kept.event(Event(node="worker-1", step="drain", kind="changed"))
     kept.event(Event(node="worker-1", step="switch", kind="failed"))
     kept.evidence("worker-1", {"baseline": SEEN})
+    kept.close()
 
 
 def prove(folder: Path) -> None:
