@@ -26,7 +26,8 @@ _PACKAGES = [
 ]  # fmt: skip
 _VALIDATES = (23, 0)
 """First release with `--validate`."""
-_NOBODY = 65534
+_NOBODY = ("unshare", "--user")
+"""Runs a program as somebody who is not root, and who may read what root may."""
 _READ = "dockerd needs to be started with root"
 """What an older one says to who is not root, once it has read its configuration (cmd/dockerd/daemon.go, start)."""
 
@@ -55,8 +56,8 @@ class Dockerd:
         newer = self.version >= _VALIDATES
         asked = self.command(*(["--validate"] if newer else []), "--config-file", str(config), *words)
         done = subprocess.run(
-            asked, capture_output=True, text=True, check=False, timeout=60, cwd="/", stdin=subprocess.DEVNULL,
-            user=None if newer else _NOBODY,
+            asked if newer else [*_NOBODY, *asked],
+            capture_output=True, text=True, check=False, timeout=60, cwd="/", stdin=subprocess.DEVNULL,
             env={"PATH": f"{self.folder}/usr/bin:{self.folder}/usr/sbin:{os.environ['PATH']}"},
         )  # fmt: skip
         said = done.stderr.strip()

@@ -576,7 +576,7 @@ BROKEN_OFF: Mapping[str, tuple[Sabotage, str]] = {
         "CRI plugin is disabled or failed",
     ),
     "a setting of the wrong kind": (
-        Sabotage("forky", edit=("version = 3", "version = 3\nrequired_plugins = 7")),
+        Sabotage("forky", edit=("version = 3", "version = 3\ntemp = 7")),
         "start_runtime: it ended: .*cannot decode TOML integer",
     ),
     "a snapshotter that is not there": (
