@@ -143,6 +143,29 @@ FIELD = {
         writes={SYSCTL: ("net.bridge.bridge-nf-call-iptables = 1",)},
         spares={SYSCTL: ("forward",)},
     ),
+    "a kubelet that its unit runs in Docker": Field(
+        "hyperkube by docker run; the host has no kubelet",
+        on(
+            {values.KUBELET_DROP_IN: "", FLAGS: "", DEFAULT: "", values.KUBELET_UNIT: "[Service]\nExecStart=/usr/bin/docker run --net=host hyperkube kubelet\n"},
+            kubelet=values.kubelet(version="", program="/usr/bin/docker", environment_files=(), fragments=(values.KUBELET_UNIT,), arguments=("run", "--net=host", "hyperkube", "kubelet")),
+        ),
+        blocked=("kubelet-elsewhere", "kubelet-needs-docker"),
+        told={"kubelet-elsewhere": "kubelet.service runs its kubelet in a container, by /usr/bin/docker"},
+    ),
+    "a kubelet of a snap": Field(
+        "Charmed Kubernetes",
+        on(kubelet=values.kubelet(active=False, arguments=(), fragments=(), environment_files=())),
+        blocked=("kubelet-elsewhere",),
+    ),
+    "a kubelet in a container of its own": Field(
+        "Mirantis Kubernetes Engine",
+        on(
+            kubelet=values.kubelet(version="", active=False, arguments=(), fragments=(), environment_files=()),
+            docker=values.docker(containers=(DockerContainer(id="u", name="ucp-kubelet", image="mirantis/ucp-hyperkube:3.4.15", running=True),)),
+        ),
+        blocked=("kubelet-elsewhere",),
+        told={"kubelet-elsewhere": "ucp-kubelet (mirantis/ucp-hyperkube:3.4.15)"},
+    ),
     "a kubelet that a wrapper starts in Docker": Field(
         "getamis/terraform-ignition-kubernetes",
         on(

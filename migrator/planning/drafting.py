@@ -31,6 +31,8 @@ def destination(now: Situation) -> Destination:
 def draft(now: Situation) -> Draft:
     """Translate the node's configuration; what cannot be read for what it is becomes a problem, never a guess."""
     to = destination(now)
+    if not (now.facts.kubelet.version and now.facts.kubelet.unit.fragments):
+        return Draft(destination=to)  # there is no kubelet here that could be told anything; checks.source says so
     settings: RuntimeSettings | None = None
     fates: tuple[KeyFate, ...] = ()
     written: tuple[FileChange, ...] = ()

@@ -37,7 +37,7 @@ def new_runtime(now: Situation) -> NewRuntime:
 
 def has_kubelet(facts: NodeFacts) -> bool:
     """Tell whether anything is known of the kubelet: what it is told is not known to be nothing."""
-    return bool(facts.kubelet.arguments or facts.kubelet.unit.fragments)
+    return bool(facts.kubelet.version and (facts.kubelet.arguments or facts.kubelet.unit.fragments))
 
 
 def flags(facts: NodeFacts) -> Mapping[str, str]:

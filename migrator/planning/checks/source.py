@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding
 from migrator.planning import versions
+from migrator.planning.checks.docker_calls import is_docker
 from migrator.planning.checks.finding import found, listed
 from migrator.planning.checks.reading import flags
 from migrator.planning.image_names import last_part
@@ -37,7 +38,10 @@ def _elsewhere(now: Situation) -> str:
     """Say where the kubelet runs that is not kubelet.service, or only its wrapper; "" when none seems to run."""
     containers = now.facts.docker.containers if now.facts.docker else ()
     unit = now.facts.kubelet.unit
-    if unit.active and PurePosixPath(unit.program).name in _KUBELETS:
+    program = PurePosixPath(unit.program).name
+    if unit.active and is_docker(program):
+        return f"{unit.name} runs its kubelet in a container, by {unit.program}"
+    if unit.active and program in _KUBELETS:
         return ""
     if inside := [entry for entry in containers if entry.running and not entry.pod_uid and _is_kubelet(entry)]:
         return f"the kubelet is a container of Docker's: {listed(f'{entry.name} ({entry.image})' for entry in inside)}"
