@@ -600,7 +600,7 @@ def test_older_rehearsals_go_first() -> None:
     """What a crash left is removed before anything is started; what of it would not go is told."""
     node = ProbedNode(Via.CRI)
     node.line.answers["sessions"] = [{"session": "deadbeef", "unit": "", "since": 0.0, "active": False}]
-    node.line.answers["stop_runtime"] = lambda session: {"left": ["cgroup /x"] if session == "deadbeef" else []}
+    node.line.answers["stop_runtime"] = lambda session, **_: {"left": ["cgroup /x"] if session == "deadbeef" else []}
 
     evidence = run(node)
 
@@ -608,6 +608,17 @@ def test_older_rehearsals_go_first() -> None:
     assert [words["session"] for words in node.asked("stop_runtime")] == ["deadbeef", node.session]
     assert node.said[:2] == ["removes what the rehearsal deadbeef left", "cgroup /x would not go"]
     assert evidence.problems == ()
+
+
+def test_a_rehearsal_says_which_containers_were_its_own() -> None:
+    """Its database need not show them any more when what they left is looked for."""
+    node = ProbedNode(Via.CRI)
+
+    evidence = run(node)
+
+    (asked,) = node.asked("stop_runtime")
+    names = {name for entry in evidence.containers for name in (entry.id, entry.sandbox)}
+    assert set(asked["ids"]) == names - {""} != set()
 
 
 FAILS: dict[str, tuple[str, type[MigratorError]]] = {

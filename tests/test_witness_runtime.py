@@ -141,6 +141,17 @@ def test_containers_of_an_instance_are_known_from_its_own_files(tmp_path: Path) 
     assert residue.identities(str(tmp_path / "state"), str(tmp_path / "data")) == ({ID, "cd" * 32}, [space])
 
 
+def test_an_id_is_known_whatever_stands_beside_it(tmp_path: Path) -> None:
+    """A database writes the next value where the last one ends."""
+    database = tmp_path / "data" / residue.DATABASE
+    database.parent.mkdir(parents=True)
+    database.write_bytes(b"\x00" + b"cd" * 32 + b"ef" * 32 + b"0\x00")
+
+    found, _ = residue.identities(str(tmp_path / "state"), str(tmp_path / "data"))
+
+    assert {"cd" * 32, "ef" * 32} <= found
+
+
 def test_plugins_give_back_in_reverse_what_they_gave(tmp_path: Path) -> None:
     """Each gets its own part of the configuration with the result; the record is gone afterwards."""
     network = {

@@ -7,6 +7,7 @@ configuration and plugins, the kernel. Nothing that serves is restarted or asked
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from migrator.errors import HostProblemError, StepFailedError
@@ -57,7 +58,7 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
         _end(bench, identity, troubles)
         session.told(bench, troubles)
         raise
-    _end(bench, identity, troubles)
+    _end(bench, identity, troubles, over_cri.identities(evidence.containers)["ids"])
     return troubles.added_to(evidence.model_copy(update={"seconds": bench.clock.now() - began}))
 
 
@@ -136,11 +137,11 @@ def _log(bench: Bench, entry: Seen, logs: str) -> str:
     return str(bench.line.ask("log", path=over_cri.log_path(entry, logs), bytes=65536))
 
 
-def _end(bench: Bench, identity: str, troubles: Troubles) -> None:
-    """Remove the instance, whatever it is in the middle of."""
+def _end(bench: Bench, identity: str, troubles: Troubles, ids: Sequence[str] = ()) -> None:
+    """Remove the instance, whatever it is in the middle of, and what is left of the containers with these `ids`."""
 
     def stop() -> None:
-        left = bench.line.ask("stop_runtime", session=identity)["left"]
+        left = bench.line.ask("stop_runtime", session=identity, ids=list(ids))["left"]
         troubles.problems.extend(f"the rehearsal left behind: {what}" for what in left)
 
     session.guarded(bench, troubles, "the rehearsal could not be removed", stop)

@@ -202,12 +202,17 @@ os.execvp("runc", ["runc"] + sys.argv[1:])
 def unchanged(node: StandIn) -> Iterator[None]:
     """Prove that the node is afterwards as it was before."""
     before = node.state()
+
+    def changes() -> dict[str, set[str]]:
+        after = node.state()
+        return {what: set(after[what]) ^ set(before[what]) for what in before if after[what] != before[what]}
+
     try:
         yield
     finally:
         with suppress(LabError):  # what says more than "in vain" comes next
-            waiting.until(lambda: node.state() == before, "the node is as it was", seconds=30, every=0.5)
-        assert node.state() == before
+            waiting.until(lambda: not changes(), "the node is as it was", seconds=30, every=0.5)
+        assert changes() == {}
         assert [path for word in node.sessions for path in node.cgroups(word)] == []
 
 

@@ -71,12 +71,15 @@ def active(note):
 
 
 @question
-def stop_runtime(session):
-    """End an instance and remove all that it made; give what would not go. Also after a crash, also twice."""
+def stop_runtime(session, ids=()):
+    """End an instance and remove all that it made; give what would not go. Also after a crash, also twice.
+
+    Of containers that are gone its database may say nothing any more: whoever knows their `ids` says them.
+    """
     known = _note(session)
     note = known or {"unit": "", "root": "/var/lib", "before": before(), "made": []}
     instance = Instance(session, note["root"])
-    ids, spaces = identities(instance.state, instance.data)
+    sooner, spaces = identities(instance.state, instance.data)
     plugins = _plugin_folders(instance)
     _end(instance, note)
     left = [f"process {pid}" for pid in kill(lambda: _members(instance))]
@@ -86,7 +89,7 @@ def stop_runtime(session):
     for mount in reversed(mounts()):
         if mount.source == f"migrator-{session}":
             detach(mount.point)
-    left += clean(ids | later[0], sorted({*spaces, *later[1]}), note["before"], plugins)
+    left += clean({*ids, *sooner, *later[0]}, sorted({*spaces, *later[1]}), note["before"], plugins)
     left += remove_tree(instance.folder) + remove_tree(instance.data)
     for path in note["made"]:
         remove_empty(path)
