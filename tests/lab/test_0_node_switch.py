@@ -88,8 +88,8 @@ def test_what_it_was_is_written_down(node: Node) -> None:
     begin = node.journal()[0]
     assert begin.pop("at") > 0
     assert begin == {
-        "action": "begin", "boot": node.lone.boot_id(), "number": 1, "enabled": ["docker.service"], "healthy": True,
-        "arguments": [*COMMAND, *LAST], "reserves": [], "about": {"source": "docker://20.10.24"},
+        "action": "begin", "boot": node.lone.boot_id(), "number": 1, "enabled": ["docker.service"],
+        "active": [], "healthy": True, "arguments": [*COMMAND, *LAST], "reserves": [], "about": {"source": "docker://20.10.24"},
     }  # fmt: skip
     saved = {line["path"]: line for line in node.journal() if line["action"] == "saved"}
     assert list(saved) == [CONFIG, FLAGS, HOSTS]
