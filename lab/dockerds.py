@@ -1,21 +1,15 @@
-"""Dockerds of several Debian releases, unpacked and never installed: whether they take a configuration.
-
-Each runs with its own release's C library, as `lab.parsers` does.
-"""
+"""Dockerds of several Debian releases, unpacked and never installed: whether they take a configuration."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from lab import shell
-from lab.apt import Archive
-from lab.artefacts import artefact
+from lab import shell, unpacked
 from lab.settings import Settings
 
 SUITES = ("bookworm", "trixie", "forky")
@@ -40,10 +34,7 @@ class Dockerd:
 
     def command(self, *words: str) -> list[str]:
         """Give the command line that starts it."""
-        libraries = [self.folder / path for path in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")]
-        loader = next(path / "ld-linux-x86-64.so.2" for path in libraries if (path / "ld-linux-x86-64.so.2").exists())
-        program = self.folder / "usr/sbin/dockerd"
-        return [str(word) for word in (loader, "--library-path", ":".join(map(str, libraries)), program, *words)]
+        return unpacked.command(self.folder, "usr/sbin/dockerd", *words)
 
     @cached_property
     def version(self) -> tuple[int, ...]:
@@ -66,13 +57,4 @@ class Dockerd:
 
 def dockerd(settings: Settings, suite: str) -> Dockerd:
     """Give the dockerd of a Debian release."""
-
-    def build(folder: Path) -> None:
-        work = settings.cache / "build" / f"apt-docker-{suite}"
-        archive = Archive(suite, root=work)
-        archive.update()
-        archive.unpack(_PACKAGES, into=folder)
-        shutil.rmtree(work)
-
-    inputs = {"suite": suite, "packages": " ".join(_PACKAGES), "recipe": "1"}
-    return Dockerd(artefact(settings.cache, f"dockerd-{suite}", inputs, build))
+    return Dockerd(unpacked.unpacked(settings, "dockerd", suite, _PACKAGES))

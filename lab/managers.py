@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import waiting
-from lab.apt import Archive
-from lab.artefacts import artefact
 from lab.errors import LabError
 from lab.settings import Settings
+from lab.unpacked import unpacked
 
 SUITES = ("bullseye", "bookworm", "trixie")
 """systemd 247, 252 and 257; newer ones do not start where cgroups are of version 1."""
@@ -165,15 +164,9 @@ class Manager:
 def systemd(settings: Settings, suite: str) -> Systemd:
     """Give the systemd of a Debian release."""
 
-    def build(folder: Path) -> None:
-        work = settings.cache / "build" / f"apt-systemd-{suite}"
-        archive = Archive(suite, root=work)
-        archive.update()
-        archive.unpack(_PACKAGES, into=folder, closure=True)
+    def link(folder: Path) -> None:
         for name in _MERGED:
             if not (folder / name).exists():
                 (folder / name).symlink_to(f"usr/{name}")
-        shutil.rmtree(work)
 
-    inputs = {"suite": suite, "packages": " ".join(_PACKAGES), "recipe": "2"}
-    return Systemd(suite, artefact(settings.cache, f"systemd-{suite}", inputs, build))
+    return Systemd(suite, unpacked(settings, "systemd", suite, _PACKAGES, recipe="2", closure=True, finish=link))

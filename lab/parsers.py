@@ -1,20 +1,14 @@
-"""Containerds of several Debian releases, unpacked and never installed, to read what `migrator` writes.
-
-Each runs with its own release's C library, since this machine's may be older.
-"""
+"""Containerds of several Debian releases, unpacked and never installed, to read what `migrator` writes."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import shell, waiting
-from lab.apt import Archive
-from lab.artefacts import artefact
+from lab import shell, unpacked, waiting
 from lab.settings import Settings
 
 SUITES = ("bullseye", "bookworm", "trixie", "forky")
@@ -31,10 +25,7 @@ class Containerd:
 
     def command(self, program: str, *words: str | Path) -> list[str]:
         """Give the command line that starts one of its programs."""
-        libraries = [self.folder / path for path in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")]
-        loader = next(path / "ld-linux-x86-64.so.2" for path in libraries if (path / "ld-linux-x86-64.so.2").exists())
-        program_path = self.folder / "usr/bin" / program
-        return [str(word) for word in (loader, "--library-path", ":".join(map(str, libraries)), program_path, *words)]
+        return unpacked.command(self.folder, f"usr/bin/{program}", *words)
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -76,13 +67,4 @@ class Containerd:
 
 def containerd(settings: Settings, suite: str) -> Containerd:
     """Give the containerd of a Debian release."""
-
-    def build(folder: Path) -> None:
-        work = settings.cache / "build" / f"apt-{suite}"
-        archive = Archive(suite, root=work)
-        archive.update()
-        archive.unpack(_PACKAGES, into=folder)
-        shutil.rmtree(work)
-
-    inputs = {"suite": suite, "packages": " ".join(_PACKAGES), "recipe": "1"}
-    return Containerd(artefact(settings.cache, f"containerd-{suite}", inputs, build))
+    return Containerd(unpacked.unpacked(settings, "containerd", suite, _PACKAGES))
