@@ -9,7 +9,7 @@ from migrator.planning import versions
 from migrator.planning.situation import Situation
 from migrator.planning.translate.runtimes import RUNTIMES
 
-_EPOCH = re.compile(r"\d+:")
+_EPOCH = re.compile(r"^\d+:")
 """What may stand before a package's version (deb-version(7), rpm-version(7))."""
 PINNED = "migrator_package_version"
 
@@ -52,7 +52,7 @@ def coming(now: Situation) -> Coming:
 
 def plain(version: str) -> str:
     """Give a package's version without its epoch."""
-    return _EPOCH.sub("", version, count=1) if _EPOCH.match(version) else version
+    return _EPOCH.sub("", version)
 
 
 def unfit(kubelet: str, runtime: str, version: str, *, digest: bool = False) -> Unfit | None:

@@ -30,7 +30,9 @@ class Use(IntEnum):
 _PREFIXES = "@-:+!|"
 """What systemd reads before a program (systemd.service(5))."""
 _PROGRAM = re.compile(r"docker(?:d|-compose|-init|-proxy|-runc|-containerd(?:-\w+)?)?(?:-current)?|cri-dockerd")
-_SOCKET = re.compile(r"/(?:docker|dockershim|cri-dockerd)\.(?:sock|pid)\b")
+SOCKET = r"/(?:docker|dockershim|cri-dockerd)\.(?:sock|pid)\b"
+"""What stands for a running Docker in a path."""
+_SOCKET = re.compile(SOCKET)
 _PLACE = re.compile(r"(?:bin/docker|/var/lib/docker|/run/docker)(?![\w.-])")
 """What goes with Docker: its program, its data."""
 _UNIT = re.compile(r"(?:cri-)?docker(?:\.service|\.socket)?")

@@ -19,7 +19,7 @@ from migrator.planning.translate.systemd.edit import DROP_IN
 from migrator.planning.translate.systemd.needed import Effect, Need
 from migrator.planning.translate.systemd.unit import Unit
 
-_FILE = re.compile(r"/(?:docker|dockershim|cri-dockerd)\.(?:sock|pid)\b|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
+_FILE = re.compile(docker_calls.SOCKET + r"|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
 _LONG = 160
 """Characters of a line that are shown."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
-"""A file hides those of its name in the folders after its own."""
+from migrator.planning.translate import conf_d
+
+FOLDERS = conf_d.folders("modprobe.d")
 _INSMOD = re.compile(r"(?:/(?:usr/)?s?bin/)?insmod")
 _FILE = re.compile(r"(?:[^/]*/)*([^/.]+)\.ko(?:\.(?:gz|xz|zst))?")
 
@@ -27,15 +28,8 @@ def against(files: Mapping[str, str], module: str) -> tuple[Rule, ...]:
     That is `blacklist`, which systemd applies to names too (its module-util.c, KMOD_PROBE_APPLY_BLACKLIST), and
     `install` with a command that does not load it after all.
     """
-    found: list[Rule] = []
-    seen: set[str] = set()
-    for folder in FOLDERS:
-        for path in sorted(files):
-            parent, _, name = path.rpartition("/")
-            if parent == folder and name.endswith(".conf") and name not in seen:
-                seen.add(name)
-                found += [Rule(path, line) for line in _lines(files[path]) if _refuses(line, plain(module))]
-    return tuple(found)
+    paths = conf_d.chosen(files, FOLDERS).values()
+    return tuple(Rule(path, line) for path in paths for line in _lines(files[path]) if _refuses(line, plain(module)))
 
 
 def plain(module: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
-"""A file hides those of its name in the folders after its own."""
+from migrator.planning.translate import conf_d
+
+FOLDERS = conf_d.folders("sysctl.d")
 BY_PROCPS = "/etc/sysctl.conf"
 """Read last by `sysctl --system`, and by systemd only where a folder has a link to it."""
 _GLOB = re.compile(r"[*?\[]")
@@ -32,12 +33,7 @@ class Assignment:
 
 def assignments(files: Mapping[str, str]) -> tuple[Assignment, ...]:
     """Give all lines in the order in which systemd applies them; `files` are texts by path."""
-    chosen: dict[str, str] = {}
-    for folder in FOLDERS:
-        for path in files:
-            parent, _, name = path.rpartition("/")
-            if parent == folder and name.endswith(".conf"):
-                chosen.setdefault(name, path)
+    chosen = conf_d.chosen(files, FOLDERS)
     return tuple(line for name in sorted(chosen, key=str.encode) for line in lines(chosen[name], files[chosen[name]]))
 
 
