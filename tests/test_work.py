@@ -29,6 +29,7 @@ from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout.ends import End, Rolled
+from migrator.rollout.schedule import with_batches
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
 from tests.fakes.values import node, pod, situation
@@ -152,7 +153,7 @@ def test_the_batches_that_a_plan_shows_are_done(tmp_path: Path) -> None:
     world = World(tmp_path, batch="2", canaries=0)
     world.cluster.pods = {f"uid-{name}": pod(name, node=name, uid=f"uid-{name}") for name in ("w1", "w2")}
 
-    shown = world.work.doors.scheduled(Plan(nodes=tuple(world.plans))).batches
+    shown = with_batches(Plan(), world.work.doors.batches(world.plans)).batches
     world.do().check()
 
     assert [batch.nodes for batch in shown] == [("w1", "w3"), ("w2",)]

@@ -49,6 +49,7 @@ def command(
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
     from migrator.rollout.ends import Rolled
+    from migrator.rollout.schedule import with_batches
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
@@ -64,10 +65,10 @@ def command(
     )
     staging = until is Until.STAGE
     if installing := [entry for entry in plan.nodes if entry.installs]:
-        plan = doors.scheduled(plan, installing, max_nodes, serving=True)
+        plan = with_batches(plan, doors.batches(installing, max_nodes, serving=True))
         _shown(plan, as_json=as_json)
         if not staging:  # sooner or later all of them
-            work.check_room(doors.batches([entry for entry in plan.nodes if entry.changes], max_nodes))
+            work.check_room(doors.batches(plan.changing, max_nodes))
         telling.ask("Install the runtime on", plan.begun, yes=yes)
         steps = [step for step in STEPS if step.id == "install"]
         install = doing(plan=plan, steps=steps, done=_installed, planned=planned, serving=True)
@@ -76,13 +77,14 @@ def command(
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
         plan = _rest(doors, plan, again=not saved.is_plan(source))
-    todo = [entry for entry in plan.nodes if entry.changes and not entry.installs]
-    plan = doors.scheduled(plan, todo, max_nodes, serving=staging)
+    todo = [entry for entry in plan.changing if not entry.installs]
+    ordered = doors.batches(todo, max_nodes, serving=staging)
+    plan = with_batches(plan, ordered)
     _shown(plan, as_json=as_json)
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
     if not staging:
-        work.check_room(doors.batches(todo, max_nodes), otherwise=otherwise)
+        work.check_room(ordered, otherwise=otherwise)
     telling.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
     steps = [step for step in STEPS if not staging or step.phase is Phase.STAGE]
     migration = doing(plan=plan, steps=steps, done=partial(_done, doors, until), planned=planned, serving=staging)

@@ -34,6 +34,7 @@ def command(
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
     from migrator.rollout.ends import Rolled
+    from migrator.rollout.schedule import with_batches
 
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
@@ -41,14 +42,14 @@ def command(
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
-    plan = doors.scheduled(plan, most=max_nodes, serving=True)
+    todo = plan.changing
+    plan = with_batches(plan, doors.batches(todo, max_nodes, serving=True))
     if not as_json:
         for entry in plan.nodes:
             print(f"{text.node(entry)}\n{removal.text(entry.removal) if entry.removal else ''}\n", flush=True)
         if told := text.batches(plan):
             print(f"{told}\n", flush=True)
     refuse(plan)
-    todo = [entry for entry in plan.nodes if entry.changes]
     if not todo:
         return work.conclude(Rolled(()), plan, as_json=as_json)
     telling.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)

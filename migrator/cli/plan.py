@@ -38,6 +38,7 @@ def command(
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
     from migrator.cli import telling, wiring, work
+    from migrator.rollout.schedule import with_batches
 
     told = ""
     if facts is not None and out is not None:
@@ -48,8 +49,9 @@ def command(
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
         doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
-        plan = doors.scheduled(doors.plan())
-        told = work.too_large(doors.batches([entry for entry in plan.nodes if entry.changes]))
+        plan = doors.plan()
+        ordered = doors.batches(plan.changing)
+        plan, told = with_batches(plan, ordered), work.too_large(ordered)
         origin = {
             "inventory": str(inventory.absolute()),
             "kubeconfig": kubeconfig,

@@ -31,6 +31,7 @@ def command(
     from migrator.cli.records import usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
+    from migrator.rollout.schedule import with_batches
 
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
@@ -38,12 +39,13 @@ def command(
     planned = time.monotonic()
     doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan(survey.rollback)
-    plan = doors.scheduled(plan, plan.nodes, max_nodes)
+    ordered = doors.batches(plan.nodes, max_nodes)
+    plan = with_batches(plan, ordered)
     if not as_json:
         told = [*(text.node(entry) for entry in plan.nodes), text.batches(plan)]
         print("\n\n".join(filter(None, told)), flush=True)
     refuse(plan)
-    work.check_room(doors.batches(plan.nodes, max_nodes))
+    work.check_room(ordered)
     telling.ask("Roll back", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:

@@ -18,7 +18,7 @@ from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.situation import Situation
 from migrator.rollout.course import Batch
-from migrator.rollout.schedule import schedule, with_batches
+from migrator.rollout.schedule import schedule
 
 
 @dataclass
@@ -64,13 +64,6 @@ class Doors:
         that serve meanwhile do not depend on pods.
         """
         return schedule(todo, self.everyone or self.chosen, self._known(), self.allow, most, serving=serving)
-
-    def scheduled(
-        self, plan: Plan, todo: Sequence[NodePlan] | None = None, most: int = 0, *, serving: bool = False
-    ) -> Plan:
-        """Give a plan with the batches in which it would be done, or this part of it."""
-        todo = [entry for entry in plan.nodes if entry.changes] if todo is None else todo
-        return with_batches(plan, self.batches(todo, most, serving=serving))
 
     def _known(self) -> ClusterFacts:
         if not self.seen.cluster.nodes:

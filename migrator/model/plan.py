@@ -174,6 +174,11 @@ class Plan(Value):
         return any(node.changes for node in self.nodes)
 
     @property
+    def changing(self) -> tuple[NodePlan, ...]:
+        """The nodes on which anything would be done."""
+        return tuple(node for node in self.nodes if node.changes)
+
+    @property
     def begun(self) -> tuple[NodePlan, ...]:
         """The nodes that its batches have: no others are begun."""
         names = {name for batch in self.batches for name in batch.nodes}

@@ -43,4 +43,4 @@ def with_batches(plan: Plan, ordered: Iterable[Batch]) -> Plan:
 
 def scheduled(plan: Plan, everyone: Iterable[Host], cluster: ClusterFacts, allow: Collection[str] = ()) -> Plan:
     """Give a plan with the batches in which all would be worked on of its nodes on which anything would be done."""
-    return with_batches(plan, schedule([entry for entry in plan.nodes if entry.changes], everyone, cluster, allow))
+    return with_batches(plan, schedule(plan.changing, everyone, cluster, allow))
