@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from lab import cluster, controlplane, guests, images, shell, waiting, workloads
 from lab.settings import Settings
-from migrator.cluster import kube
+from migrator.cluster import client
 from migrator.errors import ClusterError
 from migrator.model.objects import Node
 
@@ -86,7 +86,7 @@ class Seen:
 class Watch:
     """Asks for the node four times a second, in a thread of its own."""
 
-    def __init__(self, door: kube.KubeCluster) -> None:
+    def __init__(self, door: client.KubeCluster) -> None:
         self.seen = Seen()
         self._door = door
         self._ended = threading.Event()
@@ -164,7 +164,7 @@ def procedure(settings: Settings) -> float:
     guests.script(settings, node, PROCEDURE, seconds=900)
     annotation = "kubeadm.alpha.kubernetes.io/cri-socket=unix:///run/containerd/containerd.sock"
     controlplane.kubectl(settings, ["annotate", "node", NODE, "--overwrite", annotation])
-    door = kube.connect(str(settings.kubeconfig))
+    door = client.connect(str(settings.kubeconfig))
 
     def healthy() -> bool:
         found = door.node(NODE)
@@ -176,7 +176,7 @@ def procedure(settings: Settings) -> float:
     return drained
 
 
-def restarted(settings: Settings, door: kube.KubeCluster) -> float:
+def restarted(settings: Settings, door: client.KubeCluster) -> float:
     """Restart the kubelet; give the seconds until it was seen Ready again by what it reported since."""
     before = reported(door.node(NODE))
     started = time.time()
@@ -195,7 +195,7 @@ def reported(node: Node) -> float:
     return datetime.fromisoformat(node.heartbeat).timestamp()
 
 
-def run(settings: Settings, door: kube.KubeCluster, way: Way) -> Seen:
+def run(settings: Settings, door: client.KubeCluster, way: Way) -> Seen:
     """Put the base state back and do it."""
     cluster.restore(settings)
     waiting.until(lambda: not workloads.unavailable(settings), "the workloads are available", seconds=600, every=1)
@@ -209,7 +209,7 @@ def run(settings: Settings, door: kube.KubeCluster, way: Way) -> Seen:
 def main() -> None:
     """Measure and print."""
     settings = Settings()
-    door = kube.connect(str(settings.kubeconfig))
+    door = client.connect(str(settings.kubeconfig))
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     ratios: dict[str, list[float]] = {}
     parts: dict[str, dict[str, float]] = {"full": {}, "none": {}}

@@ -30,7 +30,7 @@ import yaml
 from lab.settings import Settings
 from migrator import survey
 from migrator.cli.wiring import Doors
-from migrator.cluster import kube
+from migrator.cluster import client as kube
 from migrator.engine import draining, settling
 from migrator.engine.run import Run
 from migrator.engine.wall_clock import WallClock

@@ -14,7 +14,7 @@ import pytest
 
 from migrator.errors import InventoryError
 from migrator.hosts import runner
-from migrator.hosts.configured import Configured, configured
+from migrator.hosts.ansible_settings import Configured, configured
 from migrator.model.requests import Request
 
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migrator.cluster import kube
+from migrator.cluster import client
 from migrator.errors import ClusterError
 
 INVENTORY = "all: {hosts: {worker-1: {ansible_connection: local}}}\n"
@@ -86,7 +86,7 @@ def test_a_broken_kubeconfig_is_named(text: str, folder: Path) -> None:
     (folder / "kubeconfig").write_text(text)
 
     with pytest.raises(ClusterError, match="kubeconfig is not a usable kubeconfig") as raised:
-        kube.connect(str(folder / "kubeconfig"))
+        client.connect(str(folder / "kubeconfig"))
 
     assert raised.value.exit_code == 11
 

@@ -11,7 +11,7 @@ import pytest
 from migrator.cli import apply, cleanup, plan, rollback, telling, wiring, work
 from migrator.cli.options import PlanOutput
 from migrator.errors import InventoryError
-from migrator.hosts import configured
+from migrator.hosts import ansible_settings
 from migrator.inventory import Host
 from migrator.model.plan import NodePlan, Plan
 from migrator.model.target import Target
@@ -150,7 +150,7 @@ def test_no_host_waits_shorter_than_it_may(
     asked: Sequence[int | None], longest: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One time holds for all: that of a host with a short one is not that of hosts with Ansible's own."""
-    monkeypatch.setattr(configured, "configured", lambda: configured.Configured({"timeout": 33}))
+    monkeypatch.setattr(ansible_settings, "configured", lambda: ansible_settings.Configured({"timeout": 33}))
     hosts = [Host(name=str(place), target=Target(connect_timeout=entry)) for place, entry in enumerate(asked)]
 
     assert wiring.open_hosts(ALL, hosts)._connect_timeout == longest  # type: ignore[attr-defined]  # noqa: SLF001

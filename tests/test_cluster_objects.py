@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrator.cluster import objects
+from migrator.cluster import parse
 
 NODE: dict[str, Any] = {
     "metadata": {
@@ -38,7 +38,7 @@ POD: dict[str, Any] = {
 
 def test_a_node() -> None:
     """Its cordon is no taint, its room is in millicores and bytes, and of its annotations only ours and the socket are kept."""
-    found = objects.node(NODE)
+    found = parse.node(NODE)
 
     assert (found.cpu, found.memory, found.room) == (1900, 2**30, 110)
     assert (found.ready, found.unschedulable, found.tainted) == (True, True, False)
@@ -64,14 +64,14 @@ def test_a_taint(taint: str, told: str) -> None:
     """A node that has just got Ready has the taint of one that is not for some seconds more: its condition is asked."""
     key, _, effect = taint.partition(":")
 
-    found = objects.node({**NODE, "spec": {"taints": [{"key": key, "effect": effect}]}})
+    found = parse.node({**NODE, "spec": {"taints": [{"key": key, "effect": effect}]}})
 
     assert ("tainted" if found.tainted else "takes pods") == told
 
 
 def test_a_pod_with_nothing_but_what_it_must_have() -> None:
     """No status, no volumes, no owner: nothing raises."""
-    found = objects.pod(POD)
+    found = parse.pod(POD)
 
     assert (found.full_name, found.phase, found.owner, found.cpu, found.host_paths) == ("shop/web", "", "", 0, ())
 
@@ -110,7 +110,7 @@ CASES = {
 @pytest.mark.parametrize(("item", "expected"), CASES.values(), ids=CASES)
 def test_a_pod(item: dict[str, Any], expected: dict[str, Any]) -> None:
     """Each field that a plan decides by is read."""
-    found = objects.pod(item)
+    found = parse.pod(item)
 
     assert {name: getattr(found, name) for name in expected} == expected
 
@@ -122,8 +122,8 @@ def test_a_daemon_set_and_a_runtime_class() -> None:
         "spec": {"template": {"spec": spec(volumes=[{"hostPath": {"path": "/"}}])["spec"]}},
     }
 
-    assert objects.daemon_set(item).host_paths == ("/",)
-    assert objects.runtime_class({"metadata": {"name": "fast"}, "handler": "crun"}).handler == "crun"
+    assert parse.daemon_set(item).host_paths == ("/",)
+    assert parse.runtime_class({"metadata": {"name": "fast"}, "handler": "crun"}).handler == "crun"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_budget_with_too_few_healthy_pods_is_violated(status: dict[str, int], 
     """As its controller has counted; one that it has not counted yet is not."""
     item = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}
 
-    assert objects.budget({**item, "status": status}, "policy/v1beta1").violated is violated
+    assert parse.budget({**item, "status": status}, "policy/v1beta1").violated is violated
 
 
 def test_what_a_drain_goes_by() -> None:
@@ -163,12 +163,12 @@ def test_what_a_drain_goes_by() -> None:
         "status": status,
     }
 
-    found = objects.pod(item)
+    found = parse.pod(item)
 
     assert (found.mirror, found.terminating, found.grace, found.owner) == (True, True, 45, "ReplicaSet/web-1")
     assert (found.phase, found.ready, found.node, found.labels) == ("Running", True, "w1", {"app": "web"})
     assert (found.claims, found.container_ids, found.images) == (("data",), ("docker://a", ""), ("setup:1", "web:1"))
-    plain = objects.pod(POD)
+    plain = parse.pod(POD)
     assert (plain.mirror, plain.terminating, plain.grace, plain.ready) == (False, False, 0, False)
 
 
@@ -188,7 +188,7 @@ def test_an_owner_is_known_by_its_group_too(version: str, kind: str, owner: str)
     """Its name alone may be that of another kind; it is drained, or stays, as that one."""
     owners = [{"apiVersion": version, "kind": kind, "name": "web", "controller": True}]
 
-    found = objects.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}})
+    found = parse.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}})
 
     assert found.owner == owner
     assert found.replicated is (kind in {"StatefulSet", "ReplicaSet", "ReplicationController"})
@@ -198,4 +198,4 @@ def test_an_owner_is_known_by_its_group_too(version: str, kind: str, owner: str)
 @pytest.mark.parametrize("owners", [[], [{"kind": "ReplicaSet", "name": "web-1"}], None])
 def test_a_pod_without_a_controller_is_nobodys(owners: object) -> None:
     """Nobody would create it again."""
-    assert objects.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}}).owner == ""
+    assert parse.pod({**POD, "metadata": {**POD["metadata"], "ownerReferences": owners}}).owner == ""

@@ -18,7 +18,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 
-from migrator.cri import OWNER_LABEL, ContainerSpec, Runtime, SandboxSpec, api_pb2, driver
+from migrator.cri import OWNER_LABEL, ContainerSpec, Runtime, SandboxSpec, api_pb2, cgroup_driver
 from migrator.cri.client import GrpcRuntime, connect
 from migrator.cri.labels import labels
 from migrator.cri.sweep import sweep
@@ -488,7 +488,7 @@ def test_the_cgroup_driver_is_found(tmp_path: Path, asked: Any, info: dict[str, 
 
 def test_what_a_configuration_does_not_tell_is_unknown() -> None:
     """Nothing at all is no driver."""
-    assert driver.configured({}) == ""
+    assert cgroup_driver.configured({}) == ""
 
 
 class TestSweep:

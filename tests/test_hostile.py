@@ -13,7 +13,7 @@ import pytest
 
 from migrator import survey
 from migrator.cli.telling import teller
-from migrator.cluster import objects
+from migrator.cluster import parse
 from migrator.engine.apply import apply
 from migrator.engine.plays import answer, request
 from migrator.engine.run import Event
@@ -183,7 +183,7 @@ def test_an_annotation_that_is_no_sockets_place_counts_as_none(given: str, *, ke
         },
     }
 
-    found = objects.node(item).annotations
+    found = parse.node(item).annotations
 
     assert found.get(CRI_SOCKET) == (given if kept else None)
     assert "\n" not in found[PROGRESS]

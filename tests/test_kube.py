@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from migrator.cluster import api as requests
-from migrator.cluster import kube, refusals
-from migrator.cluster.kube import KubeCluster
+from migrator.cluster import admission_errors, client
+from migrator.cluster import http as requests
+from migrator.cluster.client import KubeCluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
 from migrator.model.probe_objects import ContainerStatus, PodEvent
@@ -56,7 +56,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster(api: Served, server: ThreadingHTTPServer, tmp_path: Path) -> KubeCluster:
     """Open the door to it."""
     assert not api.requests
-    return kube.connect(kubeconfig(tmp_path, server.server_port))
+    return client.connect(kubeconfig(tmp_path, server.server_port))
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_a_webhook_that_does_not_answer_is_no_refusal(api: Served, cluster: Kube
 @pytest.mark.parametrize("message", [message for _, message, _ in REFUSALS.values()], ids=REFUSALS)
 def test_no_advice_opens_a_hole(message: str) -> None:
     """What is exempted by a label alone, or by a name alone, is exempted for every tenant."""
-    told = refusals.advice(message)
+    told = admission_errors.advice(message)
 
     assert "label" not in told or "pod-security" in told
     if "exempt" in told:
@@ -156,7 +156,7 @@ def test_no_advice_opens_a_hole(message: str) -> None:
 
 def test_unknown_words_get_no_advice() -> None:
     """Nothing is guessed."""
-    assert refusals.advice("the moon is full") == ""
+    assert admission_errors.advice("the moon is full") == ""
 
 
 def test_the_namespace_of_a_user_without_rights_is_refused(api: Served, cluster: KubeCluster) -> None:
@@ -332,7 +332,7 @@ def test_a_user_that_is_not_known(api: Served, cluster: KubeCluster) -> None:
 def test_nobody_answers(tmp_path: Path) -> None:
     """The kubeconfig and the cause are named."""
     with pytest.raises(ClusterError, match=r"the API server of .*kubeconfig does not answer: .*refused"):
-        kube.connect(kubeconfig(tmp_path, 9)).namespaces({})
+        client.connect(kubeconfig(tmp_path, 9)).namespaces({})
 
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
@@ -415,7 +415,7 @@ def connected(folder: Path, port: int, user: dict[str, Any]) -> KubeCluster:
     document = yaml.safe_load(path.read_text())
     document["users"] = [{"name": document["contexts"][0]["context"]["user"], "user": user}]
     path.write_text(yaml.safe_dump(document))
-    return kube.connect(str(path))
+    return client.connect(str(path))
 
 
 @pytest.mark.parametrize("user", USERS.values(), ids=USERS)
@@ -447,7 +447,7 @@ def test_an_api_server_that_hangs_is_asked_twice(tmp_path: Path, monkeypatch: py
         hanging.bind(("127.0.0.1", 0))
         hanging.listen()
         hanging.settimeout(0)
-        cluster = kube.connect(kubeconfig(tmp_path, hanging.getsockname()[1]))
+        cluster = client.connect(kubeconfig(tmp_path, hanging.getsockname()[1]))
 
         with pytest.raises(ClusterError, match="does not answer: .*Read timed out"):
             cluster.nodes()
@@ -532,10 +532,10 @@ def test_several_kubeconfigs_are_merged_as_kubectl_does(
     monkeypatch.setenv("KUBECONFIG", split(tmp_path, server.server_port))
     api.answer("GET /api/v1/nodes", 200, {"items": []})
 
-    assert kube.connect("").nodes() == ()
-    assert kube.connect("", "c").nodes() == ()
+    assert client.connect("").nodes() == ()
+    assert client.connect("", "c").nodes() == ()
     with pytest.raises(ClusterError, match="first:"):
-        kube.connect("", "d").nodes()
+        client.connect("", "d").nodes()
 
 
 def test_none_of_several_kubeconfigs_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,4 +543,4 @@ def test_none_of_several_kubeconfigs_is_there(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/a{os.pathsep}{tmp_path}/b")
 
     with pytest.raises(ClusterError, match=f"there is no kubeconfig {tmp_path}/a{os.pathsep}{tmp_path}/b; name one"):
-        kube.connect("")
+        client.connect("")

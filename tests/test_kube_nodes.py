@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from migrator.cluster import Eviction, kube
-from migrator.cluster.kube import KubeCluster
-from migrator.cluster.recent import Recent
+from migrator.cluster import Eviction, client
+from migrator.cluster.client import KubeCluster
+from migrator.cluster.request_cache import Recent
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
 from migrator.model.objects import RuntimeClass
@@ -50,7 +50,7 @@ def cluster(api: Served, server: ThreadingHTTPServer, tmp_path: Path, monkeypatc
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     assert not api.requests
-    return kube.connect(kubeconfig(tmp_path, server.server_port))
+    return client.connect(kubeconfig(tmp_path, server.server_port))
 
 
 def node(name: str) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def test_what_may_be_older_comes_from_the_cache(read: Any, path: str, api: Serve
 def test_a_namespaces_pods_are_read_once_for_all(api: Served, server: ThreadingHTTPServer, tmp_path: Path) -> None:
     """Twenty nodes that were left by pods of one namespace do not ask for it twenty times."""
     now = [100.0]
-    made = kube.connect(kubeconfig(tmp_path, server.server_port))
+    made = client.connect(kubeconfig(tmp_path, server.server_port))
     door = KubeCluster(made._api, now=lambda: now[0])  # noqa: SLF001 - `connect` takes the real clock
     path = "GET /api/v1/namespaces/shop/pods"
     api.answer(path, 200, {"items": [pod("a")]})

@@ -22,9 +22,9 @@ import pytest
 from migrator import resources
 from migrator.errors import LineError
 from migrator.hosts import Line
-from migrator.hosts.kept import KeptLines
-from migrator.hosts.line import opened, witness_source
 from migrator.hosts.runner import AnsibleHosts
+from migrator.hosts.session import opened, witness_source
+from migrator.hosts.session_cache import KeptLines
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.line import FakeLine
 

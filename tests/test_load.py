@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from migrator.cluster import kube
-from migrator.cluster.api import Api
-from migrator.cluster.kube import KubeCluster
+from migrator.cluster import client
+from migrator.cluster.client import KubeCluster
+from migrator.cluster.http import Api
 from migrator.engine import actions, draining, settling
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
@@ -229,7 +229,7 @@ def test_over_http_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             served = Served()
             served.other = busy.reply
             server.served = served  # type: ignore[attr-defined]
-            return kube.connect(kubeconfig(tmp_path, server.server_port))._api  # noqa: SLF001 - with another clock
+            return client.connect(kubeconfig(tmp_path, server.server_port))._api  # noqa: SLF001 - with another clock
 
         over_http = at_work(2, held, draining.drain, connect).api.counts()
 

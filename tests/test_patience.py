@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from migrator.engine import patience
-from migrator.hosts import line, runner
+from migrator.hosts import runner
+from migrator.hosts import session as host_session
 from migrator.model.target import Target
 from tests.test_node_modules import load
 
@@ -26,9 +27,9 @@ def test_the_limits_of_a_switch_nest() -> None:
 
 def test_an_api_server_is_waited_for_longer_than_a_request_may_take() -> None:
     """At least some tries are made."""
-    from migrator.cluster import api
+    from migrator.cluster import http
 
-    assert 10 * api._SECONDS <= patience.API  # noqa: SLF001
+    assert 10 * http._SECONDS <= patience.API  # noqa: SLF001
 
 
 def test_somebody_elses_session_ends_before_it_is_given_up() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from migrator.cluster import Cluster, kube
-from migrator.cluster.api import Answer, Api
-from migrator.cluster.kube import KubeCluster
+from migrator.cluster import Cluster, client
+from migrator.cluster.client import KubeCluster
+from migrator.cluster.http import Answer, Api
 from migrator.model.lease import Lease
 from tests.fakes.values import pod
 
@@ -24,7 +24,7 @@ CALLS: Mapping[str, Callable[[KubeCluster], object]] = {
     "node": lambda it: it.node("worker-1"),
     "pods_on": lambda it: it.pods_on("worker-1"),
     "pods_in": lambda it: [it.pods_in("shop", cached=cached) for cached in (False, True)],
-    "replicas": lambda it: [it.replicas("shop", f"{kind}/web") for kind in kube._REPLICATED],  # noqa: SLF001
+    "replicas": lambda it: [it.replicas("shop", f"{kind}/web") for kind in client._REPLICATED],  # noqa: SLF001
     "budgets": lambda it: [it.budgets(namespace) for namespace in ("", "shop")],
     "set_unschedulable": lambda it: it.set_unschedulable("worker-1", unschedulable=True),
     "annotate": lambda it: it.annotate("worker-1", "key", "value"),

@@ -19,15 +19,15 @@ from pathlib import Path
 import pytest
 
 from migrator import room
-from migrator.cri.faults import Place
-from migrator.cri.wire import Wire
+from migrator.cri.channel import Wire
+from migrator.cri.errors import Place
 from migrator.engine import plays
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
 from migrator.errors import InventoryError, LineError, StepFailedError
-from migrator.hosts import HostResult, local, runner
-from migrator.hosts.program import Program
-from migrator.hosts.relayed import Relayed
+from migrator.hosts import HostResult, local_limits, runner
+from migrator.hosts.remote_process import Program
+from migrator.hosts.socket_forward import Relayed
 from migrator.model.policy import Policy
 from migrator.model.requests import Inspect, Request
 from migrator.model.target import Target
@@ -95,10 +95,10 @@ def test_five_thousand_long_names_are_told_to_ansible(tmp_path: Path, monkeypatc
 def test_a_temporary_folder_of_any_name_will_do(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Ansible would take its name apart, where the file of the hosts is in it."""
     monkeypatch.setattr(tempfile, "tempdir", str(Path("/srv") / name))
-    assert local.parent() == "/tmp"  # noqa: S108 - what is expected
+    assert local_limits.parent() == "/tmp"  # noqa: S108 - what is expected
 
     monkeypatch.setattr(tempfile, "tempdir", "/srv/a+b_c.d-e")
-    assert local.parent() is None
+    assert local_limits.parent() is None
 
 
 def test_an_ansible_that_ran_nothing_is_no_verdict(tmp_path: Path) -> None:
@@ -194,14 +194,14 @@ def until(reached: Callable[[], bool]) -> None:
 )
 def test_what_ends_here_is_told_apart(error: Exception, ours: bool) -> None:  # noqa: FBT001 - a column of the table
     """Only what this machine has too little of; a bug stays one, a verdict too."""
-    assert local.exhausted(error) is ours
-    with pytest.raises(LineError if ours else type(error)), local.bounds("w1"):
+    assert local_limits.exhausted(error) is ours
+    with pytest.raises(LineError if ours else type(error)), local_limits.bounds("w1"):
         raise error
 
 
 def test_a_step_waits_for_a_machine_at_its_limits() -> None:
     """What the door gives then is an error that says nothing about the node."""
-    told = local.told("w1", OSError(errno.EMFILE, "Too many open files"))
+    told = local_limits.told("w1", OSError(errno.EMFILE, "Too many open files"))
     hosts = FakeHosts({"inspect": HostResult("w1", told, unreachable=True)})
     run = Run(
         "run", make(situation(), STEPS), Target(), hosts, FakeCluster([]), FakeClock(), frozenset(), lambda _: None

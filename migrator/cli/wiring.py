@@ -159,7 +159,7 @@ def open_hosts(path: Path, chosen: Sequence[Host]) -> Hosts:
 
 def _connect_timeout(chosen: Sequence[Host]) -> int | None:
     """Give the longest that any host has; None for what Ansible is configured with. One value holds for all of them."""
-    from migrator.hosts.configured import configured
+    from migrator.hosts.ansible_settings import configured
 
     asked = {host.target.connect_timeout for host in chosen}
     if asked <= {None}:
@@ -172,9 +172,9 @@ def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:
     targets = {(host.target.kubeconfig, host.target.context) for host in chosen}
     if len(targets) > 1:
         raise InventoryError(f"{path}: the hosts belong to different clusters; choose those of one with --node")
-    from migrator.cluster import kube
+    from migrator.cluster import client
 
-    return kube.connect(*place.over(*next(iter(targets))))
+    return client.connect(*place.over(*next(iter(targets))))
 
 
 def open_doors(path: Path, nodes: Sequence[str], place: Place, allow: Collection[str], limit: str = "") -> Doors:

@@ -199,7 +199,7 @@ def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.cli.standing import Standing
     from migrator.engine.apply import apply
-    from migrator.hosts.kept import KeptLines
+    from migrator.hosts.session_cache import KeptLines
 
     standing = Standing(work.doors.cluster, shown.node)
     with closing(KeptLines(work.doors.hosts)) as hosts:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from google.protobuf.message import Message
 
 from migrator.cri import Container, ContainerSpec, Executed, Sandbox, SandboxSpec, Status, Version, api_pb2, messages
-from migrator.cri import driver as drivers
-from migrator.cri.faults import Place, shortened
-from migrator.cri.wire import Answer, Wire
+from migrator.cri import cgroup_driver as drivers
+from migrator.cri.channel import Answer, Wire
+from migrator.cri.errors import Place, shortened
 from migrator.errors import CriError, Fault
 
 _LONG = 4

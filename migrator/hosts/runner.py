@@ -21,10 +21,10 @@ import ansible_runner
 
 from migrator import resources
 from migrator.errors import MigratorError
-from migrator.hosts import Heard, HostResult, Line, interrupts, local, unheard
-from migrator.hosts.configured import Configured, configured
-from migrator.hosts.line import opened, opening
-from migrator.hosts.said import explain
+from migrator.hosts import Heard, HostResult, Line, local_limits, signals, unheard
+from migrator.hosts.ansible_settings import Configured, configured
+from migrator.hosts.session import opened, opening
+from migrator.hosts.ssh_errors import explain
 from migrator.model.checked import excess
 from migrator.model.requests import OpenLine, Request
 
@@ -77,14 +77,14 @@ class AnsibleHosts:
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
         try:
             with (
-                tempfile.TemporaryDirectory(prefix="migrator-", dir=local.parent()) as folder,
-                interrupts.held(),
+                tempfile.TemporaryDirectory(prefix="migrator-", dir=local_limits.parent()) as folder,
+                signals.held(),
             ):
                 return self._run(Path(folder), request, hosts, lambda: False, heard)
         except (OSError, MemoryError, RuntimeError) as error:
-            if not local.exhausted(error):
+            if not local_limits.exhausted(error):
                 raise
-            return {host: HostResult(host, local.told(host, error), unreachable=True) for host in hosts}
+            return {host: HostResult(host, local_limits.told(host, error), unreachable=True) for host in hosts}
 
     def line(self, host: str) -> AbstractContextManager[Line]:
         """Open a line to a host."""
@@ -93,9 +93,9 @@ class AnsibleHosts:
             try:
                 return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
             except (OSError, MemoryError, RuntimeError) as error:
-                if not local.exhausted(error):
+                if not local_limits.exhausted(error):
                     raise
-                return local.told(host, error)
+                return local_limits.told(host, error)
 
         return opened(host, run, self._programs, seconds=opening(self._connect_timeout or configured().timeout))
 

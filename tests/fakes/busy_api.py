@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.cluster.api import Api
+from migrator.cluster.http import Api
 
 _PODS = "/api/v1/pods"
 _SPACE = r"/api/v1/namespaces/([^/]+)"

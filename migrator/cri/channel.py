@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import Message
 
 from migrator.cri import Version, api_pb2
-from migrator.cri.faults import Attempt, Place, explain, ours
+from migrator.cri.errors import Attempt, Place, explain, ours
 from migrator.errors import CriError, Fault, LineError
 
 MESSAGE = 16 * 2**20

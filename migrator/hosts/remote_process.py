@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator.errors import LineError
-from migrator.hosts.said import explain
+from migrator.hosts.ssh_errors import explain
 
 _CHUNK = 65536
 _LONGEST = 32 * 2**20

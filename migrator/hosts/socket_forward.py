@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from migrator.errors import HostProblemError, LineError
-from migrator.hosts import local
-from migrator.hosts.program import Program
+from migrator.hosts import local_limits
+from migrator.hosts.remote_process import Program
 
 _STARTING = 60.0
 """Seconds in which a relay must run on the host and be connected to the socket there."""
@@ -60,7 +60,7 @@ class Relayed:
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:
-                if not local.exhausted(error):  # closed
+                if not local_limits.exhausted(error):  # closed
                     return
                 self._out_of_room(error)
                 self._closed.wait(_AGAIN)
@@ -72,13 +72,13 @@ class Relayed:
                 self._out_of_room(error)
 
     def _out_of_room(self, error: Exception) -> None:
-        self.lost, self.unreached = local.told(self._host, error), True
+        self.lost, self.unreached = local_limits.told(self._host, error), True
 
     def _carry(self, connection: socket.socket) -> None:
         self._open.add(connection)
         with connection:
             try:
-                with local.bounds(self._host):
+                with local_limits.bounds(self._host):
                     program = self._connected()
             except HostProblemError as error:
                 self.lost, self.unreached = str(error), False

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.cluster import probe_objects, refusals
-from migrator.cluster.api import Answer, Api
+from migrator.cluster import admission_errors, parse_probe
+from migrator.cluster.http import Answer, Api
 from migrator.errors import NotFoundError
 from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
 
@@ -36,22 +36,22 @@ class ProbeObjects:
         if _exists(answer):
             return self.namespace(name)
         self._made(status, answer, f"create namespace {name}")
-        return probe_objects.namespace(answer)
+        return parse_probe.namespace(answer)
 
     def delete_namespace(self, name: str) -> None:
         """Ask for its end."""
         status, answer = self._api.send("DELETE", f"{_NAMESPACES}/{name}")
         if status not in {404, 409}:  # 409: its end was asked for before
-            self._api.check(status, answer, f"delete namespace {name}", refusals.advice(_message(answer)))
+            self._api.check(status, answer, f"delete namespace {name}", admission_errors.advice(_message(answer)))
 
     def namespaces(self, labels: Mapping[str, str]) -> tuple[Namespace, ...]:
         """List those with these labels."""
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        return self._api.list(_NAMESPACES, probe_objects.namespace, labelSelector=selector)
+        return self._api.list(_NAMESPACES, parse_probe.namespace, labelSelector=selector)
 
     def namespace(self, name: str) -> Namespace:
         """Read one."""
-        return probe_objects.namespace(self._api.get(f"{_NAMESPACES}/{name}"))
+        return parse_probe.namespace(self._api.get(f"{_NAMESPACES}/{name}"))
 
     def create_pod(self, manifest: Mapping[str, Any]) -> bool:
         """Make a pod, unless its namespace is too new."""
@@ -68,16 +68,16 @@ class ProbeObjects:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": grace}
         status, answer = self._api.send("DELETE", _pod(namespace, name), body=body)
         if status != 404:
-            self._api.check(status, answer, f"delete pod {namespace}/{name}", refusals.advice(_message(answer)))
+            self._api.check(status, answer, f"delete pod {namespace}/{name}", admission_errors.advice(_message(answer)))
 
     def probe_pod(self, namespace: str, name: str) -> ProbePod:
         """Read one."""
-        return probe_objects.probe_pod(self._api.get(_pod(namespace, name)))
+        return parse_probe.probe_pod(self._api.get(_pod(namespace, name)))
 
     def events(self, namespace: str, name: str) -> tuple[PodEvent, ...]:
         """List what was noted about a pod."""
         selector = f"involvedObject.kind=Pod,involvedObject.name={name}"
-        found = self._api.list(f"{_NAMESPACES}/{namespace}/events", probe_objects.event, fieldSelector=selector)
+        found = self._api.list(f"{_NAMESPACES}/{namespace}/events", parse_probe.event, fieldSelector=selector)
         return tuple(sorted(found, key=lambda entry: entry.time))
 
     def log(self, namespace: str, name: str, container: str) -> str:
@@ -107,7 +107,7 @@ class ProbeObjects:
         )
 
     def _made(self, status: int, answer: Answer, what: str) -> None:
-        self._api.check(status, answer, what, refusals.advice(_message(answer)))
+        self._api.check(status, answer, what, admission_errors.advice(_message(answer)))
 
 
 def _pod(namespace: str, name: str) -> str:

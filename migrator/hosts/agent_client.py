@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.errors import HostProblemError, LineError
-from migrator.hosts.program import Program
-from migrator.hosts.said import shortened
+from migrator.hosts.remote_process import Program
+from migrator.hosts.ssh_errors import shortened
 from migrator.model.checked import excess
 
 

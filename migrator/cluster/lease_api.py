@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from migrator.cluster.api import Answer, Api
-from migrator.cluster.probe_objects import moment
+from migrator.cluster.http import Answer, Api
+from migrator.cluster.parse_probe import moment
 from migrator.errors import NotFoundError
 from migrator.model.lease import Lease
 

@@ -15,10 +15,10 @@ from threading import Event, Lock
 from typing import Any
 
 from migrator.errors import LineError
-from migrator.hosts import interrupts, local
-from migrator.hosts.asking import Asking
-from migrator.hosts.program import Program, start
-from migrator.hosts.relayed import Relayed
+from migrator.hosts import local_limits, signals
+from migrator.hosts.agent_client import Asking
+from migrator.hosts.remote_process import Program, start
+from migrator.hosts.socket_forward import Relayed
 
 _OPENING = 180
 """Seconds in which Ansible must have connected, beside what a connection may take: a host may hang after it."""
@@ -46,12 +46,12 @@ class OpenLine:
 
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
         """Ask the witness on the host."""
-        with local.bounds(self._host):
+        with local_limits.bounds(self._host):
             return self._asking.ask(question, words, deadline)
 
     def socket(self, path: str) -> str:
         """Give a local address whose connections end at `path` there."""
-        with self._making, local.bounds(self._host):
+        with self._making, local_limits.bounds(self._host):
             if path not in self._relayed:
                 address = self._folder / str(next(self._numbers))
                 self._relayed[path] = Relayed(self._host, path, address, self._start_relay)
@@ -96,26 +96,28 @@ def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> I
     Raises `LineError` when the host cannot be reached.
     """
     with contextlib.ExitStack() as closing:
-        with local.bounds(host):
+        with local_limits.bounds(host):
             # Ansible removes it where we were killed, perhaps at this moment.
-            made = tempfile.TemporaryDirectory(prefix="migrator-", dir=local.parent(), ignore_cleanup_errors=True)
+            made = tempfile.TemporaryDirectory(
+                prefix="migrator-", dir=local_limits.parent(), ignore_cleanup_errors=True
+            )
             folder = Path(closing.enter_context(made))
             listener = closing.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(folder / "control"))
             listener.listen(1)
         stop = Event()
         with ThreadPoolExecutor(1, "line") as background:
-            with local.bounds(host):
+            with local_limits.bounds(host):
                 playing = background.submit(run, folder, stop.is_set)
             control = None
             line = None
             try:
-                with local.bounds(host):
+                with local_limits.bounds(host):
                     control = _connected(host, listener, playing, seconds)
                     line = OpenLine(host, folder, programs)
                 yield line
             finally:
-                with interrupts.held():
+                with signals.held():
                     _close(line, control, playing, stop)
 
 

@@ -13,11 +13,11 @@ from kubernetes import config
 from kubernetes.client import ApiClient
 from kubernetes.config import ConfigException
 
-from migrator.cluster import Eviction, objects
-from migrator.cluster.api import Answer, Api
-from migrator.cluster.leases import Leases
-from migrator.cluster.probes import ProbeObjects
-from migrator.cluster.recent import Recent
+from migrator.cluster import Eviction, parse
+from migrator.cluster.http import Answer, Api
+from migrator.cluster.lease_api import Leases
+from migrator.cluster.probe_api import ProbeObjects
+from migrator.cluster.request_cache import Recent
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
 
@@ -86,10 +86,10 @@ class KubeCluster(ProbeObjects, Leases):
         )
 
     def facts(self) -> ClusterFacts:
-        daemon_sets = self._api.list("/apis/apps/v1/daemonsets", objects.daemon_set)
+        daemon_sets = self._api.list("/apis/apps/v1/daemonsets", parse.daemon_set)
         return ClusterFacts(
             nodes=self.nodes(),
-            pods=self._api.list("/api/v1/pods", objects.pod),
+            pods=self._api.list("/api/v1/pods", parse.pod),
             budgets=self.budgets(),
             runtime_classes=self._runtime_classes(),
             daemon_sets=tuple(entry for entry in daemon_sets if entry.host_paths),
@@ -97,10 +97,10 @@ class KubeCluster(ProbeObjects, Leases):
         )
 
     def nodes(self, *, cached: bool = False) -> tuple[Node, ...]:
-        return self._api.list("/api/v1/nodes", objects.node, cached=cached)
+        return self._api.list("/api/v1/nodes", parse.node, cached=cached)
 
     def node(self, name: str) -> Node:
-        return objects.node(self._api.get(f"/api/v1/nodes/{name}"))
+        return parse.node(self._api.get(f"/api/v1/nodes/{name}"))
 
     def pods_on(self, node: str, *, cached: bool = False) -> tuple[Pod, ...]:
         """List a node's pods.
@@ -109,13 +109,13 @@ class KubeCluster(ProbeObjects, Leases):
         (KEP-2340; kubernetes#61343). The cache finds them by an index over spec.nodeName since 1.19 (kubernetes#87939,
         feature gate SelectorIndex: alpha in 1.18, on in 1.19), and before that by going through all pods in memory.
         """
-        return self._api.list("/api/v1/pods", objects.pod, cached=cached, fieldSelector=f"spec.nodeName={node}")
+        return self._api.list("/api/v1/pods", parse.pod, cached=cached, fieldSelector=f"spec.nodeName={node}")
 
     def pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
         return self._recent_pods(namespace) if cached else self._pods_in(namespace)
 
     def _pods_in(self, namespace: str, *, cached: bool = False) -> tuple[Pod, ...]:
-        return self._api.list(f"/api/v1/namespaces/{namespace}/pods", objects.pod, cached=cached)
+        return self._api.list(f"/api/v1/namespaces/{namespace}/pods", parse.pod, cached=cached)
 
     def replicas(self, namespace: str, owner: str, *, cached: bool = False) -> int | None:
         if owner.partition("/")[0] not in _REPLICATED:  # kinds of other groups have theirs with the name
@@ -137,7 +137,7 @@ class KubeCluster(ProbeObjects, Leases):
         within = f"namespaces/{namespace}/" if namespace else ""
         return self._api.list(
             f"/apis/{version}/{within}poddisruptionbudgets",
-            lambda item: objects.budget(item, version),
+            lambda item: parse.budget(item, version),
             cached=cached,
         )
 
@@ -148,7 +148,7 @@ class KubeCluster(ProbeObjects, Leases):
         except NotFoundError:
             return ()
         version = "v1" if "v1" in offered else "v1beta1"
-        return self._api.list(f"/apis/node.k8s.io/{version}/runtimeclasses", objects.runtime_class)
+        return self._api.list(f"/apis/node.k8s.io/{version}/runtimeclasses", parse.runtime_class)
 
     def set_unschedulable(self, node: str, *, unschedulable: bool) -> None:
         mark = {"annotations": {CORDONED: "migrator" if unschedulable else None}}
