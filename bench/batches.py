@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import time
 
-from migrator.model.objects import ClusterFacts
-from migrator.model.policy import Policy
+from migrator.model.kubernetes import ClusterFacts
+from migrator.model.rollout_policy import Policy
 from migrator.rollout.course import Batch, Group, Member, batches
 from migrator.rollout.crowds import crowds
 from tests.fakes import values

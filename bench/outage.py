@@ -26,7 +26,7 @@ from lab import cluster, controlplane, guests, images, shell, waiting, workloads
 from lab.settings import Settings
 from migrator.cluster import client
 from migrator.errors import ClusterError
-from migrator.model.objects import Node
+from migrator.model.kubernetes import Node
 
 NODE = "worker-2"
 """Its cgroup driver is the one of containerd's default configuration, so the procedure works there as it is written."""

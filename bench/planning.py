@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from migrator import recorded
-from migrator.model.objects import ClusterFacts, Node, Pod
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 from tests.fakes import values
 
 KINDS = 20

@@ -36,7 +36,7 @@ from migrator.engine.run import Run
 from migrator.engine.wall_clock import WallClock
 from migrator.hosts import Heard, HostResult, unheard
 from migrator.inventory import Host
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
 from migrator.report import status
 from tests.fakes import values
 

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from migrator.errors import InventoryError
-from migrator.model.policy import Policy
-from migrator.model.target import PREFIX, Target
-from migrator.model.value import Value
+from migrator.model.base import Value
+from migrator.model.host_settings import PREFIX, Target
+from migrator.model.rollout_policy import Policy
 
 
 class Host(Value):

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from migrator import private_files
 from migrator.errors import InventoryError
 from migrator.model.facts import SCHEMA
-from migrator.model.objects import ClusterFacts
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 
 _CLUSTER = "cluster.json"
 _HOSTS = "hosts"

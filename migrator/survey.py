@@ -11,13 +11,13 @@ from migrator.engine.actions import REMOVAL_TASK
 from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
-from migrator.model.checked import mistake
+from migrator.model.docker_removal import Removal
 from migrator.model.facts import SCHEMA, NodeFacts
-from migrator.model.objects import ClusterFacts
+from migrator.model.kubernetes import ClusterFacts
+from migrator.model.node_requests import Cleanup, Inspect
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
-from migrator.model.removal import Removal
-from migrator.model.requests import Cleanup, Inspect
+from migrator.model.untrusted_text import mistake
 from migrator.planning import cleaning, going_back, plan, rebooting
 from migrator.planning.fleet import fleet, pods_by_node
 from migrator.planning.situation import Situation

@@ -15,7 +15,7 @@ import pytest
 from migrator.errors import InventoryError
 from migrator.hosts import runner
 from migrator.hosts.ansible_settings import Configured, configured
-from migrator.model.requests import Request
+from migrator.model.node_requests import Request
 
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
 USERS = "-o ProxyJump=bastion -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/k"

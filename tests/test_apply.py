@@ -15,10 +15,10 @@ from migrator.engine.run import Event, Run, Sessions
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
-from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
-from migrator.model.proof import Evidence, Via
-from migrator.model.requests import Request, Stage, Switch
-from migrator.model.target import Target
+from migrator.model.evidence import Evidence, Via
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
+from migrator.model.node_requests import Request, Stage, Switch
 from migrator.planning import plan
 from migrator.proving.pods import Wait
 from tests.fakes import proof

@@ -20,11 +20,11 @@ from migrator.cli import plan as cli
 from migrator.cli.options import PlanOutput
 from migrator.errors import PlanRefusedError
 from migrator.inventory import Host
-from migrator.model.objects import ClusterFacts, Node, Pod
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Severity
-from migrator.model.policy import Policy
-from migrator.model.target import Target
+from migrator.model.rollout_policy import Policy
 from migrator.planning.fleet import Room, fleet, requested
 from migrator.report import markdown, text
 from migrator.rollout.course import Batch, Group, Member, batches, spread

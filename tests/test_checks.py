@@ -25,7 +25,8 @@ from migrator.model.facts import (
     UnitFacts,
 )
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.objects import (
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import (
     MACHINES,
     NO_DISRUPTION,
     NO_SCALE_DOWN,
@@ -37,7 +38,6 @@ from migrator.model.objects import (
     RuntimeClass,
 )
 from migrator.model.plan import FileChange, NodePlan, Severity
-from migrator.model.target import Target
 from migrator.planning import checks, needs, versions
 from migrator.planning.checks.docker_users import needing_docker
 from migrator.planning.checks.finding import listed

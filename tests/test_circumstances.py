@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from migrator.model.evidence import Via
 from migrator.model.facts import NodeFacts
-from migrator.model.proof import Via
 from migrator.planning.circumstances import circumstances
 from tests.fakes import values
 from tests.fakes.values import docker, facts, kubelet

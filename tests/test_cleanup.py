@@ -19,10 +19,10 @@ from migrator.engine.steps import CLEANUP
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
+from migrator.model.docker_removal import Data, Removal
+from migrator.model.host_settings import Target
+from migrator.model.node_requests import Cleanup
 from migrator.model.plan import NodePlan, Severity
-from migrator.model.removal import Data, Removal
-from migrator.model.requests import Cleanup
-from migrator.model.target import Target
 from migrator.planning import cleaning
 from migrator.planning.situation import Situation
 from migrator.report import removal as report

@@ -13,8 +13,8 @@ from migrator.cli.options import PlanOutput
 from migrator.errors import InventoryError
 from migrator.hosts import ansible_settings
 from migrator.inventory import Host
+from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan, Plan
-from migrator.model.target import Target
 from migrator.rollout.course import Batch
 from migrator.rollout.ends import Rolled
 from migrator.room import Room

@@ -35,11 +35,11 @@ from migrator.errors import (
 )
 from migrator.hosts import HostResult
 from migrator.inventory import Host
+from migrator.model.evidence import Checked, Circumstances, Difference, Evidence, HostView, Outcome, Verdict, Via
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import PROGRESS
 from migrator.model.lease import Lease
-from migrator.model.objects import PROGRESS
 from migrator.model.plan import Plan
-from migrator.model.proof import Checked, Circumstances, Difference, Evidence, HostView, Outcome, Verdict, Via
-from migrator.model.target import Target
 from migrator.model.verification import NodeProof, Verification
 from migrator.proving.node import Proof
 from tests.fakes.clock import FakeClock

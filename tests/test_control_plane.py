@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from migrator import resources, survey
 from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
+from migrator.model.docker_removal import Removal
 from migrator.model.facts import Component, NodeFacts
-from migrator.model.objects import ClusterFacts, Pod
-from migrator.model.removal import Removal
+from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.planning import cleaning, going_back, plan, rebooting
 from migrator.planning.checks.control_plane import known_by
 from migrator.planning.fleet import fleet as summed

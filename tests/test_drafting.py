@@ -8,8 +8,8 @@ import pytest
 
 from migrator.model.facts import Certificate, Disk, FileFact
 from migrator.model.fate import Fate
+from migrator.model.host_settings import Target
 from migrator.model.plan import FileChange
-from migrator.model.target import Target
 from migrator.planning import drafting
 from migrator.planning.situation import Draft
 from tests.fakes import values

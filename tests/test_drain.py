@@ -14,8 +14,8 @@ from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.clock import pace
-from migrator.model.objects import Budget, Pod
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import Budget, Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

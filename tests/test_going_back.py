@@ -15,9 +15,9 @@ from migrator.engine.steps import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.facts import Transaction
-from migrator.model.objects import CORDONED, CRI_SOCKET, Pod
+from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
+from migrator.model.node_requests import Request, Switch
 from migrator.model.plan import NodePlan, Severity
-from migrator.model.requests import Request, Switch
 from migrator.planning import going_back
 from migrator.planning.situation import Situation
 from tests.fakes import values

@@ -22,14 +22,14 @@ from migrator.errors import MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import HostResult
 from migrator.hosts.runner import sealed
 from migrator.inventory import Host
-from migrator.model import checked, requests
-from migrator.model.answers import Switched
+from migrator.model import node_requests, untrusted_text
+from migrator.model.docker_removal import Data, Removal
 from migrator.model.facts import NodeFacts, Transaction
-from migrator.model.objects import CRI_SOCKET, PROGRESS, ClusterFacts, Node
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import CRI_SOCKET, PROGRESS, ClusterFacts, Node
+from migrator.model.node_answers import Switched
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
-from migrator.model.removal import Data, Removal
-from migrator.model.target import Target
 from migrator.planning import cleaning
 from migrator.planning.situation import Situation
 from migrator.report import inspection, markdown, removal, status, text
@@ -190,32 +190,32 @@ def test_an_annotation_that_is_no_sockets_place_counts_as_none(given: str, *, ke
     assert len(found[PROGRESS]) == 500
 
 
-def every_request() -> Iterator[requests.Request]:
+def every_request() -> Iterator[node_requests.Request]:
     """Give a request of each kind, with a template in each of its words that may have one."""
-    file = requests.PlannedFile(path=f"/{TEMPLATE}", content=TEMPLATE, sha256="a", owner=TEMPLATE, group=TEMPLATE)
-    stale = requests.StaleAddress(path=f"/{TEMPLATE}", container=TEMPLATE)
+    file = node_requests.PlannedFile(path=f"/{TEMPLATE}", content=TEMPLATE, sha256="a", owner=TEMPLATE, group=TEMPLATE)
+    stale = node_requests.StaleAddress(path=f"/{TEMPLATE}", container=TEMPLATE)
     words = (TEMPLATE,)
-    yield requests.Inspect()
-    yield requests.Install(name=TEMPLATE, version=TEMPLATE, source=TEMPLATE)
-    yield requests.Stage(
+    yield node_requests.Inspect()
+    yield node_requests.Install(name=TEMPLATE, version=TEMPLATE, source=TEMPLATE)
+    yield node_requests.Stage(
         config=TEMPLATE, images=words, root=f"/{TEMPLATE}",
-        registries=requests.Registries(folder=f"/{TEMPLATE}", files=(file,)),
+        registries=node_requests.Registries(folder=f"/{TEMPLATE}", files=(file,)),
     )  # fmt: skip
-    yield requests.Switch(
+    yield node_requests.Switch(
         state="old", transaction="t1", socket=f"/{TEMPLATE}", plugins=(f"/{TEMPLATE}",), files=(file,),
         stale_addresses=(stale,), about={TEMPLATE: TEMPLATE},
     )  # fmt: skip
-    yield requests.Retire()
+    yield node_requests.Retire()
     removed = Removal(packages={TEMPLATE: TEMPLATE}, data=(Data(path=TEMPLATE, bytes=1),), rules=words, files=words)
-    yield requests.Cleanup(state="absent", expected=removed)
-    yield requests.Reboot()
-    yield requests.OpenLine(folder=f"/{TEMPLATE}")
+    yield node_requests.Cleanup(state="absent", expected=removed)
+    yield node_requests.Reboot()
+    yield node_requests.OpenLine(folder=f"/{TEMPLATE}")
 
 
 def test_every_request_is_sealed_by_the_door() -> None:
     """Nothing in it can be taken for a template, and nothing of it is lost."""
     made = list(every_request())
-    kinds = {kind for kind in requests.Request.__subclasses__() if kind.__module__ == requests.__name__}
+    kinds = {kind for kind in node_requests.Request.__subclasses__() if kind.__module__ == node_requests.__name__}
     assert {type(entry) for entry in made} == kinds
     for entry in made:
         assert PLAIN.fullmatch(sealed(entry))
@@ -226,7 +226,7 @@ def test_every_request_is_sealed_by_the_door() -> None:
 def test_no_other_folder_is_taken_for_a_switch(name: str) -> None:
     """A transaction's name becomes a path on the node, and a word of ours elsewhere."""
     with pytest.raises(StepFailedError, match="nothing was asked of the node"):
-        request(requests.Switch, state="old", transaction=name)
+        request(node_requests.Switch, state="old", transaction=name)
     told = observed(FACTS | {"transactions": {name: {"last": "done"}}})
     assert isinstance(told, str)
     assert "do not fit their schema: transactions" in told
@@ -276,11 +276,11 @@ def nested(depth: int) -> Any:
 
 def test_what_a_node_answers_is_bounded() -> None:
     """In depth, in entries, in one list, and in all characters; what honest nodes say is far below."""
-    assert checked.excess(FACTS) == ""
-    assert "deep" in checked.excess(nested(checked.DEEPEST + 2))
-    assert "lists" in checked.excess({"images": ["a"] * (checked.MOST_IN_ONE + 1)})
-    assert "characters" in checked.excess({"a": "x" * (checked.MOST_CHARACTERS + 1)})
-    assert "entries" in checked.excess([[0] * checked.MOST_IN_ONE for _ in range(30)])
+    assert untrusted_text.excess(FACTS) == ""
+    assert "deep" in untrusted_text.excess(nested(untrusted_text.DEEPEST + 2))
+    assert "lists" in untrusted_text.excess({"images": ["a"] * (untrusted_text.MOST_IN_ONE + 1)})
+    assert "characters" in untrusted_text.excess({"a": "x" * (untrusted_text.MOST_CHARACTERS + 1)})
+    assert "entries" in untrusted_text.excess([[0] * untrusted_text.MOST_IN_ONE for _ in range(30)])
 
 
 @pytest.mark.parametrize("kind", ["start", "progress", "changed", "skipped", "failed", "undone"])

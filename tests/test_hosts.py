@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from migrator.hosts import runner
-from migrator.model.requests import Inspect, Request
+from migrator.model.node_requests import Inspect, Request
 
 SAID = {
     "Module result deserialization failed: No start of json char found": "the connection was lost",

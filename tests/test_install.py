@@ -14,9 +14,9 @@ from migrator.engine.steps import STEPS
 from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
+from migrator.model.host_settings import Target
+from migrator.model.node_requests import Install
 from migrator.model.plan import NodePlan, Severity
-from migrator.model.requests import Install
-from migrator.model.target import Target
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

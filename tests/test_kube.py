@@ -21,7 +21,7 @@ from migrator.cluster import http as requests
 from migrator.cluster.client import KubeCluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.lease import Lease
-from migrator.model.probe_objects import ContainerStatus, PodEvent
+from migrator.model.probe_status import ContainerStatus, PodEvent
 from tests.fakes.api_server import Served, kubeconfig, serving
 
 SPACE = "migrator-probe-5e551011"

@@ -16,8 +16,8 @@ from migrator.cluster import Eviction, client
 from migrator.cluster.client import KubeCluster
 from migrator.cluster.request_cache import Recent
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
+from migrator.model.kubernetes import RuntimeClass
 from migrator.model.lease import Lease
-from migrator.model.objects import RuntimeClass
 from tests.fakes.api_server import Served, kubeconfig, serving
 
 NODES, PODS = "/api/v1/nodes", "/api/v1/pods"

@@ -9,8 +9,8 @@ import pytest
 from migrator.engine.apply import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, CriError, Fault, LineError, MigratorError, RefusedError, StepFailedError
-from migrator.model.proof import Left
-from migrator.model.target import Target
+from migrator.model.evidence import Left
+from migrator.model.host_settings import Target
 from tests.fakes.session import FakeSession
 from tests.test_apply import World
 

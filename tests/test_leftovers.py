@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.model.proof import Left, Via
+from migrator.model.evidence import Left, Via
 from migrator.probe.leftovers import excused
 from tests.fakes import proof
 

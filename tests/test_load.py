@@ -18,7 +18,7 @@ from migrator.cluster.http import Api
 from migrator.engine import actions, draining, settling
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
 from migrator.planning import plan
 from migrator.proving import namespace, pods
 from tests.fakes.api_server import Served, kubeconfig, serving

@@ -17,8 +17,8 @@ from migrator.engine.neighbours import Neighbours
 from migrator.engine.run import Event, Run
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
-from migrator.model.objects import Pod
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

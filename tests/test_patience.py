@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from migrator.engine import patience
 from migrator.hosts import runner
-from migrator.hosts import session as host_session
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
 from tests.test_node_modules import load
 
 node_switch = load("switch", "node_switch")

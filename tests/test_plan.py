@@ -10,9 +10,9 @@ import pytest
 
 from migrator.engine.steps import STEPS
 from migrator.model.facts import FileFact
-from migrator.model.objects import CRI_SOCKET
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import Plan
-from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.planning.translate import containerd
 from migrator.report import text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model.proof import Difference, Evidence, Via
+from migrator.model.evidence import Difference, Evidence, Via
 from migrator.probe import rights
 from migrator.probe.announced import REASONS
 from migrator.probe.baseline import differences

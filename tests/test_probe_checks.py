@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model.proof import Checked, Evidence, Left, Outcome, Via
+from migrator.model.evidence import Checked, Evidence, Left, Outcome, Via
 from migrator.probe import checks, rights
 from migrator.probe.catalogue import JOBS, RULES, page
 from migrator.probe.verdict import judge, rule_id

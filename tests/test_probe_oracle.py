@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.model.proof import Asked, Evidence, RawView
+from migrator.model.evidence import Asked, Evidence, RawView
 from migrator.probe import rights
 from migrator.probe.runtimes import TRAITS
 from tests.fakes.proof import good

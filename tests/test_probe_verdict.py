@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator.model.proof import Asked, Evidence, Left, Outcome, RawView, Verdict, Via
+from migrator.model.evidence import Asked, Evidence, Left, Outcome, RawView, Verdict, Via
 from migrator.probe.catalogue import JOBS, RULES
 from migrator.probe.pods import ASKED
 from migrator.probe.verdict import jobs, judge, rule_id

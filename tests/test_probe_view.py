@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.model.proof import RawView
+from migrator.model.evidence import RawView
 from migrator.probe import amounts, limits, places, proctext, rights, runtimes
 from migrator.probe.limits import UNLIMITED, Limits
 from migrator.probe.view import SETS, parse

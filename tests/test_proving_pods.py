@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from migrator.cri import OWNER_LABEL, Container, Sandbox
 from migrator.errors import ClusterError, RefusedError
-from migrator.model.objects import Node
-from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
+from migrator.model.kubernetes import Node
+from migrator.model.probe_status import ContainerStatus, Namespace, PodEvent, ProbePod
 from migrator.probe.pods import ASKED
 from migrator.proving import live, manifest, namespace, obstacles, pods
 from migrator.proving.pods import Started

@@ -22,9 +22,9 @@ from migrator.errors import (
     RefusedError,
     StepFailedError,
 )
+from migrator.model.evidence import Evidence, Left, Outcome, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
-from migrator.model.proof import Evidence, Left, Outcome, Via
 from migrator.planning import plan
 from migrator.probe.image import REFERENCE
 from migrator.probe.verdict import judge

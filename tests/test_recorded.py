@@ -9,9 +9,9 @@ import pytest
 
 from migrator import recorded, survey
 from migrator.errors import InventoryError
-from migrator.model.objects import ClusterFacts
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 from tests.fakes.values import facts, node, pod
 
 CLUSTER = ClusterFacts(nodes=(node(),), pods=(pod("web"),))

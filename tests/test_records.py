@@ -14,11 +14,11 @@ from migrator import private_files, recorded
 from migrator.cli.records import Records, usual
 from migrator.engine.run import Event
 from migrator.errors import UsageError
-from migrator.model.objects import ClusterFacts
+from migrator.model.evidence import Via
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
-from migrator.model.proof import Via
-from migrator.model.target import Target
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 

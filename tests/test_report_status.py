@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from migrator.model.facts import Transaction
-from migrator.model.objects import PROGRESS
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import PROGRESS
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 from migrator.report import status
 from tests.fakes.values import facts, node
 

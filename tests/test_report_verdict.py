@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator.model.proof import Checked, Circumstances, Difference, HostView, Leg, Outcome, RawView, Verdict, Via
+from migrator.model.evidence import Checked, Circumstances, Difference, HostView, Leg, Outcome, RawView, Verdict, Via
 from migrator.model.verification import NodeProof, Verification
 from migrator.probe import rebooted
 from migrator.report import junit, schema, terminal

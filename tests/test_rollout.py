@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator.errors import ClusterError
-from migrator.model import window
-from migrator.model.policy import Policy, amount
+from migrator.model import maintenance_window
+from migrator.model.rollout_policy import Policy, amount
 from migrator.rollout.course import Course, Group, Member, batches, spread
 from migrator.rollout.ends import End
 from migrator.rollout.rolling import Around, roll
@@ -395,9 +395,9 @@ OPEN = {
 @pytest.mark.parametrize(("windows", "zone", "moment", "seconds"), OPEN.values(), ids=OPEN)
 def test_windows(windows: tuple[str, ...], zone: str, moment: str, seconds: float) -> None:
     """How long it is until one is open."""
-    found = window.until_open(
-        [window.parse(text) for text in windows],
-        window.timezone(zone),
+    found = maintenance_window.until_open(
+        [maintenance_window.parse(text) for text in windows],
+        maintenance_window.timezone(zone),
         datetime.fromisoformat(moment).replace(tzinfo=UTC),
     )
 
@@ -408,4 +408,4 @@ def test_windows(windows: tuple[str, ...], zone: str, moment: str, seconds: floa
 def test_what_is_no_window_is_refused(text: str) -> None:
     """With a word about it."""
     with pytest.raises(ValueError, match=r"no window|no day|no clock"):
-        window.parse(text)
+        maintenance_window.parse(text)

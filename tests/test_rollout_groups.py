@@ -8,8 +8,8 @@ import pytest
 
 from migrator.errors import LockedError, MigratorError, StepFailedError, StoppedError
 from migrator.inventory import Host
-from migrator.model.policy import Policy
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
+from migrator.model.rollout_policy import Policy
 from migrator.planning import plan
 from migrator.rollout.course import Course, Group, Member, batches
 from migrator.rollout.ends import End, Ended, Rolled

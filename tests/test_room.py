@@ -28,9 +28,9 @@ from migrator.errors import InventoryError, LineError, StepFailedError
 from migrator.hosts import HostResult, local_limits, runner
 from migrator.hosts.remote_process import Program
 from migrator.hosts.socket_forward import Relayed
-from migrator.model.policy import Policy
-from migrator.model.requests import Inspect, Request
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
+from migrator.model.node_requests import Inspect, Request
+from migrator.model.rollout_policy import Policy
 from migrator.planning.plan import make
 from migrator.rollout.course import Group, Member, batches, largest
 from tests.fakes.clock import FakeClock

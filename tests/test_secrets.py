@@ -10,7 +10,7 @@ import time
 import pytest
 import yaml
 
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
 from migrator.planning import drafting
 from migrator.planning.translate.docker.keys import KEYS
 from tests.fakes import values

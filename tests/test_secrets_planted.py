@@ -25,9 +25,9 @@ from migrator.cli.records import Records
 from migrator.engine.run import Event
 from migrator.errors import MigratorError
 from migrator.model.facts import NodeFacts
-from migrator.model.objects import ClusterFacts
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 from tests.fakes import values
 from tests.test_node_facts import UNITS, Handler, Tree, needs_root, node_facts, program, put
 

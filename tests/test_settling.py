@@ -10,8 +10,8 @@ from migrator.engine import settling
 from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
 from migrator.errors import StepFailedError
-from migrator.model.objects import Pod
-from migrator.model.target import Target
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

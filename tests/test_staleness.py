@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrator.engine.steps import STEPS
+from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan
-from migrator.model.target import Target
 from migrator.planning import plan, staleness
 from tests.fakes.values import facts, files, node, pod, situation
 

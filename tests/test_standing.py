@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from migrator.cli.standing import Standing
 from migrator.engine.run import Event
-from migrator.model.objects import PROGRESS
+from migrator.model.kubernetes import PROGRESS
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.values import node
 

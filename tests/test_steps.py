@@ -17,13 +17,13 @@ from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
-from migrator.model import requests
+from migrator.model import node_requests
+from migrator.model.evidence import Circumstances, Evidence
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import Fate, KeyFate
+from migrator.model.host_settings import Target
+from migrator.model.node_requests import Request, Stage
 from migrator.model.plan import FileChange, Finding, Phase, Severity
-from migrator.model.proof import Circumstances, Evidence
-from migrator.model.requests import Request, Stage
-from migrator.model.target import Target
 from migrator.planning.translate import containerd
 from migrator.proving.pods import Wait
 from tests.fakes.clock import FakeClock
@@ -147,12 +147,12 @@ def test_a_transaction_is_all_that_the_node_must_know() -> None:
     assert (asked.state, asked.transaction, asked.socket) == ("new", "t1", "/run/containerd/containerd.sock")
     assert asked.plugins == ("/opt/cni/bin",)
     assert asked.stale_addresses == (
-        requests.StaleAddress(path="/var/lib/cni/networks/lab/10.0.0.9", container="c" * 64),
+        node_requests.StaleAddress(path="/var/lib/cni/networks/lab/10.0.0.9", container="c" * 64),
     )
     assert asked.arguments == ("--config=/var/lib/kubelet/config.yaml",)
     assert dict(asked.about) == {"source": "docker://20.10.24", "annotation": "/var/run/dockershim.sock"}
     assert asked.files == (
-        requests.PlannedFile(
+        node_requests.PlannedFile(
             path=GONE.path, content=b64encode(content.encode()).decode(), mode="0640", owner="root", group="adm",
             sha256=file.sha256, replaces="9" * 64,
         ),

@@ -10,10 +10,10 @@ from migrator.errors import StalePlanError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.facts import NodeFacts
-from migrator.model.objects import ClusterFacts, Pod
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
-from migrator.model.target import Target
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import facts, files, node, pod

@@ -25,7 +25,7 @@ from migrator.errors import (
     UnknownUserError,
 )
 from migrator.hosts import HostResult
-from migrator.model.requests import Request
+from migrator.model.node_requests import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosts import switched
 from tests.fakes.session import FakeSession

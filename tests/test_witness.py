@@ -207,7 +207,7 @@ def test_interfaces_are_known_by_number(witness: Witness, tmp_path: Path) -> Non
 
 def test_big_answers_are_one_line(witness: Witness) -> None:
     """A whole host fits; it has what a HostView has."""
-    from migrator.model.proof import HostView
+    from migrator.model.evidence import HostView
 
     told = HostView.model_validate(witness.ask("host", free=["/", "/no/such/folder"]))
 

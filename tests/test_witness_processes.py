@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model.proof import RawView
+from migrator.model.evidence import RawView
 from tests.witness_parts import put
 
 base: Any = importlib.import_module("witness_base")

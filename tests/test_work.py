@@ -21,11 +21,11 @@ from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease
-from migrator.model.objects import ClusterFacts, Pod
+from migrator.model.node_requests import Request, Switch
 from migrator.model.plan import NodePlan, Phase, Plan
-from migrator.model.requests import Request, Switch
-from migrator.model.target import Target
 from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout.ends import End, Rolled

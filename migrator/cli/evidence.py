@@ -13,7 +13,7 @@ from migrator import private_files
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from migrator.model.proof import Evidence
+    from migrator.model.evidence import Evidence
 
 
 def read(path: Path, nodes: Sequence[str]) -> Evidence:
@@ -23,7 +23,7 @@ def read(path: Path, nodes: Sequence[str]) -> Evidence:
     """
     from pydantic import ValidationError
 
-    from migrator.model.proof import SCHEMA, Evidence
+    from migrator.model.evidence import SCHEMA, Evidence
 
     try:
         document = json.loads(path.read_bytes())

@@ -12,7 +12,7 @@ from migrator.cli import options
 from migrator.errors import PlanRefusedError
 
 if TYPE_CHECKING:
-    from migrator.model.objects import ClusterFacts
+    from migrator.model.kubernetes import ClusterFacts
     from migrator.model.observation import Observation
 
 
@@ -31,7 +31,7 @@ def command(
     """Read everything that matters of each node and of the cluster. Changes nothing, and shows no secret."""
     from migrator import recorded, survey
     from migrator.cli import wiring
-    from migrator.model.objects import ClusterFacts
+    from migrator.model.kubernetes import ClusterFacts
     from migrator.report import inspection
 
     chosen = wiring.choose(inventory, node or [], limit)

@@ -22,10 +22,10 @@ from migrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
     from migrator.engine.run import Event
-    from migrator.model.objects import ClusterFacts
+    from migrator.model.evidence import Evidence
+    from migrator.model.kubernetes import ClusterFacts
     from migrator.model.observation import Observation
     from migrator.model.plan import Plan
-    from migrator.model.proof import Evidence
 
 _FACTS = "facts"
 _UNKEPT = (InventoryError, ValueError)

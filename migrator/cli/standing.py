@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator.errors import ClusterError
-from migrator.model.objects import PROGRESS
+from migrator.model.kubernetes import PROGRESS
 
 if TYPE_CHECKING:
     from migrator.cluster import Cluster

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
     from migrator.engine.verifying import Work
     from migrator.inventory import Host
-    from migrator.model.proof import Evidence
+    from migrator.model.evidence import Evidence
     from migrator.model.verification import NodeProof, Verification
     from migrator.proving.node import Proof
 
@@ -131,7 +131,7 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
 def _in_work(doors: Doors, host: Host) -> str:
     """Say who is at work on a node, by what they have noted on it; "" when nobody is, or not any more."""
     from migrator.engine import lock
-    from migrator.model.objects import PROGRESS
+    from migrator.model.kubernetes import PROGRESS
 
     progress = doors.cluster.node(host.node).annotations.get(PROGRESS, "")
     if not progress or progress.startswith("failed"):

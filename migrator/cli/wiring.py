@@ -12,7 +12,7 @@ from migrator.cluster import Cluster
 from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
 from migrator.hosts import Hosts
 from migrator.inventory import Host, Inventory
-from migrator.model.objects import ClusterFacts
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
 
+from migrator.model.kubernetes import Budget, ClusterFacts, Node, Pod
 from migrator.model.lease import Lease
-from migrator.model.objects import Budget, ClusterFacts, Node, Pod
-from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
+from migrator.model.probe_status import Namespace, PodEvent, ProbePod
 
 
 class Eviction(Enum):

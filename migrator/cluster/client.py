@@ -19,7 +19,7 @@ from migrator.cluster.lease_api import Leases
 from migrator.cluster.probe_api import ProbeObjects
 from migrator.cluster.request_cache import Recent
 from migrator.errors import ClusterError, NotFoundError
-from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
+from migrator.model.kubernetes import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
 
 
 def connect(kubeconfig: str, context: str = "") -> KubeCluster:

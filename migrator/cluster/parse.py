@@ -8,8 +8,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from migrator.model.checked import is_socket
-from migrator.model.objects import (
+from migrator.model.kubernetes import (
     CORDONED,
     CRI_SOCKET,
     MACHINES,
@@ -24,6 +23,7 @@ from migrator.model.objects import (
     Requirement,
     RuntimeClass,
 )
+from migrator.model.untrusted_text import is_socket
 
 Item = Mapping[str, Any]
 _MIRROR = "kubernetes.io/config.mirror"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
+from migrator.model.probe_status import ContainerStatus, Namespace, PodEvent, ProbePod
 
 Item = Mapping[str, Any]
 _DELETION = ("NamespaceDeletion", "NamespaceContentRemaining", "NamespaceFinalizersRemaining")

@@ -9,7 +9,7 @@ from typing import Any
 from migrator.cluster import admission_errors, parse_probe
 from migrator.cluster.http import Answer, Api
 from migrator.errors import NotFoundError
-from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
+from migrator.model.probe_status import Namespace, PodEvent, ProbePod
 
 _NAMESPACES = "/api/v1/namespaces"
 _KUBERNETES = f"{_NAMESPACES}/default/{{}}/kubernetes"

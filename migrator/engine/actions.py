@@ -11,11 +11,11 @@ from migrator.engine import reboot as rebooting
 from migrator.engine.plays import answer, planned_file, play, request
 from migrator.engine.run import Run
 from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
-from migrator.model import requests
-from migrator.model.answers import Installed, Retired, Switched, Told
-from migrator.model.objects import CRI_SOCKET, Pod
+from migrator.model import node_requests
+from migrator.model.docker_removal import Removal
+from migrator.model.kubernetes import CRI_SOCKET, Pod
+from migrator.model.node_answers import Installed, Retired, Switched, Told
 from migrator.model.plan import NodePlan
-from migrator.model.removal import Removal
 from migrator.planning.coming import PINNED, plain, unfit
 
 _SWITCH_TASK = "Switch the node's container runtime"
@@ -35,7 +35,7 @@ def install(run: Run) -> str:
 
     def asked(version: str, *, look: bool) -> Installed:
         words = {"name": run.target.package, "version": version, "source": run.target.packages}
-        asking = request(requests.Install, **words, look=look)
+        asking = request(node_requests.Install, **words, look=look)
         return answer(Installed, play(run, asking).get(_INSTALL_TASK, {}))
 
     told = asked(run.target.package_version, look=True).would
@@ -217,7 +217,7 @@ def annotate_back(run: Run) -> str:
 
 def retire(run: Run) -> str:
     """Stop Docker, keeping its packages and data; leave it running where somebody uses it by now."""
-    kept = answer(Retired, play(run, requests.Retire()).get(RETIRE_TASK, {})).kept
+    kept = answer(Retired, play(run, node_requests.Retire()).get(RETIRE_TASK, {})).kept
     if kept:
         return f"Docker stays as it is: {'; '.join(kept)}"
     return "Docker is stopped and disabled; its packages and data stay"
@@ -226,7 +226,7 @@ def retire(run: Run) -> str:
 def remove(run: Run) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
     removal = run.plan.removal or Removal()
-    results = play(run, request(requests.Cleanup, state="absent", expected=removal))
+    results = play(run, request(node_requests.Cleanup, state="absent", expected=removal))
     for problem in answer(Told, results.get(REMOVAL_TASK, {})).problems:
         run.progress(problem)
     return f"{len(removal.packages)} packages and {removal.bytes / 1e9:.1f} GB are gone"
@@ -310,10 +310,10 @@ def _transact(run: Run, state: str, name: str) -> Switched:
     return found
 
 
-def transaction(plan: NodePlan, name: str, state: str) -> requests.Switch:
+def transaction(plan: NodePlan, name: str, state: str) -> node_requests.Switch:
     """Give what the playbook of the switch takes, forth ("new") or back ("old"). Raises `StepFailedError`."""
     return request(
-        requests.Switch,
+        node_requests.Switch,
         state=state,
         transaction=name,
         socket=plan.endpoint.removeprefix("unix://"),

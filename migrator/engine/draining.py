@@ -17,7 +17,7 @@ from migrator.engine.leaving import Leaving, leaving
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.clock import pace
-from migrator.model.objects import Budget, Pod
+from migrator.model.kubernetes import Budget, Pod
 
 _RETRY_SECONDS = 5.0
 """Between two tries to evict a pod that may not leave yet."""

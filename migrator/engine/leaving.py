@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from migrator.engine.run import Run
 from migrator.errors import StepFailedError
-from migrator.model.objects import Pod
+from migrator.model.kubernetes import Pod
 
 _SURE_SECONDS = 5.0
 """For which the API server's own word counts more than its cache: where that is far behind, it is not asked at every

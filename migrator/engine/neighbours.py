@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from enum import Enum, auto
 
 from migrator.cluster import Cluster
-from migrator.model.objects import Pod
+from migrator.model.kubernetes import Pod
 from migrator.planning.checks.finding import listed
 
 _Workload = tuple[str, str]

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from migrator.engine.run import Run
 from migrator.errors import LineError, StepFailedError, UnaskedError
 from migrator.hosts import Heard, unheard
-from migrator.model import requests
-from migrator.model.answers import Answer
-from migrator.model.checked import mistake
+from migrator.model import node_requests
+from migrator.model.node_answers import Answer
+from migrator.model.node_requests import Request
 from migrator.model.plan import FileChange
-from migrator.model.requests import Request
+from migrator.model.untrusted_text import mistake
 
 _Request = TypeVar("_Request", bound=Request)
 _Answer = TypeVar("_Answer", bound=Answer)
@@ -54,9 +54,9 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def planned_file(file: FileChange) -> requests.PlannedFile:
+def planned_file(file: FileChange) -> node_requests.PlannedFile:
     """Give a file of the plan as the node's modules take it."""
-    return requests.PlannedFile(
+    return node_requests.PlannedFile(
         path=file.path,
         content=encoded(file.content),
         copies=file.copies.path if file.copies else "",

@@ -9,9 +9,9 @@ from migrator.engine import patience, waiting
 from migrator.engine.run import Ongoing, Run, Teller
 from migrator.errors import ClusterError, CriError, LineError, MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import Line
+from migrator.model.evidence import Checked, Circumstances, Evidence, Outcome, Verdict
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
-from migrator.model.proof import Checked, Circumstances, Evidence, Outcome, Verdict
 from migrator.probe import verdict
 from migrator.probe.pods import ASKED
 from migrator.proving import live

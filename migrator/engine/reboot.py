@@ -10,9 +10,9 @@ from migrator.cluster import Cluster
 from migrator.engine.plays import answer
 from migrator.errors import ClusterError, StepFailedError
 from migrator.hosts import Hosts
-from migrator.model.answers import Content
 from migrator.model.clock import Clock
-from migrator.model.requests import Reboot
+from migrator.model.node_answers import Content
+from migrator.model.node_requests import Reboot
 
 READY_SECONDS = 600.0
 """Patience with the kubelet after the host answers: static pods and the network start at the same time."""

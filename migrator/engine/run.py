@@ -11,9 +11,9 @@ from migrator.cluster import Cluster
 from migrator.engine.neighbours import Neighbours
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock
+from migrator.model.evidence import Circumstances, Evidence
+from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan
-from migrator.model.proof import Circumstances, Evidence
-from migrator.model.target import Target
 from migrator.proving import live, rehearsal
 from migrator.proving.interview import Around
 from migrator.proving.pods import Wait

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from migrator.engine import waiting
 from migrator.engine.run import Run
 from migrator.errors import ClusterError, StepFailedError
-from migrator.model.objects import Pod
+from migrator.model.kubernetes import Pod
 
 _Owner = tuple[str, str]
 """Namespace and "Kind/name"."""

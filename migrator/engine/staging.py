@@ -8,8 +8,8 @@ from typing import Any
 
 from migrator.engine.plays import answer, encoded, planned_file, play, request
 from migrator.engine.run import Run
-from migrator.model import requests
-from migrator.model.answers import Carried, Carrying
+from migrator.model import node_requests
+from migrator.model.node_answers import Carried, Carrying
 from migrator.planning.translate import containerd
 
 _LACKING_TASK = "Find the images that containerd lacks"
@@ -46,7 +46,7 @@ def stage(run: Run) -> str:
     registries = _registries(run, config)
     carrying = _Carrying(run)
     asked = request(
-        requests.Stage,
+        node_requests.Stage,
         config=encoded(config),
         start=run.plan.starts,
         images=run.plan.images,

@@ -16,9 +16,9 @@ from migrator.errors import (
     UnaskedError,
 )
 from migrator.inventory import Host
+from migrator.model.evidence import Evidence, Outcome
 from migrator.model.facts import NodeFacts
-from migrator.model.objects import Node
-from migrator.model.proof import Evidence, Outcome
+from migrator.model.kubernetes import Node
 from migrator.model.verification import NodeProof, Verification
 from migrator.planning.checks import machine
 from migrator.planning.situation import Draft, Situation

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from migrator.model.requests import Request
+from migrator.model.node_requests import Request
 
 
 @dataclass(frozen=True)

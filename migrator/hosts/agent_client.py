@@ -11,7 +11,7 @@ from typing import Any
 from migrator.errors import HostProblemError, LineError
 from migrator.hosts.remote_process import Program
 from migrator.hosts.ssh_errors import shortened
-from migrator.model.checked import excess
+from migrator.model.untrusted_text import excess
 
 
 class Asking:

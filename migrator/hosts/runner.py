@@ -25,8 +25,8 @@ from migrator.hosts import Heard, HostResult, Line, local_limits, signals, unhea
 from migrator.hosts.ansible_settings import Configured, configured
 from migrator.hosts.session import opened, opening
 from migrator.hosts.ssh_errors import explain
-from migrator.model.checked import excess
-from migrator.model.requests import OpenLine, Request
+from migrator.model.node_requests import OpenLine, Request
+from migrator.model.untrusted_text import excess
 
 _SECONDS = 7200
 """For a playbook: images of a hundred gigabytes take their time."""

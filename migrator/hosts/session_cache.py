@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from migrator.errors import LineError
 from migrator.hosts import Heard, HostResult, Hosts, Line, unheard
-from migrator.model.requests import Request
+from migrator.model.node_requests import Request
 
 _ANSWERS = 60.0
 """Seconds in which a line that was kept must answer; its connection may be made anew meanwhile."""

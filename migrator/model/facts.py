@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
-from migrator.model.checked import Line, Mode, NodePath, Sha256, SocketOrNone, Told, TransactionId
-from migrator.model.value import Value
+from migrator.model.base import Value
+from migrator.model.untrusted_text import Line, Mode, NodePath, Sha256, SocketOrNone, Told, TransactionId
 
 SCHEMA = 2
 

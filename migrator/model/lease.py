@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 
 
 class Lease(Value):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
-from migrator.model.target import Target
-from migrator.model.value import Value
+from migrator.model.host_settings import Target
 
 
 class Observation(Value):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
+from migrator.model.base import Value
+from migrator.model.docker_removal import Removal
+from migrator.model.evidence import Circumstances
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import KeyFate
-from migrator.model.proof import Circumstances
-from migrator.model.removal import Removal
-from migrator.model.value import Value
 
 SCHEMA = 2
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import computed_field
 
-from migrator.model.proof import Difference, Verdict
-from migrator.model.value import Value
+from migrator.model.base import Value
+from migrator.model.evidence import Difference, Verdict
 
 SCHEMA = 1
 

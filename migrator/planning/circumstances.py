@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.model.evidence import Circumstances, Via
 from migrator.model.facts import NodeFacts
-from migrator.model.proof import Circumstances, Via
 from migrator.planning.situation import Situation
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from migrator.model.objects import NO_DISRUPTION, NO_SCALE_DOWN, Pod
+from migrator.model.kubernetes import NO_DISRUPTION, NO_SCALE_DOWN, Pod
 from migrator.planning.image_names import last_part
 
 

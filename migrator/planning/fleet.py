@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 
-from migrator.model.objects import Budget, ClusterFacts, DaemonSet, Node, Pod, RuntimeClass
+from migrator.model.kubernetes import Budget, ClusterFacts, DaemonSet, Node, Pod, RuntimeClass
 from migrator.planning.competitors import Competitor, of_pods
 
 _MIB = 1024**2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.model.facts import Transaction
-from migrator.model.objects import CRI_SOCKET
+from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning import checks, drafting, needs, network
 from migrator.planning.checks.way_back import last_switch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.objects import CRI_SOCKET
+from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.planning import network
 from migrator.planning.checks.docker_users import needing_docker, reaches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.model.objects import CRI_SOCKET
+from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
 from migrator.planning import checks, circumstances, drafting, network
 from migrator.planning.coming import coming

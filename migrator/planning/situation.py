@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from functools import cached_property
 
+from migrator.model.docker_removal import Removal
 from migrator.model.facts import NodeFacts
 from migrator.model.fate import KeyFate
-from migrator.model.objects import Node, Pod
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import FileChange
-from migrator.model.removal import Removal
-from migrator.model.target import Target
 from migrator.planning.fleet import Fleet
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import RuntimeSettings

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from migrator.errors import TranslationError
+from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.fate import KeyFate
-from migrator.model.value import Value
 from migrator.planning import versions
 from migrator.planning.translate import docker, host_files
 from migrator.planning.translate.destination import Destination

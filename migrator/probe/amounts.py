@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from migrator.model.proof import Asked, Circumstances, Via
+from migrator.model.evidence import Asked, Circumstances, Via
 
 PERIOD = 100_000
 """Microseconds of CPU time that limits are counted in."""

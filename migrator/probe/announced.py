@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from migrator.model.proof import Asked, Circumstances
+from migrator.model.evidence import Asked, Circumstances
 from migrator.probe import rights, runtimes
 from migrator.probe.runtimes import LACKING, TRAITS
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from migrator.model.proof import Circumstances, Difference, Evidence, Seen
+from migrator.model.evidence import Circumstances, Difference, Evidence, Seen
 from migrator.probe import rights
 from migrator.probe.announced import Change, announced
 from migrator.probe.proctext import Resolver, Route

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from migrator.model.proof import Circumstances, Left
+from migrator.model.evidence import Circumstances, Left
 
 _KUBELETS_OWN = re.compile(r"/kubepods/(?:burstable/|besteffort/)?pod[0-9a-f-]+")
 """A pod's cgroup under the cgroupfs driver's name; what follows it are the hierarchies of version 1 that it is in.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from migrator.model.proof import Circumstances
+from migrator.model.evidence import Circumstances
 from migrator.probe.runtimes import Traits
 from migrator.probe.view import View
 

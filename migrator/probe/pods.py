@@ -5,7 +5,7 @@ Over CRI and through the kubelet the same containers are asked for, so that both
 
 from __future__ import annotations
 
-from migrator.model.proof import Asked
+from migrator.model.evidence import Asked
 
 MIB = 2**20
 PORT = 8080

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from migrator.model.proof import Difference, HostView
+from migrator.model.evidence import Difference, HostView
 
 _SYSCTLS = "/proc/sys/"
 _COUNTS = re.compile(r"/proc/sys/(kernel/((random|pty)/|ns_last_pid$|hostname$)|fs/(file|inode|dentry)-|.*_count$)")

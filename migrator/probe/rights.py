@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from migrator.model.proof import Asked
+from migrator.model.evidence import Asked
 from migrator.probe.runtimes import Traits
 
 CAPABILITIES: Final = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migrator.model.proof import Circumstances
+from migrator.model.evidence import Circumstances
 
 Version = tuple[int, int, int]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.model.proof import Checked, Evidence, Outcome, Verdict
+from migrator.model.evidence import Checked, Evidence, Outcome, Verdict
 from migrator.probe import checks
 from migrator.probe.baseline import differences
 from migrator.probe.catalogue import JOBS, RULES

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migrator.model.proof import RawView
+from migrator.model.evidence import RawView
 from migrator.probe import limits, proctext, rights
 from migrator.probe.limits import Limits
 from migrator.probe.proctext import Mount, Resolver, Route

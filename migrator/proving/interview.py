@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from migrator.cri import Runtime
 from migrator.errors import CriError, HostProblemError
 from migrator.hosts import Line
-from migrator.model.proof import Act, RawView, Seen
+from migrator.model.evidence import Act, RawView, Seen
 from migrator.probe.pods import FORKS, MEMORY_OVER, MEMORY_UNDER, PORT, SPIN_SECONDS
 
 _SECONDS = 90

@@ -10,7 +10,7 @@ from functools import partial
 from migrator.cluster import Cluster
 from migrator.cri import Runtime
 from migrator.errors import ClusterError, CriError, LineError, MigratorError, NoImageError
-from migrator.model.proof import Act, Circumstances, Evidence, Leg, RuntimeView, Seen
+from migrator.model.evidence import Act, Circumstances, Evidence, Leg, RuntimeView, Seen
 from migrator.proving import namespace, pods, session
 from migrator.proving.interview import Address, Around
 from migrator.proving.pods import Started

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator.model.objects import Node
-from migrator.model.proof import Asked
+from migrator.model.evidence import Asked
+from migrator.model.kubernetes import Node
 from migrator.planning import versions
 from migrator.probe.pods import ASKED
 

@@ -9,8 +9,8 @@ from migrator.cluster import Cluster
 from migrator.cri import OWNER_LABEL
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.clock import EVERY, Clock, pace
-from migrator.model.objects import PROBES
-from migrator.model.probe_objects import Namespace
+from migrator.model.kubernetes import PROBES
+from migrator.model.probe_status import Namespace
 from migrator.proving import manifest
 
 NODE = "io.migrator.node"

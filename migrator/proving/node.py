@@ -8,8 +8,8 @@ from migrator.cluster import Cluster
 from migrator.errors import StepFailedError
 from migrator.hosts import Line
 from migrator.model.clock import Clock
+from migrator.model.evidence import Evidence, Verdict
 from migrator.model.facts import NodeFacts
-from migrator.model.proof import Evidence, Verdict
 from migrator.planning.circumstances import circumstances
 from migrator.probe.verdict import judge
 from migrator.proving import live

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from migrator.model.probe_objects import ContainerStatus, PodEvent, ProbePod
+from migrator.model.probe_status import ContainerStatus, PodEvent, ProbePod
 from migrator.probe.pods import ASKED, MIB
 
 _WORDS = 300

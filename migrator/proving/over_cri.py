@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator.cri import OWNER_LABEL, ContainerSpec, Runtime, SandboxSpec
 from migrator.errors import CriError
-from migrator.model.proof import Asked, Seen
+from migrator.model.evidence import Asked, Seen
 from migrator.probe.pods import ASKED
 
 _SHARES = 1024

@@ -11,9 +11,9 @@ from typing import Any
 from migrator.cluster import Cluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError
 from migrator.model.clock import Clock, pace
-from migrator.model.objects import Node
-from migrator.model.probe_objects import Namespace, PodEvent, ProbePod
-from migrator.model.proof import Asked, Seen
+from migrator.model.evidence import Asked, Seen
+from migrator.model.kubernetes import Node
+from migrator.model.probe_status import Namespace, PodEvent, ProbePod
 from migrator.probe.pods import ASKED
 from migrator.proving import manifest, namespace, obstacles
 from migrator.proving.obstacles import Obstacle

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from migrator.errors import HostProblemError, StepFailedError
+from migrator.model.evidence import Circumstances, Evidence, Seen, Via
 from migrator.model.plan import NodePlan
-from migrator.model.proof import Circumstances, Evidence, Seen, Via
 from migrator.planning.translate import containerd
 from migrator.planning.translate.containerd import private
 from migrator.planning.translate.runtimes import RUNTIMES

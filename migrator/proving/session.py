@@ -15,7 +15,7 @@ from migrator.cri import Runtime, client
 from migrator.errors import BusyError, ClusterError, CriError, HostProblemError, LineError, MigratorError, NoImageError
 from migrator.hosts import Line
 from migrator.model.clock import Clock
-from migrator.model.proof import Act, Circumstances, Evidence, HostView, Left, RuntimeView, Seen
+from migrator.model.evidence import Act, Circumstances, Evidence, HostView, Left, RuntimeView, Seen
 from migrator.probe.image import archive as bundled
 from migrator.probe.leftovers import excused
 from migrator.proving.interview import Around, Interview

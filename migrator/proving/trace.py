@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.cri import Container, Sandbox
-from migrator.model.probe_objects import PodEvent, ProbePod
-from migrator.model.proof import Leg
+from migrator.model.evidence import Leg
+from migrator.model.probe_status import PodEvent, ProbePod
 
 _SECOND = 1.0
 _CENT = 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.model.facts import DockerFacts, NodeFacts, UnitFacts
-from migrator.model.objects import ClusterFacts, Node
+from migrator.model.kubernetes import ClusterFacts, Node
 from migrator.model.observation import Observation
 from migrator.report.escape import visible
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from migrator.model.proof import Checked, Difference, Outcome, Verdict
+from migrator.model.evidence import Checked, Difference, Outcome, Verdict
 from migrator.model.verification import NodeProof, Verification
 from migrator.report.escape import prose, visible
 from migrator.report.verdict import SESSIONS, reasons

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.model.removal import Removal
+from migrator.model.docker_removal import Removal
 from migrator.report.escape import visible
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any, Literal
 
-from migrator.model import facts, fate, plan, proof, verification
-from migrator.model.value import Value
+from migrator.model import evidence, facts, fate, plan, verification
+from migrator.model.base import Value
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,7 +45,7 @@ def _documented() -> dict[str, dict[str, str]]:
     """
     return {
         entry.name: _fields(entry)
-        for module in (facts, fate, plan, proof, verification)
+        for module in (facts, fate, plan, evidence, verification)
         for entry in _body(module)
         if isinstance(entry, ast.ClassDef)
     }

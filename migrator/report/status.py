@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from migrator.model.base import Value
 from migrator.model.facts import Transaction
-from migrator.model.objects import PROGRESS, Node
+from migrator.model.kubernetes import PROGRESS, Node
 from migrator.model.observation import Observation
-from migrator.model.value import Value
 from migrator.report.escape import visible
 
 _SWITCHES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.model.proof import Checked, Circumstances, Difference, Leg, Outcome, Verdict, Via
+from migrator.model.evidence import Checked, Circumstances, Difference, Leg, Outcome, Verdict, Via
 from migrator.model.verification import NodeProof, Verification
 from migrator.probe.verdict import jobs
 from migrator.report.escape import prose, visible

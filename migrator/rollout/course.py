@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from migrator.model.plan import Finding
-from migrator.model.policy import Policy, amount
+from migrator.model.rollout_policy import Policy, amount
 from migrator.planning.checks.finding import listed
 from migrator.rollout.crowds import Crowds
 from migrator.rollout.ends import End

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from migrator.model.objects import ClusterFacts, Pod
+from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.planning.fleet import Fleet, Room, fleet, requested
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from migrator.inventory import Host
-from migrator.model.objects import Node
+from migrator.model.kubernetes import Node
 from migrator.model.plan import NodePlan
 from migrator.rollout.course import Group, Member
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from migrator.errors import ClusterError
-from migrator.model import window
-from migrator.model.policy import Policy
+from migrator.model import maintenance_window
+from migrator.model.rollout_policy import Policy
 from migrator.planning.checks.finding import listed
 from migrator.rollout.course import Course
 from migrator.rollout.ends import End
@@ -114,8 +114,10 @@ class _Gate:
 
     def _too_early(self, policy: Policy) -> bool:
         pause = self._course.pauses(self._around.now())
-        closed = not self._course.anytime and window.until_open(
-            tuple(map(window.parse, policy.windows)), window.timezone(policy.timezone), self._around.moment()
+        closed = not self._course.anytime and maintenance_window.until_open(
+            tuple(map(maintenance_window.parse, policy.windows)),
+            maintenance_window.timezone(policy.timezone),
+            self._around.moment(),
         )
         if pause:
             self._tell("pause", f"pauses for {pause:.0f} s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from migrator.inventory import Host
-from migrator.model.objects import ClusterFacts
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.plan import NodePlan, Plan, PlannedBatch
 from migrator.rollout.course import Batch, batches
 from migrator.rollout.crowds import crowds

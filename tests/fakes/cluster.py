@@ -8,9 +8,9 @@ from typing import Any
 
 from migrator.cluster import Eviction
 from migrator.errors import ClusterError, NotFoundError, RefusedError
+from migrator.model.kubernetes import CORDONED, Budget, ClusterFacts, Node, Pod
 from migrator.model.lease import Lease
-from migrator.model.objects import CORDONED, Budget, ClusterFacts, Node, Pod
-from migrator.model.probe_objects import ContainerStatus, Namespace, PodEvent, ProbePod
+from migrator.model.probe_status import ContainerStatus, Namespace, PodEvent, ProbePod
 
 CREATED = 1_767_225_600.0
 """When everything that is made here was made."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from migrator.errors import LineError
 from migrator.hosts import Heard, HostResult, unheard
-from migrator.model.requests import Request, Switch
+from migrator.model.node_requests import Request, Switch
 from tests.fakes.line import FakeLine
 
 Answer = HostResult | Callable[[Request], HostResult]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrator.cri import Container, ContainerSpec, Executed, SandboxSpec
-from migrator.model.probe_objects import ContainerStatus, ProbePod
-from migrator.model.proof import RawView, Seen, Via
+from migrator.model.evidence import RawView, Seen, Via
+from migrator.model.probe_status import ContainerStatus, ProbePod
 from migrator.probe.pods import ASKED, FORKS, MEMORY_OVER
 from migrator.proving.session import Bench
 from tests.fakes import proof

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.model.proof import (
-    Act,
-    Asked,
-    Circumstances,
-    Evidence,
-    HostView,
-    Leg,
-    RawView,
-    RuntimeView,
-    Seen,
-    Via,
-)
+from migrator.model.evidence import Act, Asked, Circumstances, Evidence, HostView, Leg, RawView, RuntimeView, Seen, Via
 from migrator.probe import amounts, places, rights, runtimes
 from migrator.probe.pods import ASKED, FORKS
 from migrator.probe.runtimes import TRAITS, Traits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.proof import Evidence
+from migrator.model.evidence import Evidence
 
 
 class FakeSession:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TypeVar
 
+from migrator.model.base import Value
 from migrator.model.facts import SCHEMA as FACTS_SCHEMA
 from migrator.model.facts import (
     CniFacts,
@@ -22,9 +23,8 @@ from migrator.model.facts import (
     Package,
     UnitFacts,
 )
-from migrator.model.objects import CRI_SOCKET, Node, Pod
-from migrator.model.target import Target
-from migrator.model.value import Value
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import CRI_SOCKET, Node, Pod
 from migrator.planning.fleet import Fleet, Room
 from migrator.planning.situation import Draft, Situation
 from migrator.planning.translate.destination import Destination

@@ -19,9 +19,9 @@ import yaml
 from lab.settings import Settings
 from migrator import survey
 from migrator.model.facts import CrioFacts, FileFact, NodeFacts, UnitFacts
-from migrator.model.objects import ClusterFacts
+from migrator.model.host_settings import Target
+from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.model.target import Target
 from migrator.planning import cleaning
 from migrator.report import inspection
 from tests.fakes import values

@@ -22,9 +22,9 @@ from lab.errors import LabError
 from lab.settings import Settings
 from lab.standin import StandIn
 from migrator.errors import CriError, HostProblemError, LineError
+from migrator.model.evidence import Circumstances, Evidence, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
-from migrator.model.proof import Circumstances, Evidence, Outcome, Verdict, Via
 from migrator.planning.translate import containerd
 from migrator.planning.translate.settings import Handler, RuntimeSettings
 from migrator.probe import rights, verdict

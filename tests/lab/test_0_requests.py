@@ -12,8 +12,8 @@ import pytest
 
 from migrator import resources
 from migrator.hosts import runner
-from migrator.model import requests
-from migrator.model.removal import Data, Removal
+from migrator.model import node_requests
+from migrator.model.docker_removal import Data, Removal
 
 RECORDER = """\
 #!/usr/bin/python
@@ -39,19 +39,19 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runner.AnsibleHost
     return runner.AnsibleHosts(path)
 
 
-def cases(mark: Path) -> dict[str, tuple[requests.Request, str, dict[str, Any]]]:
+def cases(mark: Path) -> dict[str, tuple[node_requests.Request, str, dict[str, Any]]]:
     """Give requests with a template in each word; the task that hands it to a module, and what that must get."""
     bad = "{{ lookup('pipe', 'touch " + str(mark) + "') }}{% for a in [1] %}{# #}"
-    file = requests.PlannedFile(path=f"/{bad}", content=bad, copies=f"/{bad}", sha256="a", owner=bad, group=bad)
+    file = node_requests.PlannedFile(path=f"/{bad}", content=bad, copies=f"/{bad}", sha256="a", owner=bad, group=bad)
     plain = file.model_dump(mode="json")
     stale = {"path": f"/{bad}", "container": bad}
     removal = Removal(packages={bad: bad}, data=(Data(path=bad, bytes=1),), rules=(bad,), files=(bad,), refusal=bad)
-    registries = requests.Registries(folder=f"/{bad}", files=(file,))
+    registries = node_requests.Registries(folder=f"/{bad}", files=(file,))
     return {
         "switch": (
-            requests.Switch(
+            node_requests.Switch(
                 state="old", transaction="t1", socket=f"/{bad}", plugins=(f"/{bad}",), files=(file,),
-                stale_addresses=(requests.StaleAddress(**stale),), about={bad: bad},
+                stale_addresses=(node_requests.StaleAddress(**stale),), about={bad: bad},
             ),
             "Switch the node's container runtime",
             {
@@ -60,17 +60,17 @@ def cases(mark: Path) -> dict[str, tuple[requests.Request, str, dict[str, Any]]]
             },
         ),
         "stage": (
-            requests.Stage(config=bad, images=(bad,), root=f"/{bad}", registries=registries),
+            node_requests.Stage(config=bad, images=(bad,), root=f"/{bad}", registries=registries),
             "Carry images from Docker's store into containerd's",
             {"images": [bad], "root": f"/{bad}", "registries": registries.model_dump(mode="json")},
         ),
         "cleanup": (
-            requests.Cleanup(state="absent", expected=removal),
+            node_requests.Cleanup(state="absent", expected=removal),
             "Look at or remove what is left of Docker",
             {"state": "absent", "expected": removal.model_dump(mode="json")},
         ),
         "install": (
-            requests.Install(name=bad, version=bad),
+            node_requests.Install(name=bad, version=bad),
             "Install the runtime's package",
             {"name": bad, "version": bad, "folder": "", "files": []},
         ),
@@ -97,7 +97,7 @@ def test_a_host_that_says_too_much_is_told_of(hosts: runner.AnsibleHosts, tmp_pa
     many = 'import json\nprint(json.dumps({"changed": False, "node": {"images": ["x"] * 30000}}))\n'
     (tmp_path / "roles/inspect/library/node_facts.py").write_text(f"#!/usr/bin/python\n# WANT_JSON\n{many}")
 
-    (result,) = hosts.play(requests.Inspect(), ["here"]).values()
+    (result,) = hosts.play(node_requests.Inspect(), ["here"]).values()
 
     assert result.problem.startswith("what it answered to 'Read the node' is refused: one of its lists has more than")
     assert "Read the node" not in result.results
@@ -111,7 +111,7 @@ def test_a_host_cannot_take_all_memory(
     much = 'import sys\nfor _ in range(1000): sys.stdout.write("x" * 2**20)\n'
     (tmp_path / "roles/inspect/library/node_facts.py").write_text(f"#!/usr/bin/python\n# WANT_JSON\n{much}")
 
-    (result,) = hosts.play(requests.Inspect(), ["here"]).values()
+    (result,) = hosts.play(node_requests.Inspect(), ["here"]).values()
 
     assert result.problem
     assert "Read the node" not in result.results
@@ -123,6 +123,6 @@ def test_a_failure_of_any_shape_ends_nothing(hosts: runner.AnsibleHosts, tmp_pat
     said = json.dumps({"failed": True, "msg": "no", "results": results})
     (tmp_path / "roles/inspect/library/node_facts.py").write_text(f"#!/usr/bin/python\n# WANT_JSON\nprint({said!r})\n")
 
-    (result,) = hosts.play(requests.Inspect(), ["here"]).values()
+    (result,) = hosts.play(node_requests.Inspect(), ["here"]).values()
 
     assert "no" in result.problem

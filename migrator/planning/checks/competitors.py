@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migrator.model.objects import MACHINES
+from migrator.model.kubernetes import MACHINES
 from migrator.model.plan import Finding
 from migrator.planning import competitors
 from migrator.planning.checks.finding import found, listed

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from migrator.model.facts import NodeFacts
-from migrator.model.objects import Node, Pod
+from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import Finding
 from migrator.planning.addresses import parsed
 from migrator.planning.checks.finding import found, listed

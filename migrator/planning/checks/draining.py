@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from migrator.model.objects import Budget, Pod
+from migrator.model.kubernetes import Budget, Pod
 from migrator.model.plan import Finding
 from migrator.planning.checks.finding import found, listed, named
 from migrator.planning.fleet import requested

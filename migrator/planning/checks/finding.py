@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from migrator.model.objects import Pod
+from migrator.model.kubernetes import Pod
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.rules import RULES
 from migrator.planning.situation import Draft, Situation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.model.facts import NodeFacts, Transaction
-from migrator.model.objects import Node
+from migrator.model.kubernetes import Node
 from migrator.model.plan import Finding
 from migrator.planning import versions
 from migrator.planning.checks.finding import found, listed

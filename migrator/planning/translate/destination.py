@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 from migrator.planning.versions import Version
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from migrator.model.proof import Checked, Outcome
+from migrator.model.evidence import Checked, Outcome
 from migrator.probe.catalogue import RULES
 from migrator.probe.checks import (
     cgroup,

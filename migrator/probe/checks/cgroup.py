@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.model.proof import Asked
+from migrator.model.evidence import Asked
 from migrator.probe import amounts, places
 from migrator.probe.checks.scene import Result, Scene, Subject, amount, holds, need, same, unknown
 from migrator.probe.limits import UNLIMITED, Limits

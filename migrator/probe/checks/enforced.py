@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.model.proof import Act
+from migrator.model.evidence import Act
 from migrator.probe.checks.scene import Result, Scene, holds, need, unknown
 from migrator.probe.pods import FORKS
 

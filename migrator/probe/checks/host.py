@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.model.proof import Outcome
+from migrator.model.evidence import Outcome
 from migrator.probe.checks import network
 from migrator.probe.checks.scene import Result, Scene, SceneCheck, UnseenError, holds, need, same, unknown
 

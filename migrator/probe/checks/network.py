@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.model.proof import Act, Evidence
+from migrator.model.evidence import Act, Evidence
 from migrator.probe.checks.scene import Result, Scene, SceneCheck, Subject, UnseenError, holds, need, unknown
 
 

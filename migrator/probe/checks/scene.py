@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from migrator.model.proof import Act, Asked, Circumstances, Evidence, Outcome, Seen, Via
+from migrator.model.evidence import Act, Asked, Circumstances, Evidence, Outcome, Seen, Via
 from migrator.probe import limits
 from migrator.probe.limits import Limits
 from migrator.probe.pods import ASKED

@@ -51,7 +51,7 @@ def _inner(pid, at):
 
 @question
 def view(pid, at=""):
-    """Describe a process from outside; see RawView in migrator/model/proof.py."""
+    """Describe a process from outside; see RawView in migrator/model/evidence.py."""
     place = f"/proc/{pid}"
     links = {f"ns/{name}": link(f"{place}/ns/{name}", at) for name in names(f"{place}/ns", at)}
     files = {name: read(f"{place}/{name}", at) for name in FILES}

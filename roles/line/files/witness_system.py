@@ -62,7 +62,7 @@ SERVICES = ("kubelet", "containerd", "docker", "crio")
 
 @question
 def host(free=(), at=""):
-    """Describe the host; see HostView in migrator/model/proof.py. `free` names folders whose room counts."""
+    """Describe the host; see HostView in migrator/model/evidence.py. `free` names folders whose room counts."""
     raw = view(1, at)
     if not raw["links"] and not at:
         # In a container PID 1 may be somebody else's; the namespaces that we are in are the host's.

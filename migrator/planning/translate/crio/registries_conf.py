@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files
 from migrator.planning.translate.parsing import toml_document

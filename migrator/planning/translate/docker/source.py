@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from migrator.model.base import Value
 from migrator.model.facts import Certificate
-from migrator.model.value import Value
 
 
 class DockerSource(Value):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _FORM = re.compile(r"(?:([A-Za-z,-]+) +)?(\d{1,2}):(\d{2}) *- *(\d{1,2}):(\d{2})")

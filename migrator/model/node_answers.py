@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from migrator.model import checked
-from migrator.model.checked import Line
+from migrator.model import untrusted_text
+from migrator.model.untrusted_text import Line
 
 
 class Answer(BaseModel):
@@ -19,7 +19,7 @@ class Answer(BaseModel):
 class Action(Answer):
     """Something that a switch did, and how long it took."""
 
-    action: checked.Told
+    action: untrusted_text.Told
     seconds: float = Field(default=0.0, allow_inf_nan=False)
     """By the node's clock, which somebody may set meanwhile."""
 
@@ -28,9 +28,9 @@ class Switched(Answer):
     """What came of a switch (roles/switch, module node_switch)."""
 
     outcome: str = ""
-    cause: checked.Told = ""
+    cause: untrusted_text.Told = ""
     actions: tuple[Action, ...] = ()
-    problems: tuple[checked.Told, ...] = ()
+    problems: tuple[untrusted_text.Told, ...] = ()
     removed: tuple[Line, ...] = ()
     """Ids of the containers that it removed; a status that still shows one is an old status."""
     kubelet_started: float = Field(default=0.0, allow_inf_nan=False)
@@ -40,9 +40,9 @@ class Switched(Answer):
 class Carried(Answer):
     """An image that has to be carried, or was."""
 
-    image: checked.Told
+    image: untrusted_text.Told
     bytes: int = Field(ge=0)
-    why: checked.Told = ""
+    why: untrusted_text.Told = ""
     """Why it was not pulled although that was wanted."""
 
 
@@ -55,23 +55,23 @@ class Carrying(Answer):
 class Installed(Answer):
     """What an installation brought, by package; or would bring."""
 
-    would: checked.Told = ""
+    would: untrusted_text.Told = ""
     """The version of the package that would come, "" when that cannot be told."""
 
-    installed: Mapping[checked.Told, checked.Told] = {}
+    installed: Mapping[untrusted_text.Told, untrusted_text.Told] = {}
 
 
 class Retired(Answer):
     """Whether Docker was stopped (roles/docker, module docker_stop)."""
 
-    kept: tuple[checked.Told, ...] = Field(default=(), max_length=20)
+    kept: tuple[untrusted_text.Told, ...] = Field(default=(), max_length=20)
     """Why it was left as it is; empty when it was stopped."""
 
 
 class Told(Answer):
     """What should be known of something that went well all the same."""
 
-    problems: tuple[checked.Told, ...] = ()
+    problems: tuple[untrusted_text.Told, ...] = ()
 
 
 class Content(Answer):

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from migrator.model.checked import Line, Mode, NodePath, Sha256, Socket, TransactionId
-from migrator.model.removal import Removal
-from migrator.model.value import Value
+from migrator.model.base import Value
+from migrator.model.docker_removal import Removal
+from migrator.model.untrusted_text import Line, Mode, NodePath, Sha256, Socket, TransactionId
 
 
 class Request(Value):

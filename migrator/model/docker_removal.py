@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 
 
 class Data(Value):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from migrator.model import window
-from migrator.model.value import Value
+from migrator.model import maintenance_window
+from migrator.model.base import Value
 
 _AMOUNT = r"^$|^[1-9]\d{0,5}$|^([1-9]\d?|100)%$"
 
@@ -51,13 +51,13 @@ class Policy(Value):
     @classmethod
     def _windows(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            window.parse(text)
+            maintenance_window.parse(text)
         return value
 
     @field_validator("timezone")
     @classmethod
     def _timezone(cls, value: str) -> str:
-        window.timezone(value)
+        maintenance_window.timezone(value)
         return value
 
 

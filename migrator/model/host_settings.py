@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from migrator.model.policy import Policy
+from migrator.model.rollout_policy import Policy
 
 PREFIX = "migrator_"
 

@@ -9,7 +9,7 @@ from dataclasses import field
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 
 CORDONED = "migrator/cordoned"
 """Annotation of a Node that we have cordoned, so that a later run can tell our cordon from somebody else's."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from migrator.model.value import Value
+from migrator.model.base import Value
 
 SCHEMA = 1
 
