@@ -18,9 +18,12 @@ from migrator.model.node_requests import Cleanup, Inspect
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
 from migrator.model.untrusted_text import mistake
-from migrator.planning import cleaning, going_back, plan, rebooting
-from migrator.planning.fleet import fleet, pods_by_node
-from migrator.planning.situation import Situation
+from migrator.planning import cleanup as cleaning
+from migrator.planning import plan
+from migrator.planning import reboot as rebooting
+from migrator.planning import rollback as going_back
+from migrator.planning.cluster_capacity import fleet, pods_by_node
+from migrator.planning.inputs import Situation
 
 _READ_TASK = "Read the node"
 

@@ -25,7 +25,7 @@ from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Severity
 from migrator.model.rollout_policy import Policy
-from migrator.planning.fleet import Room, fleet, requested
+from migrator.planning.cluster_capacity import Room, fleet, requested
 from migrator.report import markdown, text
 from migrator.rollout.course import Batch, Group, Member, batches, spread
 from migrator.rollout.crowds import crowds

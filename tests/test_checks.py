@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from migrator import versions
 from migrator.model.facts import (
     CniFacts,
     Credential,
@@ -38,13 +39,13 @@ from migrator.model.kubernetes import (
     RuntimeClass,
 )
 from migrator.model.plan import FileChange, NodePlan, Severity
-from migrator.planning import checks, needs, versions
+from migrator.planning import checks, step_decisions
+from migrator.planning.checks.catalogue import RULES, page
 from migrator.planning.checks.docker_users import needing_docker
-from migrator.planning.checks.finding import listed
-from migrator.planning.checks.rules import RULES, page
-from migrator.planning.fleet import Fleet, Room
-from migrator.planning.fleet import fleet as summed
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import listed
+from migrator.planning.cluster_capacity import Fleet, Room
+from migrator.planning.cluster_capacity import fleet as summed
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import Endpoint, Handler, Proxy, Registry
 from tests.fakes import values
@@ -596,7 +597,7 @@ def test_an_old_annotation_is_a_step() -> None:
         host="h", node="n", machine_id="m", source="s", target="t", endpoint="unix:///run/containerd/containerd.sock"
     )
 
-    assert needs.annotate(situation(), plan)[0]
+    assert step_decisions.annotate(situation(), plan)[0]
 
 
 def test_a_healthy_node_is_not_accused() -> None:

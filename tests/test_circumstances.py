@@ -8,7 +8,7 @@ import pytest
 
 from migrator.model.evidence import Via
 from migrator.model.facts import NodeFacts
-from migrator.planning.circumstances import circumstances
+from migrator.planning.node_profile import circumstances
 from tests.fakes import values
 from tests.fakes.values import docker, facts, kubelet
 

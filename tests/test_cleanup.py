@@ -23,8 +23,8 @@ from migrator.model.docker_removal import Data, Removal
 from migrator.model.host_settings import Target
 from migrator.model.node_requests import Cleanup
 from migrator.model.plan import NodePlan, Severity
-from migrator.planning import cleaning
-from migrator.planning.situation import Situation
+from migrator.planning import cleanup as cleaning
+from migrator.planning.inputs import Situation
 from migrator.report import removal as report
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

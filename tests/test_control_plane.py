@@ -20,10 +20,10 @@ from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.model.docker_removal import Removal
 from migrator.model.facts import Component, NodeFacts
 from migrator.model.kubernetes import ClusterFacts, Pod
-from migrator.planning import cleaning, going_back, plan, rebooting
+from migrator.planning import cleanup, plan, reboot, rollback
 from migrator.planning.checks.control_plane import known_by
-from migrator.planning.fleet import fleet as summed
-from migrator.planning.situation import Situation
+from migrator.planning.cluster_capacity import fleet as summed
+from migrator.planning.inputs import Situation
 from tests.fakes.values import ADDRESS, facts, fleet, node, pod, situation
 from tests.test_node_facts import Tree, put
 
@@ -69,9 +69,9 @@ def test_a_control_plane_node_is_refused(now: Situation, said: str) -> None:
 
     for made in (
         plan.make(allowed, STEPS),
-        going_back.make(allowed, ROLLBACK),
-        cleaning.make(allowed, CLEANUP),
-        rebooting.make(allowed, REBOOT),
+        rollback.make(allowed, ROLLBACK),
+        cleanup.make(allowed, CLEANUP),
+        reboot.make(allowed, REBOOT),
     ):
         (found,) = [entry for entry in made.blockers if entry.id == "control-plane"]
         assert said in found.evidence

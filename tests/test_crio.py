@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from migrator.planning.translate import crio
 from migrator.planning.translate.crio import read as crio_read
 from migrator.planning.translate.settings import Handler, RuntimeSettings
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 VERSIONS: list[Version] = [(1, minor) for minor in (20, 22, 23, 24, 28, 30, 31, 34, 36)]
 DOCKER_CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"}  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.checks.docker_calls import Use, of_line
+from migrator.planning.checks.docker_commands import Use, of_line
 
 NONE, UNKNOWN, TRIES, NEEDS = Use.NONE, Use.UNKNOWN, Use.TRIES, Use.NEEDS
 

@@ -10,8 +10,8 @@ from migrator.model.facts import Certificate, Disk, FileFact
 from migrator.model.fate import Fate
 from migrator.model.host_settings import Target
 from migrator.model.plan import FileChange
-from migrator.planning import drafting
-from migrator.planning.situation import Draft
+from migrator.planning import translate_node
+from migrator.planning.inputs import Draft
 from tests.fakes import values
 from tests.fakes.values import containerd, docker, facts, situation
 
@@ -25,7 +25,7 @@ ALONE = {"containers": ()}
 def drafted(settings: dict[str, object] | None = None, *, target: Target | None = None, **update: object) -> Draft:
     """Draft a node with this daemon.json and these facts."""
     files = {**values.files(daemon=json.dumps(settings or {})), **update.pop("files", {})}
-    return drafting.draft(situation(facts=facts(files=files, **update), target=target or Target()))
+    return translate_node.draft(situation(facts=facts(files=files, **update), target=target or Target()))
 
 
 def changes(draft: Draft) -> dict[str, FileChange]:
@@ -220,7 +220,7 @@ def test_images_are_carried_whatever_pods_call_them(name: str) -> None:
     stored = SPELLED[name]
     now = situation(facts=facts(docker=docker(images=(values.image(stored),))), pods=(values.pod("p", images=(name,)),))
 
-    assert stored in drafting.draft(now).images
+    assert stored in translate_node.draft(now).images
 
 
 @pytest.mark.parametrize("name", ["web@{}", "web:1@{}", "docker.io/library/web:2@{}"])
@@ -230,7 +230,7 @@ def test_images_are_carried_by_digest(name: str) -> None:
     there = (values.image("web:1", tags=(), digests=(f"web@{digest}",)), values.image("web:1"))
     used = (values.pod("p", images=(name.format(digest),)),)
 
-    draft = drafting.draft(situation(facts=facts(docker=docker(images=there)), pods=used))
+    draft = translate_node.draft(situation(facts=facts(docker=docker(images=there)), pods=used))
 
     assert [image for image in draft.images if image.startswith("web")] == [f"web@{digest}"]
 
@@ -239,14 +239,14 @@ def test_images_that_are_asked_for_are_carried_too() -> None:
     """For pods that are yet to come, such as a job of the night."""
     now = situation(target=Target(images=("docker.io/library/unused:1",)), pods=())
 
-    assert drafting.draft(now).images == (values.PAUSE, "unused:1")
+    assert translate_node.draft(now).images == (values.PAUSE, "unused:1")
 
 
 def test_registries_of_images_are_told_from_tags() -> None:
     """Of names without a registry nothing is one, whatever stands before the colon."""
     images = tuple(map(values.image, ("web:1", "acme/x:2", "registry.corp/a:1", "localhost/b:1", "10.1.1.1:5000/c:1")))
 
-    source = drafting.docker_source(facts(docker=docker(images=images)), "containerd")
+    source = translate_node.docker_source(facts(docker=docker(images=images)), "containerd")
 
     assert source.image_hosts == ("10.1.1.1:5000", "localhost", "registry.corp")
 

@@ -14,7 +14,7 @@ from migrator.model.facts import CniFacts, DockerContainer, DockerUnits
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import plan
-from migrator.planning.situation import Situation
+from migrator.planning.inputs import Situation
 from tests.fakes import values
 from tests.fakes.values import PAUSE, facts, pod, situation
 

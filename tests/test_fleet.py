@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.kubernetes import ClusterFacts
-from migrator.planning.fleet import Room, fleet, pods_by_node
+from migrator.planning.cluster_capacity import Room, fleet, pods_by_node
 from tests.fakes.values import node, pod
 
 

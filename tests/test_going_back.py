@@ -18,8 +18,8 @@ from migrator.model.facts import Transaction
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Switch
 from migrator.model.plan import NodePlan, Severity
-from migrator.planning import going_back
-from migrator.planning.situation import Situation
+from migrator.planning import rollback
+from migrator.planning.inputs import Situation
 from tests.fakes import values
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -45,7 +45,7 @@ def migrated(*pods: Pod, **more: object) -> Situation:
 
 def plan_of(now: Situation) -> NodePlan:
     """Plan its way back."""
-    return going_back.make(now, ROLLBACK)
+    return rollback.make(now, ROLLBACK)
 
 
 class World:

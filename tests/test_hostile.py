@@ -30,8 +30,8 @@ from migrator.model.kubernetes import CRI_SOCKET, PROGRESS, ClusterFacts, Node
 from migrator.model.node_answers import Switched
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
-from migrator.planning import cleaning
-from migrator.planning.situation import Situation
+from migrator.planning import cleanup
+from migrator.planning.inputs import Situation
 from migrator.report import inspection, markdown, removal, status, text
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import docker, facts, node, pod, situation
@@ -98,7 +98,7 @@ def plans(now: Situation) -> Iterator[NodePlan]:
 
 
 def _without_docker(now: Situation) -> NodePlan:
-    return cleaning.make(replace(now, removal=REMOVAL), CLEANUP)
+    return cleanup.make(replace(now, removal=REMOVAL), CLEANUP)
 
 
 def sent(made: NodePlan) -> Iterator[str]:

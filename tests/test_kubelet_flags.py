@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from migrator import versions
 from migrator.model.facts import CriDockerdFacts, FileFact, NodeFacts, UnitFacts
-from migrator.planning import versions
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.flags import Difference, Flag

@@ -6,9 +6,9 @@ import pytest
 
 from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
 from migrator.model.plan import NodePlan
-from migrator.planning import checks, files, needs, network, plan
-from migrator.planning.drafting import _keeps_root
+from migrator.planning import checks, cni, files, plan, step_decisions
 from migrator.planning.files import Written
+from migrator.planning.translate_node import _keeps_root
 from tests.fakes import values
 from tests.fakes.values import facts, pod, situation
 
@@ -21,13 +21,13 @@ OF_THE_NODE = (
 @pytest.mark.parametrize("plugin", OF_THE_NODE.split())
 def test_a_network_of_the_node_needs_no_pods(plugin: str) -> None:
     """Such a plugin asks nobody but the runtime: a rehearsal can use it."""
-    assert not network.needs_pods(facts(cni=CniFacts(config="x", plugins=("bridge", plugin))))
+    assert not cni.needs_pods(facts(cni=CniFacts(config="x", plugins=("bridge", plugin))))
 
 
 @pytest.mark.parametrize("plugin", ["calico", "cilium-cni", "multus", "antrea"])
 def test_a_network_of_the_cluster_needs_pods(plugin: str) -> None:
     """Such a plugin asks the API server for the pod."""
-    assert network.needs_pods(facts(cni=CniFacts(config="x", plugins=("portmap", plugin))))
+    assert cni.needs_pods(facts(cni=CniFacts(config="x", plugins=("portmap", plugin))))
 
 
 PLAN = NodePlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
@@ -45,14 +45,14 @@ def test_docker_runs_for_one_pod_that_can_reach_it(pods: tuple[object, ...], *, 
     """Whatever the others do; a finished one reaches for nothing."""
     alone = values.docker(containers=())
 
-    assert needs.retire(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
+    assert step_decisions.retire(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
 
 
 def test_docker_runs_for_containers_of_its_own() -> None:
     """They are nobody's but Docker's."""
     beside = DockerContainer(id="b", name="foreign", image="other:1", running=True, runtime="runc")
 
-    needed, why = needs.retire(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
+    needed, why = step_decisions.retire(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
 
     assert not needed
     assert "foreign" in why

@@ -10,7 +10,7 @@ import pytest
 
 from migrator.planning.translate.containerd import private, read, write
 from migrator.planning.translate.settings import RuntimeSettings
-from migrator.planning.versions import Version
+from migrator.versions import Version
 from tests.containerd_cases import DEBIAN, SETTINGS, VERSIONS
 
 OWN = {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrator.planning.checks.docker_calls import Use, of_line
+from migrator.planning.checks.docker_commands import Use, of_line
 from migrator.planning.translate import shell
 
 SOCKET = "/run/docker.sock"

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrator.hosts.runner import _LIMITS
-from migrator.planning.checks import draining
+from migrator.planning.checks import drain
 from tests.test_node_modules import (
     Tree,
     digest,
@@ -310,7 +310,7 @@ def test_the_limits_nest() -> None:
         removal.STOP_MOST_SECONDS, switching.FORTH_SECONDS, node_switch.LOCK_SECONDS, service.WAIT_SECONDS, _LIMITS["switch"] - 60,
     )  # fmt: skip
     assert list(steps) == sorted(set(steps))
-    assert removal.STOP_MOST_SECONDS == draining.STOP_MOST_SECONDS
+    assert removal.STOP_MOST_SECONDS == drain.STOP_MOST_SECONDS
 
 
 def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from migrator.planning import versions
-from migrator.planning.versions import Release, Version
+from migrator import versions
+from migrator.versions import Release, Version
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,10 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Show the files that a daemon.json becomes, and what becomes of each of its settings."""
-    from migrator.planning import translation
+    from migrator.planning import translate_file
     from migrator.report import translation as report
 
-    made = translation.translate(
+    made = translate_file.translate(
         _read(daemon_json),
         path=str(daemon_json),
         arguments=_words(docker_args),

@@ -16,7 +16,7 @@ from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
-from migrator.planning.situation import Situation
+from migrator.planning.inputs import Situation
 from migrator.rollout.course import Batch
 from migrator.rollout.schedule import schedule
 

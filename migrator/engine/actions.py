@@ -16,7 +16,7 @@ from migrator.model.docker_removal import Removal
 from migrator.model.kubernetes import CRI_SOCKET, Pod
 from migrator.model.node_answers import Installed, Retired, Switched, Told
 from migrator.model.plan import NodePlan
-from migrator.planning.coming import PINNED, plain, unfit
+from migrator.planning.candidate_version import PINNED, plain, unfit
 
 _SWITCH_TASK = "Switch the node's container runtime"
 REMOVAL_TASK = "Look at or remove what is left of Docker"

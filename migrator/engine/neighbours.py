@@ -18,7 +18,7 @@ from enum import Enum, auto
 
 from migrator.cluster import Cluster
 from migrator.model.kubernetes import Pod
-from migrator.planning.checks.finding import listed
+from migrator.planning.checks.findings import listed
 
 _Workload = tuple[str, str]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from migrator.engine import actions, proof, settling, staging
 from migrator.engine.run import Run
 from migrator.model.plan import Phase
-from migrator.planning import cleaning, going_back, needs, rebooting
-from migrator.planning.step import Decide
+from migrator.planning import cleanup, reboot, rollback, step_decisions
+from migrator.planning.step_protocol import Decide
 
 Act = Callable[[Run], str]
 
@@ -33,40 +33,48 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("install", "Install the new runtime", Phase.STAGE, needs.install, actions.install),
-    Step("stage", "Stage the new runtime", Phase.STAGE, needs.stage, staging.stage),
-    Step("baseline", "Look at containers on the old runtime", Phase.STAGE, needs.baseline, proof.baseline),
-    Step("rehearse", "Rehearse the new runtime", Phase.STAGE, needs.rehearse, proof.rehearse),
-    Step("cordon", "Cordon", Phase.WINDOW, needs.cordon, actions.cordon, undo=actions.uncordon),
-    Step("drain", "Drain", Phase.WINDOW, needs.drain, actions.drain),
-    Step("switch", "Switch the runtime", Phase.WINDOW, needs.switch, actions.switch, actions.switch_back, commits=True),
-    Step("verify", "Verify", Phase.WINDOW, needs.verify, actions.verify, holds=True),
-    Step("annotate", "Annotate", Phase.WINDOW, needs.annotate, actions.annotate, undo=actions.annotate_back),
-    Step("uncordon", "Uncordon", Phase.WINDOW, needs.uncordon, actions.uncordon, settled=True),
-    Step("leavings", "See what our pods leave", Phase.AFTER, needs.leavings, proof.leavings, settled=True),
-    Step("retire", "Retire Docker", Phase.AFTER, needs.retire, actions.retire, settled=True),
-    Step("settle", "Wait for its workloads", Phase.AFTER, needs.settle, settling.settle, settled=True),
+    Step("install", "Install the new runtime", Phase.STAGE, step_decisions.install, actions.install),
+    Step("stage", "Stage the new runtime", Phase.STAGE, step_decisions.stage, staging.stage),
+    Step("baseline", "Look at containers on the old runtime", Phase.STAGE, step_decisions.baseline, proof.baseline),
+    Step("rehearse", "Rehearse the new runtime", Phase.STAGE, step_decisions.rehearse, proof.rehearse),
+    Step("cordon", "Cordon", Phase.WINDOW, step_decisions.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, step_decisions.drain, actions.drain),
+    Step(
+        "switch",
+        "Switch the runtime",
+        Phase.WINDOW,
+        step_decisions.switch,
+        actions.switch,
+        actions.switch_back,
+        commits=True,
+    ),
+    Step("verify", "Verify", Phase.WINDOW, step_decisions.verify, actions.verify, holds=True),
+    Step("annotate", "Annotate", Phase.WINDOW, step_decisions.annotate, actions.annotate, undo=actions.annotate_back),
+    Step("uncordon", "Uncordon", Phase.WINDOW, step_decisions.uncordon, actions.uncordon, settled=True),
+    Step("leavings", "See what our pods leave", Phase.AFTER, step_decisions.leavings, proof.leavings, settled=True),
+    Step("retire", "Retire Docker", Phase.AFTER, step_decisions.retire, actions.retire, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, step_decisions.settle, settling.settle, settled=True),
 )
 
 ROLLBACK: tuple[Step, ...] = (
-    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
-    Step("drain", "Drain", Phase.WINDOW, going_back.drain, actions.drain_back),
-    Step("restore", "Put it back", Phase.WINDOW, going_back.restore, actions.restore, actions.remain, commits=True),
-    Step("annotate", "Annotate", Phase.WINDOW, going_back.annotate, actions.annotate_back, undo=actions.annotate),
-    Step("uncordon", "Uncordon", Phase.WINDOW, going_back.uncordon, actions.uncordon, settled=True),
-    Step("settle", "Wait for its workloads", Phase.AFTER, going_back.settle, settling.settle, settled=True),
+    Step("cordon", "Cordon", Phase.WINDOW, rollback.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, rollback.drain, actions.drain_back),
+    Step("restore", "Put it back", Phase.WINDOW, rollback.restore, actions.restore, actions.remain, commits=True),
+    Step("annotate", "Annotate", Phase.WINDOW, rollback.annotate, actions.annotate_back, undo=actions.annotate),
+    Step("uncordon", "Uncordon", Phase.WINDOW, rollback.uncordon, actions.uncordon, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, rollback.settle, settling.settle, settled=True),
 )
 
 REBOOT: tuple[Step, ...] = (
-    Step("cordon", "Cordon", Phase.WINDOW, going_back.cordon, actions.cordon, undo=actions.uncordon),
-    Step("drain", "Drain", Phase.WINDOW, rebooting.drain, actions.drain),
-    Step("reboot", "Reboot", Phase.WINDOW, rebooting.reboot, actions.reboot, settled=True),
-    Step("uncordon", "Uncordon", Phase.WINDOW, rebooting.uncordon, actions.uncordon, settled=True),
+    Step("cordon", "Cordon", Phase.WINDOW, rollback.cordon, actions.cordon, undo=actions.uncordon),
+    Step("drain", "Drain", Phase.WINDOW, reboot.drain, actions.drain),
+    Step("reboot", "Reboot", Phase.WINDOW, reboot.reboot, actions.reboot, settled=True),
+    Step("uncordon", "Uncordon", Phase.WINDOW, reboot.uncordon, actions.uncordon, settled=True),
 )
 """Of `verify --reboot`, which proves the node before them, and again before the last one."""
 
 CLEANUP: tuple[Step, ...] = (
-    Step("prove", "Prove the node", Phase.STAGE, cleaning.prove, actions.prove),
-    Step("remove", "Remove Docker", Phase.AFTER, cleaning.remove, actions.remove, settled=True),
-    Step("prove-again", "Prove the node without it", Phase.AFTER, cleaning.prove_again, actions.prove, settled=True),
+    Step("prove", "Prove the node", Phase.STAGE, cleanup.prove, actions.prove),
+    Step("remove", "Remove Docker", Phase.AFTER, cleanup.remove, actions.remove, settled=True),
+    Step("prove-again", "Prove the node without it", Phase.AFTER, cleanup.prove_again, actions.prove, settled=True),
 )

@@ -20,8 +20,8 @@ from migrator.model.evidence import Evidence, Outcome
 from migrator.model.facts import NodeFacts
 from migrator.model.kubernetes import Node
 from migrator.model.verification import NodeProof, Verification
-from migrator.planning.checks import machine
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks import node_state
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.destination import Destination
 from migrator.probe import rebooted
 from migrator.proving.node import Proof
@@ -85,7 +85,7 @@ def verify(chosen: Sequence[Host], work: Work, *, baseline: Evidence | None = No
 def same_machine(host: Host, facts: NodeFacts, node: Node) -> None:
     """Raise `StepFailedError` when a host is not its Node: one machine would be judged, or rebooted, for another."""
     now = Situation(host=host.name, target=host.target, facts=facts, node=node)
-    for finding in machine.right_machine(now, _NO_DRAFT):
+    for finding in node_state.right_machine(now, _NO_DRAFT):
         raise StepFailedError(f"{finding.evidence}: correct ansible_host or migrator_node_name")
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
-from migrator.planning import checks, circumstances, drafting, network
-from migrator.planning.coming import coming
-from migrator.planning.situation import Draft, Situation
-from migrator.planning.step import Planned
+from migrator.planning import checks, cni, node_profile, translate_node
+from migrator.planning.candidate_version import coming
+from migrator.planning.inputs import Draft, Situation
+from migrator.planning.step_protocol import Planned
 from migrator.planning.translate import containerd
 from migrator.planning.translate.kubelet import expected as kubelet_expected
 from migrator.planning.translate.runtimes import RUNTIMES
@@ -18,8 +18,8 @@ from migrator.planning.translate.runtimes import RUNTIMES
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     """Decide for each of `steps` whether this node needs it, and why; collect findings and file contents."""
     runtime = RUNTIMES[situation.target.runtime]
-    to = drafting.destination(situation)
-    draft = Draft(destination=to) if situation.migrated else drafting.draft(situation)
+    to = translate_node.destination(situation)
+    draft = Draft(destination=to) if situation.migrated else translate_node.draft(situation)
     installed = runtime.installed(situation.facts)
     version = coming(situation).version or "version of the package"
     plan = NodePlan(
@@ -31,12 +31,12 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
         endpoint=runtime.endpoint,
         installs=not installed and not situation.migrated,
         starts=not runtime.service(situation.facts).active,
-        cni_plugins=network.plugin_folders(situation.facts),
-        network_needs_pods=network.needs_pods(situation.facts),
-        stale_addresses=() if situation.migrated else network.stale_addresses(situation.facts),
+        cni_plugins=cni.plugin_folders(situation.facts),
+        network_needs_pods=cni.needs_pods(situation.facts),
+        stale_addresses=() if situation.migrated else cni.stale_addresses(situation.facts),
         staying=situation.staying,
         socket_annotation=situation.node.annotations.get(CRI_SOCKET),
-        circumstances=circumstances.known(situation),
+        circumstances=node_profile.known(situation),
         cordoned_before=situation.node.cordoned_by_others,
         findings=checks.findings(situation, draft),
         fates=draft.fates,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator import versions
 from migrator.model.evidence import Asked
 from migrator.model.kubernetes import Node
-from migrator.planning import versions
 from migrator.probe.pods import ASKED
 
 MANAGED = {"app.kubernetes.io/managed-by": "migrator"}

@@ -10,7 +10,7 @@ from migrator.hosts import Line
 from migrator.model.clock import Clock
 from migrator.model.evidence import Evidence, Verdict
 from migrator.model.facts import NodeFacts
-from migrator.planning.circumstances import circumstances
+from migrator.planning.node_profile import circumstances
 from migrator.probe.verdict import judge
 from migrator.proving import live
 from migrator.proving.session import Bench, Tell

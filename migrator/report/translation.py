@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.planning.translation import Translation
+from migrator.planning.translate_file import Translation
 from migrator.report import text
 from migrator.report.escape import visible
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from migrator.model.plan import Finding
 from migrator.model.rollout_policy import Policy, amount
-from migrator.planning.checks.finding import listed
+from migrator.planning.checks.findings import listed
 from migrator.rollout.crowds import Crowds
 from migrator.rollout.ends import End
 from migrator.rollout.parts import parts

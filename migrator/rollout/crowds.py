@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from migrator.model.kubernetes import ClusterFacts, Pod
-from migrator.planning.fleet import Fleet, Room, fleet, requested
+from migrator.planning.cluster_capacity import Fleet, Room, fleet, requested
 
 
 @dataclass(frozen=True)

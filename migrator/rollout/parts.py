@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from migrator.model.plan import Finding, Severity
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.fleet import Room
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.cluster_capacity import Room
 from migrator.rollout.crowds import Crowds
 
 REPLICAS, ROOM = "batch-replicas", "capacity"

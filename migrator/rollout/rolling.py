@@ -10,7 +10,7 @@ from typing import Protocol
 from migrator.errors import ClusterError
 from migrator.model import maintenance_window
 from migrator.model.rollout_policy import Policy
-from migrator.planning.checks.finding import listed
+from migrator.planning.checks.findings import listed
 from migrator.rollout.course import Course
 from migrator.rollout.ends import End
 

@@ -25,8 +25,8 @@ from migrator.model.facts import (
 )
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CRI_SOCKET, Node, Pod
-from migrator.planning.fleet import Fleet, Room
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.cluster_capacity import Fleet, Room
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import Handler, RuntimeSettings
 

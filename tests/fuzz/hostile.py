@@ -22,7 +22,7 @@ from migrator.model.facts import CrioFacts, FileFact, NodeFacts, UnitFacts
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.planning import cleaning
+from migrator.planning import cleanup
 from migrator.report import inspection
 from tests.fakes import values
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
@@ -228,7 +228,7 @@ def planned(facts: NodeFacts, told: str, target: Target = _TARGETS[0], seed: int
 
 
 def _cleanup(now: Any) -> Any:
-    return cleaning.make(replace(now, removal=None), ())
+    return cleanup.make(replace(now, removal=None), ())
 
 
 def _compared(seeds: Sequence[int]) -> Tally:

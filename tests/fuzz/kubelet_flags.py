@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.settings import Settings
-from migrator.planning import versions
+from migrator import versions
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
 
 _FLAGS = (*versions.DOCKERSHIM_FLAGS, *versions.CADVISOR_FLAGS, *versions.OTHER_FLAGS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found
-from migrator.planning.checks.reading import has_kubelet, table, toml
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found
+from migrator.planning.checks.lenient_reads import has_kubelet, table, toml
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate import containerd, kubelet
 
 _CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}

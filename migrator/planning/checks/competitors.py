@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from migrator.model.kubernetes import MACHINES
 from migrator.model.plan import Finding
 from migrator.planning import competitors
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.inputs import Draft, Situation
 
 _UPGRADES = re.compile(
     r"apt-daily-upgrade\.timer|dnf5?-automatic.*|yum-cron\.service|needrestart|"

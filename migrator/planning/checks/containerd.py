@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
+from migrator import versions
 from migrator.model.plan import Finding, Severity
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import planned_text, table, toml
-from migrator.planning.coming import coming
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.candidate_version import coming
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import planned_text, table, toml
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate import containerd
 from migrator.planning.translate.containerd import imports as containerd_imports
 from migrator.planning.translate.runtimes import RUNTIMES

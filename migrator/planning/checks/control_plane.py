@@ -9,9 +9,9 @@ from migrator.model.facts import NodeFacts
 from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import Finding
 from migrator.planning.addresses import parsed
-from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.findings import found, listed
 from migrator.planning.image_names import last_part
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 
 _COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """Without the node's proxy: it runs on workers too, in places as a static pod (roles/inspect has the same list)."""

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from migrator.model.fate import Fate
 from migrator.model.plan import Finding, Severity
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import docker_config, table, toml
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import docker_config, table, toml
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.runtimes import hosts_file
 from migrator.planning.translate.settings import Endpoint, has_user
 

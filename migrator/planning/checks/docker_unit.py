@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import new_runtime
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import new_runtime
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd.unit import Unit
 

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 
 from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding, Severity
-from migrator.planning.checks.finding import found, listed
+from migrator.planning.checks.findings import found, listed
 from migrator.planning.image_names import last_part
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 
 SOCKETS = (
     "/var/run/docker.sock", "/run/docker.sock", "/var/run/dockershim.sock", "/run/dockershim.sock",

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 from migrator.model.facts import Disk, DockerImage
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import new_runtime
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.image_names import familiar
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.runtimes import data_root
 
 KEPT_FREE = 0.15

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator
 
 from migrator.model.facts import UnitFacts
 from migrator.model.plan import Finding, Severity
-from migrator.planning.checks import docker_calls
-from migrator.planning.checks.docker_calls import Use
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import flags, kubelet_config, planned_text
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks import docker_commands
+from migrator.planning.checks.docker_commands import Use
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import flags, kubelet_config, planned_text
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.kubelet import DOCKER_UNITS
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.systemd import in_force, needed
@@ -19,7 +19,7 @@ from migrator.planning.translate.systemd.edit import DROP_IN
 from migrator.planning.translate.systemd.needed import Effect, Need
 from migrator.planning.translate.systemd.unit import Unit
 
-_FILE = re.compile(docker_calls.SOCKET + r"|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
+_FILE = re.compile(docker_commands.SOCKET + r"|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
 _LONG = 160
 """Characters of a line that are shown."""
@@ -83,7 +83,7 @@ def _told(name: str, need: Need, use: Use) -> Finding:
             f"see what it does; if it needs Docker, take it out before Docker is stopped: that would end {name}",
             Severity.WARNS,
         )
-    if need.key == "ExecStart" and docker_calls.is_docker(docker_calls.program(need.value)):
+    if need.key == "ExecStart" and docker_commands.is_docker(docker_commands.program(need.value)):
         return found(
             "kubelet-needs-docker",
             f"the kubelet is a container of Docker's ({said})",
@@ -100,7 +100,7 @@ def _told(name: str, need: Need, use: Use) -> Finding:
 def _on_docker(now: Situation, need: Need) -> Use:
     """Tell whether a line needs Docker: one of its units, its program, its socket, or what is in its folder."""
     if need.key.startswith("Exec"):
-        return docker_calls.of_line(need.value)
+        return docker_commands.of_line(need.value)
     root = now.facts.docker.root if now.facts.docker else ""
     inside = root and re.search(rf"{re.escape(root)}(?![\w.-])", need.value)
     named = need.value in DOCKER_UNITS or _FILE.search(need.value) or inside

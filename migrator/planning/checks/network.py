@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatch
 
+from migrator import versions
 from migrator.model.plan import Finding
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.checks.reading import flags, has_kubelet
-from migrator.planning.network import stale_addresses
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed, named
+from migrator.planning.checks.lenient_reads import flags, has_kubelet
+from migrator.planning.cni import stale_addresses
+from migrator.planning.inputs import Draft, Situation
 
 LOOPBACK = "loopback"
 """Needed by every runtime but CRI-O, and named by no configuration (containerd go-cni, WithLoNetwork)."""

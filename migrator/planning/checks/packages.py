@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from migrator import versions
 from migrator.model.plan import Finding, Severity
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import new_runtime
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import new_runtime
+from migrator.planning.inputs import Draft, Situation
 
 EXCLUDES: Mapping[str, tuple[str, ...]] = {"containerd.io": ("containerd", "runc")}
 """Docker's package replaces and conflicts with the distributions' (docker/containerd-packaging)."""

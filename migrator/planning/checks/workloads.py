@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from migrator import versions
 from migrator.model.plan import Finding
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.checks.reading import new_runtime
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed, named
+from migrator.planning.checks.lenient_reads import new_runtime
+from migrator.planning.inputs import Draft, Situation
 
 NOT_IN_CRIO = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT")
 """Docker's default capabilities that CRI-O's lack (cri-o pkg/config/config.go, default_capabilities)."""

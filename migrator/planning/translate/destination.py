@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.base import Value
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 
 class Destination(Value):

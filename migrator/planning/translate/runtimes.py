@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from migrator import versions
 from migrator.model.facts import NodeFacts, UnitFacts
-from migrator.planning import versions
 from migrator.planning.translate import containerd, crio, systemd
 from migrator.planning.translate.containerd import base_spec, hosts_toml
 from migrator.planning.translate.containerd import read as containerd_read

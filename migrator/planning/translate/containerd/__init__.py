@@ -13,7 +13,7 @@ from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.containerd.lift import Tables, lift_1, lift_2, table
 from migrator.planning.translate.containerd.read import find
 from migrator.planning.translate.settings import Endpoint, Handler, Registry, RuntimeSettings
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 CONFIG = containerd_read.CONFIG
 ENDPOINT = "unix:///run/containerd/containerd.sock"

@@ -10,7 +10,7 @@ from typing import Any
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.containerd.dialects import BASE_SPEC
 from migrator.planning.translate.parsing import NOT_JSON
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 INFINITY = 2**64 - 1
 """RLIM_INFINITY on Linux, as an OCI specification says it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 Path = tuple[str, ...]
 """Names of the tables, and of the key in the last one."""

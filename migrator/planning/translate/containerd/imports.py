@@ -17,7 +17,7 @@ from migrator.planning.translate import globs
 from migrator.planning.translate.containerd import dialects, lift
 from migrator.planning.translate.containerd import read as containerd_read
 from migrator.planning.translate.settings import Handler
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 CONF_D = "/etc/containerd/conf.d/*.toml"
 _BY_ITSELF: Version = (2, 2)

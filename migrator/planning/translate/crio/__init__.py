@@ -12,7 +12,7 @@ from migrator.planning.remembered import remembered
 from migrator.planning.translate import host_files, systemd
 from migrator.planning.translate.parsing import toml_document
 from migrator.planning.translate.settings import Handler, RuntimeSettings, Written
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 ENDPOINT = "unix:///var/run/crio/crio.sock"
 CONFIG = "/etc/crio/crio.conf.d/20-migrator.conf"

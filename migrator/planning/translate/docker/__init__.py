@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from migrator import versions
 from migrator.model.fate import KeyFate
-from migrator.planning import versions
 from migrator.planning.remembered import remembered
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import flags, logs, proxies, registries, rules, runtimes, storage

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrator.planning.translate.containerd import dialects
 from migrator.planning.translate.destination import Destination
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 KUBELET = "/var/lib/kubelet/config.yaml"
 SYSCTL = "/etc/sysctl.d/zz-migrator.conf"

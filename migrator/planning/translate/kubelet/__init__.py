@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from migrator import versions
 from migrator.model.facts import NodeFacts, UnitFacts
-from migrator.planning import versions
 from migrator.planning.translate.kubelet import config as kubelet_config
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.config import Scalar
@@ -21,7 +21,7 @@ from migrator.planning.translate.systemd import edit as unit_edit
 from migrator.planning.translate.systemd import in_force
 from migrator.planning.translate.systemd import syntax as systemd_syntax
 from migrator.planning.translate.systemd.unit import Definition, Unit
-from migrator.planning.versions import Version
+from migrator.versions import Version
 
 KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"
 """Written by kubeadm: one variable, quoted as Go's %q does (kubeadm 1.20.2, phases/kubelet/flags.go)."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from migrator import versions
 from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding
-from migrator.planning import versions
-from migrator.planning.checks.docker_calls import is_docker
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import flags
+from migrator.planning.checks.docker_commands import is_docker
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import flags
 from migrator.planning.image_names import last_part
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 
 _KUBELETS = frozenset({"", "kubelet", "hyperkube"})
 """Programs of a unit that are a kubelet, or not known: another one may start it in a container."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from migrator.model.plan import NodePlan
 from migrator.planning import checks
-from migrator.planning.circumstances import known
-from migrator.planning.drafting import destination
+from migrator.planning.inputs import Draft, Situation
+from migrator.planning.node_profile import known
 from migrator.planning.plan import decided
-from migrator.planning.situation import Draft, Situation
-from migrator.planning.step import Decision, Planned
+from migrator.planning.step_protocol import Decision, Planned
+from migrator.planning.translate_node import destination
 
 
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:

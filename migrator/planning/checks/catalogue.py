@@ -266,7 +266,7 @@ _INTRODUCTION = """# Checks
 
 Each check has an id. What *blocks* forbids the migration of that node; where *allow* stands, `--allow <id>` or
 `migrator_allow` turns the block into a warning, for this id alone. This page is written from the catalogue in
-`migrator/planning/checks/rules.py`.
+`migrator/planning/checks/catalogue.py`.
 """
 
 

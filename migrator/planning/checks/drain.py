@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from migrator.model.kubernetes import Budget, Pod
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.fleet import requested
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed, named
+from migrator.planning.cluster_capacity import requested
+from migrator.planning.inputs import Draft, Situation
 
 STOP_MOST_SECONDS = 300
 """The longest that the switch waits for a container to end (roles/switch, migrator_removal)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.model.plan import NodePlan
-from migrator.planning import checks, drafting
+from migrator.planning import checks, translate_node
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.plan import decided
-from migrator.planning.situation import Draft, Situation
-from migrator.planning.step import Decision, Planned
+from migrator.planning.step_protocol import Decision, Planned
 
 
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
@@ -23,7 +23,9 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             endpoint="",
             staying=situation.staying,
             cordoned_before=situation.node.cordoned_by_others,
-            findings=checks.judged(checks.OF_REBOOT, situation, Draft(destination=drafting.destination(situation))),
+            findings=checks.judged(
+                checks.OF_REBOOT, situation, Draft(destination=translate_node.destination(situation))
+            ),
         ),
         situation,
         steps,

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import docker_config, new_runtime, planned_text
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import docker_config, new_runtime, planned_text
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate import host_files, modprobe_d, sysctl_d, systemd
 from migrator.planning.translate.docker.proxies import VARIABLES
 from migrator.planning.translate.systemd import in_force

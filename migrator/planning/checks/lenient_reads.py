@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from migrator.model.facts import NodeFacts, UnitFacts
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.kubelet import flags as kubelet_flags
 from migrator.planning.translate.kubelet.config import read as read_config
 from migrator.planning.translate.parsing import NOT_JSON, toml_document

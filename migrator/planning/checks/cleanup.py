@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from migrator.model.plan import Finding
 from migrator.planning.checks.docker_users import reaches
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.inputs import Draft, Situation
 
 
 def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:

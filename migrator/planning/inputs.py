@@ -12,7 +12,7 @@ from migrator.model.fate import KeyFate
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import FileChange
-from migrator.planning.fleet import Fleet
+from migrator.planning.cluster_capacity import Fleet
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.settings import RuntimeSettings
 

@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding
-from migrator.planning.checks.finding import found, listed, named
-from migrator.planning.checks.reading import new_runtime, table, toml
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed, named
+from migrator.planning.checks.lenient_reads import new_runtime, table, toml
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate.settings import Handler
 
 _RUNC = Handler(name="runc")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from migrator.model.plan import NodePlan, Phase
-from migrator.planning.situation import Situation
+from migrator.planning.inputs import Situation
 
 Decision = tuple[bool, str]
 """Whether the step is needed, and why or why not."""

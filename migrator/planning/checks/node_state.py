@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from migrator import versions
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding, Severity
-from migrator.planning import versions
 from migrator.planning.addresses import parsed
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import flags
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import flags
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate import containerd
 
 _INSTEAD: Mapping[str, str] = {

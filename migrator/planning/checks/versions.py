@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from migrator import versions
 from migrator.model.plan import Finding, Severity
-from migrator.planning import versions
-from migrator.planning.checks.finding import found
-from migrator.planning.checks.reading import kubelet_config, new_runtime
-from migrator.planning.coming import PINNED, Unfit, coming, unfit
+from migrator.planning.candidate_version import PINNED, Unfit, coming, unfit
+from migrator.planning.checks.findings import found
+from migrator.planning.checks.lenient_reads import kubelet_config, new_runtime
 from migrator.planning.image_names import tagged_digest
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 
 CNI_BUGS: tuple[versions.Release, versions.Release] = ((1, 6, 0), (1, 6, 3))
 """First and last containerd with them (kubernetes.io, Troubleshooting CNI plugin-related errors)."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from migrator.model.facts import Transaction
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
-from migrator.planning import checks, drafting, needs, network
-from migrator.planning.checks.way_back import last_switch
+from migrator.planning import checks, cni, step_decisions, translate_node
+from migrator.planning.checks.rollback import last_switch
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.plan import decided
-from migrator.planning.situation import Draft, Situation
-from migrator.planning.step import Decision, Planned
+from migrator.planning.step_protocol import Decision, Planned
 
 
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
@@ -27,11 +27,13 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             target=switch.source,
             endpoint=annotation or "",
             transaction=name,
-            cni_plugins=network.plugin_folders(situation.facts),
+            cni_plugins=cni.plugin_folders(situation.facts),
             staying=situation.staying,
             socket_annotation=switch.annotation,
             cordoned_before=situation.node.cordoned_by_others,
-            findings=checks.judged(checks.OF_ROLLBACK, situation, Draft(destination=drafting.destination(situation))),
+            findings=checks.judged(
+                checks.OF_ROLLBACK, situation, Draft(destination=translate_node.destination(situation))
+            ),
         ),
         situation,
         steps,
@@ -87,4 +89,4 @@ def uncordon(_: Situation, plan: NodePlan) -> Decision:
 def settle(now: Situation, plan: NodePlan) -> Decision:
     """See that what left is available again."""
     drained, why = drain(now, plan)
-    return needs.settled(now) if drained else (False, why)
+    return step_decisions.settled(now) if drained else (False, why)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.model.evidence import Circumstances, Via
 from migrator.model.facts import NodeFacts
-from migrator.planning.situation import Situation
+from migrator.planning.inputs import Situation
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES
 

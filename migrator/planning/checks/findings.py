@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from migrator.model.kubernetes import Pod
 from migrator.model.plan import Finding, Severity
-from migrator.planning.checks.rules import RULES
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.catalogue import RULES
+from migrator.planning.inputs import Draft, Situation
 
 Check = Callable[[Situation, Draft], Iterator[Finding]]
 """Looks for one or a few related dangers. Never raises."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from migrator.planning import versions
-from migrator.planning.situation import Situation
+from migrator import versions
+from migrator.planning.inputs import Situation
 from migrator.planning.translate.runtimes import RUNTIMES
 
 _EPOCH = re.compile(r"^\d+:")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
-from migrator.planning import network
+from migrator.planning import cni
+from migrator.planning.candidate_version import coming
 from migrator.planning.checks.docker_users import needing_docker, reaches
-from migrator.planning.coming import coming
-from migrator.planning.situation import Situation
-from migrator.planning.step import Decision
+from migrator.planning.inputs import Situation
+from migrator.planning.step_protocol import Decision
 from migrator.planning.translate import kubelet
 from migrator.planning.translate.runtimes import RUNTIMES
 
@@ -69,7 +69,7 @@ def rehearse(now: Situation, plan: NodePlan) -> Decision:
     """Prove the configuration before the node is taken out of service."""
     if done := _done(now) or _unwanted(now):
         return done
-    if not network.rehearsable(now.facts):
+    if not cni.rehearsable(now.facts):
         plugins = ", ".join(now.facts.cni.plugins)
         return (False, f"the network ({plugins}) serves only the API server's pods, and nothing for another is there")
     return True, f"a private instance of {plan.target} with this configuration runs our probe, and goes again"

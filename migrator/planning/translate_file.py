@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from migrator import versions
 from migrator.errors import TranslationError
 from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.fate import KeyFate
-from migrator.planning import versions
 from migrator.planning.translate import docker, host_files
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import DockerSource

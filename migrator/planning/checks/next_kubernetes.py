@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from migrator import versions
 from migrator.model.plan import Finding
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.reading import flags, new_runtime
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.lenient_reads import flags, new_runtime
+from migrator.planning.inputs import Draft, Situation
 
 
 def remaining(now: Situation) -> tuple[versions.Flag, ...]:

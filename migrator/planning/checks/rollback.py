@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator import versions
 from migrator.model.facts import NodeFacts, Transaction
 from migrator.model.kubernetes import Node
 from migrator.model.plan import Finding
-from migrator.planning import versions
-from migrator.planning.checks.finding import found, listed
-from migrator.planning.checks.machine import undecided
+from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.node_state import undecided
 from migrator.planning.image_names import familiar
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 
 
 def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from migrator import versions
 from migrator.model.facts import Disk, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
-from migrator.planning import files, network, versions
+from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
-from migrator.planning.situation import Draft, Situation
+from migrator.planning.inputs import Draft, Situation
 from migrator.planning.translate import containerd, docker, kubelet
 from migrator.planning.translate.destination import Destination
 from migrator.planning.translate.docker import DockerSource, storage
@@ -60,8 +61,8 @@ def _base(now: Situation) -> RuntimeSettings:
     """Collect what Docker's configuration does not say: the kubelet's part and the network's."""
     return RuntimeSettings(
         cgroup_driver=kubelet.cgroup_driver(now.facts),
-        cni_bin_dirs=network.plugin_folders(now.facts),
-        cni_conf_dir=network.config_folder(now.facts),
+        cni_bin_dirs=cni.plugin_folders(now.facts),
+        cni_conf_dir=cni.config_folder(now.facts),
         pause_image=now.target.pause_image or kubelet.pause_image(now.facts),
         forwarding=tuple(name for name in ("net.ipv6.conf.all.forwarding",) if now.facts.host.sysctls.get(name) == "1"),
     )
