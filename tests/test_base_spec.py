@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate.containerd import base_spec
+from migrator.runtimes.containerd import base_spec
 
 # As containerd 1.6 prints it (oci/spec.go v1.6.20), shortened.
 PRINTED: dict[str, Any] = {

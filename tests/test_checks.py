@@ -46,8 +46,8 @@ from migrator.planning.checks.findings import listed
 from migrator.planning.cluster_capacity import Fleet, Room
 from migrator.planning.cluster_capacity import fleet as summed
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.settings import Endpoint, Handler, Proxy, Registry
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.settings import Endpoint, Handler, Proxy, Registry
 from tests.fakes import values
 from tests.fakes.values import CLOCK, GIB, PAUSE, draft, facts, fleet, image, node, pod, settings, situation
 

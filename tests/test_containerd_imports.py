@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.planning.translate.containerd import imports
-from migrator.planning.translate.containerd import read as containerd_read
+from migrator.runtimes.containerd import imports
+from migrator.runtimes.containerd import read as containerd_read
 
 MAIN, FOLDER = "/etc/containerd/config.toml", "/etc/containerd/conf.d"
 CRI = 'plugins."io.containerd.grpc.v1.cri"'

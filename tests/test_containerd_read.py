@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate.containerd import layout, toml_order
-from migrator.planning.translate.containerd import read as containerd_read
-from migrator.planning.translate.settings import Endpoint, Handler, Registry
-from migrator.planning.translate.systemd import syntax
+from migrator.nodeconf.systemd import syntax
+from migrator.runtimes.containerd import read as containerd_read
+from migrator.runtimes.containerd import toml_edit, toml_order
+from migrator.runtimes.settings import Endpoint, Handler, Registry
 
 CRI_1 = "plugins.cri"
 CRI_2 = 'plugins."io.containerd.grpc.v1.cri"'
@@ -193,7 +193,7 @@ ENDLESS: Mapping[str, Callable[[], object]] = {
     "short keys": lambda: containerd_read.load("a" + ".a" * 98 + " = 1\n" + ("# a" + ".a" * 98 + " x\n") * 5_000),
     "blanks behind a header": lambda: toml_order.grouped("[a]" + " " * 1_000_000 + "x\n"),
     "brackets": lambda: toml_order.grouped("[" + "] " * 500_000 + "x\n"),
-    "number signs": lambda: [*layout._comments("x = '" + "#" * 1_000_000 + "' # c")],  # noqa: SLF001 - where it stood
+    "number signs": lambda: [*toml_edit._comments("x = '" + "#" * 1_000_000 + "' # c")],  # noqa: SLF001 - where it stood
     "signs of comments": lambda: syntax.environment_file("A=1 " + "#" * 1_000_000 + "\n"),
 }
 

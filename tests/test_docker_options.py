@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.translate.docker import flags as docker_flags
-from migrator.planning.translate.docker import options as docker_options
-from migrator.planning.translate.docker import sizes as docker_sizes
-from migrator.planning.translate.docker.keys import KEYS
+from migrator.runtimes.docker import flags as docker_flags
+from migrator.runtimes.docker import options as docker_options
+from migrator.runtimes.docker import sizes as docker_sizes
+from migrator.runtimes.docker.keys import KEYS
 
 DEBIAN = ["-H", "fd://", "--containerd=/run/containerd/containerd.sock"]
 """What the unit of Debian's docker.io passes."""

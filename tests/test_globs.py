@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.translate.globs import Dialect, fitting
+from migrator.nodeconf.globs import Dialect, fitting
 
 GO, GLOB = Dialect.GO, Dialect.GLOB
 

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.translate import host_files
-from migrator.planning.translate.settings import RuntimeSettings
+from migrator.nodeconf import host_files
+from migrator.runtimes.settings import RuntimeSettings
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
 PLAIN = f"""\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrator.planning.translate.kubelet import config as kubelet_config
+from migrator.nodeconf.kubelet import config as kubelet_config
 
 PATH = "/var/lib/kubelet/config.yaml"
 NEW = "unix:///run/containerd/containerd.sock"

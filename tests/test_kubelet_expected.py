@@ -6,9 +6,9 @@ import pytest
 
 from migrator.engine.steps import STEPS
 from migrator.model.facts import NodeFacts
+from migrator.nodeconf.kubelet import expected
+from migrator.nodeconf.systemd.edit import DROP_IN
 from migrator.planning import plan
-from migrator.planning.translate.kubelet import expected
-from migrator.planning.translate.systemd.edit import DROP_IN
 from tests.fakes import values
 from tests.fakes.values import KUBEADM_ENV, PAUSE, facts, files, kubelet, situation
 

@@ -6,11 +6,11 @@ import pytest
 
 from migrator import versions
 from migrator.model.facts import CriDockerdFacts, FileFact, NodeFacts, UnitFacts
-from migrator.planning.translate import kubelet
-from migrator.planning.translate.kubelet import flags as kubelet_flags
-from migrator.planning.translate.kubelet.flags import Difference, Flag
-from migrator.planning.translate.settings import RuntimeSettings
-from migrator.planning.translate.systemd.edit import DROP_IN
+from migrator.nodeconf import kubelet
+from migrator.nodeconf.kubelet import flags as kubelet_flags
+from migrator.nodeconf.kubelet.flags import Difference, Flag
+from migrator.nodeconf.systemd.edit import DROP_IN
+from migrator.runtimes.settings import RuntimeSettings
 from tests.fakes import values
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"

@@ -14,8 +14,8 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import Plan
 from migrator.planning import plan
-from migrator.planning.translate import containerd
 from migrator.report import text
+from migrator.runtimes import containerd
 from tests.fakes.values import containerd as containerd_of
 from tests.fakes.values import facts, file, files, kubelet, node, pod, situation
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from migrator.planning.translate.containerd import private, read, write
-from migrator.planning.translate.settings import RuntimeSettings
+from migrator.runtimes.containerd import read, rehearsal, write
+from migrator.runtimes.settings import RuntimeSettings
 from migrator.versions import Version
 from tests.containerd_cases import DEBIAN, SETTINGS, VERSIONS
 
@@ -43,7 +43,7 @@ TEXTS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("text", "rest"), TEXTS.values(), ids=TEXTS)
 def test_what_is_the_instances_own(text: str, rest: dict[str, Any]) -> None:
     """Places and addresses are its own, what would disturb the node's instance is gone, the rest is as it was."""
-    assert tomllib.loads(private.private(text)) == {**OWN, **rest}
+    assert tomllib.loads(rehearsal.private(text)) == {**OWN, **rest}
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
@@ -53,7 +53,7 @@ def test_what_is_rehearsed_is_what_was_planned(version: Version, settings: Runti
     planned = write(DEBIAN, settings, version)
     shared = {"root", "state", "log_level", "log_format", "metrics_address"}
 
-    before, after = (read.settings(text).model_dump(exclude=shared) for text in (planned, private.private(planned)))
+    before, after = (read.settings(text).model_dump(exclude=shared) for text in (planned, rehearsal.private(planned)))
 
     assert after == before
 
@@ -67,19 +67,19 @@ def test_a_network_of_its_own(version: Version) -> None:
         version,
     )
 
-    found = read.settings(private.private(planned, network=True))
+    found = read.settings(rehearsal.private(planned, network=True))
 
     assert (found.cni_conf_dir, found.cni_bin_dirs) == ("@FILES@/net.d", ("/usr/lib/cni",))
-    (name,) = private.NETWORK
-    assert json.loads(private.NETWORK[name])["plugins"][0]["ipam"]["dataDir"].startswith("@STATE@/")
+    (name,) = rehearsal.NETWORK
+    assert json.loads(rehearsal.NETWORK[name])["plugins"][0]["ipam"]["dataDir"].startswith("@STATE@/")
     assert name == "net.d/10-migrator.conflist"
 
 
 def test_a_private_configuration_stays_private() -> None:
     """Done twice it is the same."""
-    once = private.private(DEBIAN)
+    once = rehearsal.private(DEBIAN)
 
-    assert private.private(once) == once
+    assert rehearsal.private(once) == once
 
 
 FILES = ("/etc/containerd/migrator-spec.json", "/etc/x", "/etc/x/y")
@@ -96,13 +96,13 @@ MOVED = {
 @pytest.mark.parametrize(("before", "after"), MOVED.values(), ids=MOVED)
 def test_files_of_the_plan_are_read_where_they_are_staged(before: str, after: str) -> None:
     """They are not on the node yet; whatever else is named stays where it is."""
-    assert after in private.private(f"{before}\n", FILES).splitlines()
+    assert after in rehearsal.private(f"{before}\n", FILES).splitlines()
 
 
 def test_what_is_not_toml_is_told() -> None:
     """With the file's name."""
     with pytest.raises(ValueError, match=r"/etc/containerd/config\.toml is not TOML"):
-        private.private("a = [")
+        rehearsal.private("a = [")
 
 
 # text, image
@@ -119,4 +119,4 @@ PAUSES = {
 @pytest.mark.parametrize(("text", "image"), PAUSES.values(), ids=PAUSES)
 def test_the_sandbox_image_is_named(text: str, image: str) -> None:
     """Where its dialect has it; "" where the configuration leaves it to containerd."""
-    assert private.pause_image(text) == image
+    assert rehearsal.pause_image(text) == image

@@ -12,7 +12,7 @@ import yaml
 
 from migrator.model.host_settings import Target
 from migrator.planning import translate_node
-from migrator.planning.translate.docker.keys import KEYS
+from migrator.runtimes.docker.keys import KEYS
 from tests.fakes import values
 
 importlib.import_module("tests.test_node_facts")  # which tells Python where Ansible's roles are

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from migrator.nodeconf import shell
 from migrator.planning.checks.docker_commands import Use, of_line
-from migrator.planning.translate import shell
 
 SOCKET = "/run/docker.sock"
 PROGRAMS: Mapping[str, str] = {

@@ -24,8 +24,8 @@ from migrator.model.fate import Fate, KeyFate
 from migrator.model.host_settings import Target
 from migrator.model.node_requests import Request, Stage
 from migrator.model.plan import FileChange, Finding, Phase, Severity
-from migrator.planning.translate import containerd
 from migrator.proving.pods import Wait
+from migrator.runtimes import containerd
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosts import switched
 from tests.fakes.values import pod

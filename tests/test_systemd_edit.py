@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.planning.translate.systemd import edit
-from migrator.planning.translate.systemd.unit import Unit
+from migrator.nodeconf.systemd import edit
+from migrator.nodeconf.systemd.unit import Unit
 
 UNIT, PACKAGED = "/etc/systemd/system/k.service", "/lib/systemd/system/k.service"
 FILE = "/etc/default/k"

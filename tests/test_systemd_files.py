@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planning.translate import systemd
-from migrator.planning.translate.settings import Proxy
+from migrator.nodeconf import systemd
+from migrator.runtimes.settings import Proxy
 
 NONE = Proxy()
 

@@ -6,10 +6,10 @@ with what systemd 252's own functions (extract_first_word, load_env_file, replac
 
 import pytest
 
-from migrator.planning.translate.systemd import syntax as systemd_syntax
-from migrator.planning.translate.systemd import unit
-from migrator.planning.translate.systemd.traced import Traced
-from migrator.planning.translate.systemd.unit import Unit, Word
+from migrator.nodeconf.systemd import syntax as systemd_syntax
+from migrator.nodeconf.systemd import unit
+from migrator.nodeconf.systemd.positions import Traced
+from migrator.nodeconf.systemd.unit import Unit, Word
 
 MAIN, DROP_IN, LATER = "/lib/systemd/system/k.service", "/etc/systemd/system/k.service.d/10.conf", "/etc/k.d/20.conf"
 ENV, MORE = "/etc/default/k", "/var/lib/k/flags.env"

@@ -79,14 +79,14 @@ def _environment(path: Path | None) -> dict[str, str]:
     """Read variables as systemd does: those of a unit or drop-in, of its `Environment=` lines alone, or of a file."""
     if path is None:
         return {}
-    from migrator.planning.translate.systemd import in_force, syntax
-    from migrator.planning.translate.systemd.unit import Unit
+    from migrator.nodeconf.systemd import overrides, syntax
+    from migrator.nodeconf.systemd.unit import Unit
 
     text = _read(path)
     try:
         if _OF_A_UNIT.search(text):
             head = "" if "[Service]" in text else "[Service]\n"
-            return {name: value for name, (value, _) in in_force.variables(Unit(((str(path), head + text),))).items()}
+            return {name: value for name, (value, _) in overrides.variables(Unit(((str(path), head + text),))).items()}
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip() and line.strip()[0] not in "#;" and "=" not in line:
                 raise UsageError(f"{path}, line {number}: {line.strip()!r} is not NAME=value")

@@ -10,7 +10,7 @@ from migrator.engine.plays import answer, encoded, planned_file, play, request
 from migrator.engine.run import Run
 from migrator.model import node_requests
 from migrator.model.node_answers import Carried, Carrying
-from migrator.planning.translate import containerd
+from migrator.runtimes import containerd
 
 _LACKING_TASK = "Find the images that containerd lacks"
 _CARRY_TASK = "Carry images from Docker's store into containerd's"

@@ -22,9 +22,9 @@ from migrator.model.kubernetes import Node
 from migrator.model.verification import NodeProof, Verification
 from migrator.planning.checks import node_state
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.destination import Destination
 from migrator.probe import rebooted
 from migrator.proving.node import Proof
+from migrator.runtimes.destination import Destination
 
 _PROBLEMS = (
     ClusterError,

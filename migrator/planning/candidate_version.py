@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from migrator import versions
 from migrator.planning.inputs import Situation
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes.registry import RUNTIMES
 
 _EPOCH = re.compile(r"^\d+:")
 """What may stand before a package's version (deb-version(7), rpm-version(7))."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.facts import NodeFacts, Reservation
-from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.nodeconf.kubelet import flags as kubelet_flags
 
 
 def plugin_folders(facts: NodeFacts) -> tuple[str, ...]:

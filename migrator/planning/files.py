@@ -8,10 +8,10 @@ from functools import lru_cache
 
 from migrator.model.facts import FileFact, NodeFacts
 from migrator.model.plan import FileChange
-from migrator.planning.translate import host_files, kubelet
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.runtimes import RUNTIMES
-from migrator.planning.translate.settings import RuntimeSettings, Written
+from migrator.nodeconf import host_files, kubelet
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.settings import RuntimeSettings, Written
 
 _HIDDEN = re.compile(r"(?<![0-9a-z])sha256:[0-9a-f]{16}(?![0-9a-f])")
 """What the inspection puts in the place of a secret; an image's digest has 64 digits."""

@@ -13,8 +13,8 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import FileChange
 from migrator.planning.cluster_capacity import Fleet
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.settings import RuntimeSettings
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.settings import RuntimeSettings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from migrator.model.evidence import Circumstances, Via
 from migrator.model.facts import NodeFacts
+from migrator.nodeconf import kubelet
 from migrator.planning.inputs import Situation
-from migrator.planning.translate import kubelet
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes.registry import RUNTIMES
 
 _LOW_LEVEL = ("runc", "crun")
 _DOCKERSHIM = "/var/run/dockershim.sock"

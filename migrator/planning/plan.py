@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
+from migrator.nodeconf.kubelet import expected as kubelet_expected
 from migrator.planning import checks, cni, node_profile, translate_node
 from migrator.planning.candidate_version import coming
 from migrator.planning.inputs import Draft, Situation
 from migrator.planning.step_protocol import Planned
-from migrator.planning.translate import containerd
-from migrator.planning.translate.kubelet import expected as kubelet_expected
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes import containerd
+from migrator.runtimes.registry import RUNTIMES
 
 
 def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
+from migrator.nodeconf import kubelet
 from migrator.planning import cni
 from migrator.planning.candidate_version import coming
 from migrator.planning.checks.docker_users import needing_docker, reaches
 from migrator.planning.inputs import Situation
 from migrator.planning.step_protocol import Decision
-from migrator.planning.translate import kubelet
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes.registry import RUNTIMES
 
 
 def _done(now: Situation) -> Decision | None:

@@ -9,12 +9,13 @@ from migrator.errors import TranslationError
 from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.fate import KeyFate
-from migrator.planning.translate import docker, host_files
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker import DockerSource
-from migrator.planning.translate.docker import options as docker_options
-from migrator.planning.translate.runtimes import RUNTIMES
-from migrator.planning.translate.settings import RuntimeSettings, Written
+from migrator.nodeconf import host_files
+from migrator.runtimes import docker
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.docker import DockerSource
+from migrator.runtimes.docker import options as docker_options
+from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.settings import RuntimeSettings, Written
 
 
 class Translation(Value):

@@ -6,15 +6,16 @@ from migrator import versions
 from migrator.model.facts import Disk, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
+from migrator.nodeconf import kubelet
 from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate import containerd, docker, kubelet
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.docker import DockerSource, storage
-from migrator.planning.translate.docker import options as docker_options
-from migrator.planning.translate.runtimes import RUNTIMES, data_root, registries_kept
-from migrator.planning.translate.settings import RuntimeSettings
+from migrator.runtimes import containerd, docker
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.docker import DockerSource, storage
+from migrator.runtimes.docker import options as docker_options
+from migrator.runtimes.registry import RUNTIMES, data_root, registries_kept
+from migrator.runtimes.settings import RuntimeSettings
 
 
 def destination(now: Situation) -> Destination:

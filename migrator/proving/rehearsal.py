@@ -13,12 +13,12 @@ from pathlib import PurePosixPath
 from migrator.errors import HostProblemError, StepFailedError
 from migrator.model.evidence import Circumstances, Evidence, Seen, Via
 from migrator.model.plan import NodePlan
-from migrator.planning.translate import containerd
-from migrator.planning.translate.containerd import private
-from migrator.planning.translate.runtimes import RUNTIMES
 from migrator.proving import over_cri, session
 from migrator.proving.interview import Around
 from migrator.proving.session import Bench, Store, Troubles
+from migrator.runtimes import containerd
+from migrator.runtimes.containerd import rehearsal
+from migrator.runtimes.registry import RUNTIMES
 
 _START_SECONDS = 240.0
 _PROCESSES = 64
@@ -45,12 +45,12 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
     try:
         started = bench.line.ask(
             "start_runtime", deadline=_START_SECONDS, session=identity, runtime="containerd", program="containerd",
-            config=_encoded(private.private(text, [file.path for file in own], network=plan.network_needs_pods)),
-            files={private.staged(file.path): _encoded(file.content) for file in own}
-            | {name: _encoded(text) for name, text in private.NETWORK.items() if plan.network_needs_pods},
+            config=_encoded(rehearsal.private(text, [file.path for file in own], network=plan.network_needs_pods)),
+            files={rehearsal.staged(file.path): _encoded(file.content) for file in own}
+            | {name: _encoded(text) for name, text in rehearsal.NETWORK.items() if plan.network_needs_pods},
             root=str(PurePosixPath(plan.root or RUNTIMES["containerd"].root).parent),
         )  # fmt: skip
-        if pause := private.pause_image(text):
+        if pause := rehearsal.pause_image(text):
             bench.line.ask("carry_image", reference=pause, socket=started["socket"])
         known = known.model_copy(update={"network_expected": not plan.network_needs_pods})
         evidence = _with_instance(bench, known, identity, started["socket"], around, troubles)

@@ -27,8 +27,8 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CRI_SOCKET, Node, Pod
 from migrator.planning.cluster_capacity import Fleet, Room
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.destination import Destination
-from migrator.planning.translate.settings import Handler, RuntimeSettings
+from migrator.runtimes.destination import Destination
+from migrator.runtimes.settings import Handler, RuntimeSettings
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 ADDRESS = "10.77.0.11"

@@ -18,8 +18,8 @@ from typing import Any
 from lab import parsers
 from lab.parsers import Containerd
 from lab.settings import Settings
-from migrator.planning.translate.containerd import dialects, imports
-from migrator.planning.translate.containerd import read as containerd_read
+from migrator.runtimes.containerd import config_versions, imports
+from migrator.runtimes.containerd import read as containerd_read
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
 
 _MEANT = re.compile("no longer know|loses settings|is not TOML|is needed|which is not there")
@@ -62,16 +62,16 @@ def _value(chance: Random, name: str) -> str:
 def _sections(chance: Random, number: int, version: tuple[int, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Give settings of one file, each with its table, key and value."""
     for name in chance.sample(_COMPARED, chance.randint(0, 6)):
-        if path := dialects.place(name, number, version[:2]):
+        if path := config_versions.place(name, number, version[:2]):
             yield path[:-1], path[-1], _value(chance, name)
-    handlers = dialects.place("handlers", number, version[:2]) or ()
+    handlers = config_versions.place("handlers", number, version[:2]) or ()
     for name in chance.sample(("runc", "kata", "nvidia", "a.b"), chance.choice((0, 0, 1, 2))):
         yield (*handlers, name), "runtime_type", f'"{chance.choice(_KINDS)}"'
         for option in chance.sample(("SystemdCgroup", "NoPivotRoot"), chance.randint(0, 2)):
             yield (*handlers, name, "options"), option, _value(chance, option)
         if chance.random() < 0.3:
             yield (*handlers, name, "options"), "BinaryName", '"/usr/bin/other"'
-    registry = dialects.place("registry", number, version[:2]) or ()
+    registry = config_versions.place("registry", number, version[:2]) or ()
     if chance.random() < 0.3:
         name = chance.choice(("docker.io", "*", "r.example:5000"))
         yield (
@@ -153,7 +153,11 @@ def _said(document: Mapping[str, Any]) -> dict[str, Any]:
     number = containerd_read.version(document)
     for name in _TOP:
         found[name] = next(
-            (value for path in dialects.candidates(name, number) if (value := containerd_read.find(document, path))),
+            (
+                value
+                for path in config_versions.candidates(name, number)
+                if (value := containerd_read.find(document, path))
+            ),
             None,
         )
     settings = containerd_read.settings_of(document)

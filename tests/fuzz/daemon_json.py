@@ -18,7 +18,7 @@ from typing import Any
 from lab import dockerds
 from lab.dockerds import Dockerd
 from lab.settings import Settings
-from migrator.planning.translate.docker import options
+from migrator.runtimes.docker import options
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
 
 _VALUES: dict[str, tuple[Any, ...]] = {

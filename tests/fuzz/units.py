@@ -14,7 +14,7 @@ from lab import managers
 from lab.managers import Manager
 from lab.settings import Settings
 from migrator.model.facts import SCHEMA, FileFact, NodeFacts
-from migrator.planning.translate.kubelet import flags as kubelet_flags
+from migrator.nodeconf.kubelet import flags as kubelet_flags
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
 from tests.fuzz.nodeside import trees, units
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from migrator.planning.translate import sysctl_d
-from migrator.planning.translate.systemd import in_force, needed
-from migrator.planning.translate.systemd.unit import Unit
+from migrator.nodeconf import sysctl_d
+from migrator.nodeconf.systemd import overrides, requirements
+from migrator.nodeconf.systemd.unit import Unit
 from tests.lab.nodeside import Node
 
 SEEDS = range(12)
@@ -140,10 +140,10 @@ def test_a_services_drop_ins(seed: int, node: Node) -> None:
             unit = unit.replaced(path, files[path])
 
         assert [path for path, _ in unit.fragments[1:]] == paths, files
-        value = in_force.limits(unit).get("LimitNOFILE", ("",))[0]
+        value = overrides.limits(unit).get("LimitNOFILE", ("",))[0]
         if value:
             assert limit == (value if ":" in value else f"{value}:{value}"), files
-        ours = {name: text for name, (text, _) in in_force.variables(unit).items()}
+        ours = {name: text for name, (text, _) in overrides.variables(unit).items()}
         assert ours == {name: environment[name] for name in VARIABLES if name in environment}, files
     node.do(
         f"systemctl stop {UNIT}; rm -rf {' '.join(UNITS)} /etc/systemd/system/{UNIT} /etc/default/in-force-*; systemctl daemon-reload"
@@ -180,7 +180,7 @@ def test_what_a_service_needs(seed: int, node: Node) -> None:
             f"{written({main: text})}\nsystemctl daemon-reload\n"
             + "".join(f"systemctl show -p {key} --value {UNIT}\n" for key in DEPENDENCIES)
         ).splitlines()  # fmt: skip
-        found = [*needed.needs(Unit(((main, text),)))]
+        found = [*requirements.needs(Unit(((main, text),)))]
 
         for key, value in zip(DEPENDENCIES, told, strict=True):
             if key != "After":
@@ -192,8 +192,8 @@ def test_what_a_service_needs(seed: int, node: Node) -> None:
             f"systemctl is-active {UNIT} || true; systemctl stop {UNIT} 2>/dev/null; systemctl reset-failed"
         ).strip()  # fmt: skip
         kept = any(
-            need.effect is needed.Effect.STOPS and "/absent" in need.value
-            for need in needed.needs(Unit(((main, alone),)))
+            need.effect is requirements.Effect.STOPS and "/absent" in need.value
+            for need in requirements.needs(Unit(((main, alone),)))
         )
         assert (active == "active") is not kept, text
     node.do(f"rm -f /etc/systemd/system/{UNIT}; systemctl daemon-reload")

@@ -25,12 +25,12 @@ from migrator.errors import CriError, HostProblemError, LineError
 from migrator.model.evidence import Circumstances, Evidence, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
-from migrator.planning.translate import containerd
-from migrator.planning.translate.settings import Handler, RuntimeSettings
 from migrator.probe import rights, verdict
 from migrator.proving.interview import Around
 from migrator.proving.rehearsal import rehearse
 from migrator.proving.session import Bench
+from migrator.runtimes import containerd
+from migrator.runtimes.settings import Handler, RuntimeSettings
 from tests.witness_parts import Witness, joined
 
 SUITES = ("bookworm", "trixie", "forky")

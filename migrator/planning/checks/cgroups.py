@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from migrator.model.plan import Finding
+from migrator.nodeconf import kubelet
 from migrator.planning.checks.findings import found
 from migrator.planning.checks.lenient_reads import has_kubelet, table, toml
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate import containerd, kubelet
+from migrator.runtimes import containerd
 
 _CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
 """Where a dialect of containerd's configuration has the driver; a later one than 3 has it where 3 has it."""

@@ -12,9 +12,9 @@ from migrator.planning.candidate_version import coming
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import planned_text, table, toml
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate import containerd
-from migrator.planning.translate.containerd import imports as containerd_imports
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes import containerd
+from migrator.runtimes.containerd import imports as containerd_imports
+from migrator.runtimes.registry import RUNTIMES
 
 _CRI = frozenset(
     {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}

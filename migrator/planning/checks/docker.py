@@ -11,8 +11,8 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, table, toml
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.runtimes import hosts_file
-from migrator.planning.translate.settings import Endpoint, has_user
+from migrator.runtimes.registry import hosts_file
+from migrator.runtimes.settings import Endpoint, has_user
 
 _HOST = re.compile(r"^(?:--host=|-H=?)(?=.)")
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")

@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import combinations
 
-from migrator.planning.translate import shell
+from migrator.nodeconf import shell
 
 
 class Use(IntEnum):

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from migrator.model.plan import Finding
+from migrator.nodeconf.systemd import overrides
+from migrator.nodeconf.systemd.unit import Unit
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.systemd import in_force
-from migrator.planning.translate.systemd.unit import Unit
 
 _PROXY = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
 _DOCKERS = re.compile(r"DOCKER\w*|NOTIFY_SOCKET|LISTEN_\w+|DOCKERD\w*|PATH")
@@ -32,12 +32,12 @@ def environment(now: Situation, _: Draft) -> Iterator[Finding]:
     docker = now.facts.docker
     if docker is None:
         return
-    unit = in_force.unit_of(now.facts, docker.unit)
-    theirs = in_force.variables(in_force.unit_of(now.facts, new_runtime(now).unit))
+    unit = overrides.unit_of(now.facts, docker.unit)
+    theirs = overrides.variables(overrides.unit_of(now.facts, new_runtime(now).unit))
     used = set(_of_command(unit))
     lost = {
         name: path
-        for name, (value, path) in in_force.variables(unit).items()
+        for name, (value, path) in overrides.variables(unit).items()
         if value != theirs.get(name, ("",))[0] and name not in used and not _PROXY.fullmatch(name)
         and not _DOCKERS.fullmatch(name)
     }  # fmt: skip
@@ -63,7 +63,7 @@ def settings(now: Situation, _: Draft) -> Iterator[Finding]:
     if docker is None:
         return
     runtime = new_runtime(now).unit
-    mine, theirs = _shaped(in_force.unit_of(now.facts, docker.unit)), _shaped(in_force.unit_of(now.facts, runtime))
+    mine, theirs = _shaped(overrides.unit_of(now.facts, docker.unit)), _shaped(overrides.unit_of(now.facts, runtime))
     lost = [f"{key}={value}" for key, value in mine.items() if theirs.get(key) != value]
     if lost:
         yield found(
@@ -77,6 +77,6 @@ def _shaped(unit: Unit) -> dict[str, str]:
     """Give what an owner's files say: those that no package brings."""
     return {
         key: value
-        for path, key, value in in_force.of_service(unit)
+        for path, key, value in overrides.of_service(unit)
         if path.startswith("/etc/") and key in _RESOURCES and value
     }

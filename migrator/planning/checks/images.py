@@ -11,7 +11,7 @@ from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.image_names import familiar
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.runtimes import data_root
+from migrator.runtimes.registry import data_root
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""

@@ -7,17 +7,17 @@ from collections.abc import Collection, Iterator
 
 from migrator.model.facts import UnitFacts
 from migrator.model.plan import Finding, Severity
+from migrator.nodeconf.kubelet import DOCKER_UNITS
+from migrator.nodeconf.kubelet import flags as kubelet_flags
+from migrator.nodeconf.systemd import overrides, requirements
+from migrator.nodeconf.systemd.edit import DROP_IN
+from migrator.nodeconf.systemd.requirements import Effect, Need
+from migrator.nodeconf.systemd.unit import Unit
 from migrator.planning.checks import docker_commands
 from migrator.planning.checks.docker_commands import Use
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags, kubelet_config, planned_text
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.kubelet import DOCKER_UNITS
-from migrator.planning.translate.kubelet import flags as kubelet_flags
-from migrator.planning.translate.systemd import in_force, needed
-from migrator.planning.translate.systemd.edit import DROP_IN
-from migrator.planning.translate.systemd.needed import Effect, Need
-from migrator.planning.translate.systemd.unit import Unit
 
 _FILE = re.compile(docker_commands.SOCKET + r"|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
@@ -65,8 +65,8 @@ def dependencies(now: Situation, draft: Draft) -> Iterator[Finding]:
     """A kubelet that needs Docker goes down with it, or does not start again."""
     unit = now.facts.kubelet.unit
     texts = tuple((path, planned_text(now, draft, path)) for path in unit.fragments)
-    stood = any(_on_docker(now, need) for need in needed.needs(in_force.unit_of(now.facts, unit)))
-    left = [(need, use) for need in needed.needs(Unit(texts)) if (use := _on_docker(now, need))]
+    stood = any(_on_docker(now, need) for need in requirements.needs(overrides.unit_of(now.facts, unit)))
+    left = [(need, use) for need in requirements.needs(Unit(texts)) if (use := _on_docker(now, need))]
     told = {need.value for need, _ in left}
     asked = [] if stood and not left else [(need, Use.NEEDS) for need in _as_systemd_says(unit, told)]
     for need, use in (*left, *asked):

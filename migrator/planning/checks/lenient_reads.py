@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from migrator.model.facts import NodeFacts, UnitFacts
+from migrator.nodeconf.kubelet import flags as kubelet_flags
+from migrator.nodeconf.kubelet.config import read as read_config
+from migrator.nodeconf.parsing import NOT_JSON, toml_document
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate.kubelet import flags as kubelet_flags
-from migrator.planning.translate.kubelet.config import read as read_config
-from migrator.planning.translate.parsing import NOT_JSON, toml_document
-from migrator.planning.translate.runtimes import RUNTIMES
+from migrator.runtimes.registry import RUNTIMES
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from migrator.planning.addresses import parsed
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate import containerd
+from migrator.runtimes import containerd
 
 _INSTEAD: Mapping[str, str] = {
     "k3s": "let k3s do it: set it up without --docker, and it runs its own containerd",

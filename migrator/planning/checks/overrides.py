@@ -6,20 +6,20 @@ from collections.abc import Collection, Iterator
 
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding
+from migrator.nodeconf import host_files, modprobe_d, sysctl_d, systemd
+from migrator.nodeconf.systemd import overrides
+from migrator.nodeconf.systemd.unit import Unit
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, new_runtime, planned_text
 from migrator.planning.inputs import Draft, Situation
-from migrator.planning.translate import host_files, modprobe_d, sysctl_d, systemd
-from migrator.planning.translate.docker.proxies import VARIABLES
-from migrator.planning.translate.systemd import in_force
-from migrator.planning.translate.systemd.unit import Unit
+from migrator.runtimes.docker.proxies import VARIABLES
 
 
 def service(now: Situation, draft: Draft) -> Iterator[Finding]:
     """The runtime's process must get the limits and the proxy of the drop-in that is written, and no other proxy."""
     runtime = new_runtime(now).unit
     path = f"/etc/systemd/system/{runtime.name}.d/{systemd.NAME}"
-    before = in_force.unit_of(now.facts, runtime)
+    before = overrides.unit_of(now.facts, runtime)
     text = planned_text(now, draft, path)
     after = before.replaced(path, text) if text else before
     if text:
@@ -29,8 +29,8 @@ def service(now: Situation, draft: Draft) -> Iterator[Finding]:
 
 
 def _overruled(ours: Unit, after: Unit, path: str) -> Iterator[Finding]:
-    wanted = {**in_force.limits(ours), **in_force.variables(ours)}
-    have = {**in_force.limits(after), **in_force.variables(after)}
+    wanted = {**overrides.limits(ours), **overrides.variables(ours)}
+    have = {**overrides.limits(after), **overrides.variables(after)}
     for name, (value, _) in sorted(wanted.items()):
         there, by = have.get(name, (value, path))
         if by != path and there != value:
@@ -51,7 +51,7 @@ def _of_docker(now: Situation) -> set[str]:
 
 def _other_proxy(docker: Collection[str], after: Unit, name: str) -> Iterator[Finding]:
     """Go takes the name in capitals first, and then the other (golang.org/x/net/http/httpproxy)."""
-    have = in_force.variables(after)
+    have = overrides.variables(after)
     there = {
         variable: next((have[key] for key in (variable, variable.lower()) if have.get(key, ("",))[0]), None)
         for variable in VARIABLES.values()
