@@ -73,7 +73,7 @@ lock: $(VENV)/ready ## Write requirements.txt anew from pyproject.toml: exact ve
 proto: $(VENV)/ready ## Write the messages of CRI anew from migrator/cri/api.proto.
 	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. migrator/cri/api.proto
 
-probe: $(VENV)/ready ## Make the images of the probe anew from migrator/probe/image/src.
+probe: $(VENV)/ready ## Make the images of the probe anew from migrator/proof/image/src.
 	$(BIN)/python -m lab.probe_image
 
 clean: ## Remove what was built in this checkout; the lab's cache stays.

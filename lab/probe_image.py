@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.probe_pack import CONFIG, FOLDERS, pack
-from migrator.probe.image import FILE, HERE, MANIFEST
+from migrator.proof.image import FILE, HERE, MANIFEST
 
 SOURCES = HERE / "src"
 REPOSITORY = "migrator.invalid/probe"

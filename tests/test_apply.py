@@ -20,7 +20,7 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Stage, Switch
 from migrator.planning import plan
-from migrator.proving.pods import Wait
+from migrator.probe_session.api_pods import Wait
 from tests.fakes import proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

@@ -41,7 +41,7 @@ from migrator.model.kubernetes import PROGRESS
 from migrator.model.lease import Lease
 from migrator.model.plan import Plan
 from migrator.model.verification import NodeProof, Verification
-from migrator.proving.node import Proof
+from migrator.probe_session.prove_node import Proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.model.evidence import Left, Via
-from migrator.probe.leftovers import excused
+from migrator.proof.leftovers import excused
 from tests.fakes import proof
 
 POD = "/kubepods/burstable/pod5c5478b9-9523-4bd0-a8fa-4052a5b02da6"

@@ -20,7 +20,7 @@ from migrator.engine.run import Run
 from migrator.engine.steps import STEPS
 from migrator.model.host_settings import Target
 from migrator.planning import plan
-from migrator.proving import namespace, pods
+from migrator.probe_session import api_pods, namespace
 from tests.fakes.api_server import Served, kubeconfig, serving
 from tests.fakes.busy_api import BusyApi
 from tests.fakes.clock import SharedClock
@@ -148,7 +148,7 @@ def proved(nodes: int) -> Load:
     def act(run: Run) -> None:
         session = f"{int(run.plan.node.rpartition('-')[2]):08x}"
         node = known(name=run.plan.node, kubelet_version="v1.20.2")
-        pods.start(run.cluster, run.clock, node, session, "image", seconds=60, wait=lambda _: None)
+        api_pods.start(run.cluster, run.clock, node, session, "image", seconds=60, wait=lambda _: None)
         assert namespace.remove_pods(run.cluster, run.clock, session, seconds=60) == ()
         assert namespace.await_end(run.cluster, run.clock, session, seconds=60) == ""
 

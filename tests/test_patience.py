@@ -33,9 +33,9 @@ def test_an_api_server_is_waited_for_longer_than_a_request_may_take() -> None:
 
 def test_somebody_elses_session_ends_before_it_is_given_up() -> None:
     """A session's own limits together: start, import, removal."""
-    from migrator.proving import live, session
+    from migrator.probe_session import kubelet_session, session
 
-    longest = session._IMPORT_SECONDS + live._START_SECONDS + live._REMOVE_SECONDS  # noqa: SLF001
+    longest = session._IMPORT_SECONDS + kubelet_session._START_SECONDS + kubelet_session._REMOVE_SECONDS  # noqa: SLF001
     assert longest < session._BUSY_SECONDS  # noqa: SLF001
 
 

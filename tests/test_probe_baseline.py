@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from migrator.model.evidence import Difference, Evidence, Via
-from migrator.probe import rights
-from migrator.probe.announced import REASONS
-from migrator.probe.baseline import differences
-from migrator.probe.verdict import judge
+from migrator.proof import privileges
+from migrator.proof.compare import differences
+from migrator.proof.expected_differences import REASONS
+from migrator.proof.verdict import judge
 from tests.fakes.proof import RUNTIMES, good, knowing, spoilt, status
 
 DOCKER, CONTAINERD, CRIO = good("docker"), good("containerd"), good("cri-o")
@@ -52,9 +52,9 @@ ANNOUNCED: dict[str, tuple[Evidence, Evidence, str, str, str]] = {
     "CRI-O's filter": (DOCKER, CRIO, "seccomp[a/one]", "0", "2"),
     "a privileged container's cgroup namespace": (DOCKER, CONTAINERD, "cgroup-namespace[c/mounter]", "its own", "the host's"),
     "what CRI-O's privileged containers pass on": (
-        DOCKER, CRIO, "capabilities-ambient[c/mounter]", "none", rights.written(frozenset(rights.CAPABILITIES))),
+        DOCKER, CRIO, "capabilities-ambient[c/mounter]", "none", privileges.written(frozenset(privileges.CAPABILITIES))),
     "what others' do not": (
-        CRIO, CONTAINERD, "capabilities-inheritable[c/mounter]", rights.written(frozenset(rights.CAPABILITIES)), "none"),
+        CRIO, CONTAINERD, "capabilities-inheritable[c/mounter]", privileges.written(frozenset(privileges.CAPABILITIES)), "none"),
     "a setting that was given up": (
         spoilt(DOCKER, outside={"files": {"status": status(DOCKER, "one", NoNewPrivs="1")}}),
         knowing(CONTAINERD, given_up=("no-new-privileges",)), "no-new-privileges[a/one]", "set", "not set"),

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from migrator.model.evidence import Checked, Evidence, Left, Outcome, Via
-from migrator.probe import checks, rights
-from migrator.probe.catalogue import JOBS, RULES, page
-from migrator.probe.verdict import judge, rule_id
+from migrator.proof import checks, privileges
+from migrator.proof.catalogue import JOBS, RULES, page
+from migrator.proof.verdict import judge, rule_id
 from tests.fakes.proof import acting, blind, good, knowing, on_host, saying, spoilt, status
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "proof.md"
@@ -315,7 +315,7 @@ def test_a_container_that_never_ran_is_one_failure() -> None:
         ("cri-o", "mounter", "0" * 16, Outcome.PASSED),
         ("cri-o", "mounter", "0000000000000001", Outcome.FAILED),
         ("cri-o", "one", "0000000000000001", Outcome.FAILED),
-        ("containerd", "mounter", rights.mask(rights.CAPABILITIES), Outcome.FAILED),
+        ("containerd", "mounter", privileges.mask(privileges.CAPABILITIES), Outcome.FAILED),
     ],
 )
 def test_cri_o_has_privileged_containers_pass_all_on(

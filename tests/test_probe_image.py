@@ -29,7 +29,7 @@ import pytest
 from lab import probe_image
 from migrator.errors import CriError
 from migrator.model.evidence import RawView
-from migrator.probe.image import ARCHITECTURES, FILE, REFERENCE, archive
+from migrator.proof.image import ARCHITECTURES, FILE, REFERENCE, archive
 from tests.fakes import name_server
 
 MACHINES = list(ARCHITECTURES)

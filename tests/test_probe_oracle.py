@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrator.model.evidence import Asked, Evidence, RawView
-from migrator.probe import rights
-from migrator.probe.runtimes import TRAITS
+from migrator.proof import privileges
+from migrator.proof.runtime_traits import TRAITS
 from tests.fakes.proof import good
 
 ALL = "000001ffffffffff"
@@ -134,4 +134,4 @@ def test_what_was_asked_for_decides(added: tuple[str, ...], dropped: tuple[str, 
     """As the kernel writes it."""
     asked = Asked(name="x", pod="x", quality="BestEffort", added=added, dropped=dropped)
 
-    assert rights.mask(rights.expected(asked, TRAITS["containerd"])) == mask
+    assert privileges.mask(privileges.expected(asked, TRAITS["containerd"])) == mask

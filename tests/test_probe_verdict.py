@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator.model.evidence import Asked, Evidence, Left, Outcome, RawView, Verdict, Via
-from migrator.probe.catalogue import JOBS, RULES
-from migrator.probe.pods import ASKED
-from migrator.probe.verdict import jobs, judge, rule_id
+from migrator.proof.catalogue import JOBS, RULES
+from migrator.proof.spec import ASKED
+from migrator.proof.verdict import jobs, judge, rule_id
 from tests.fakes.proof import CGROUPS, DRIVERS, MIB, RUNTIMES, acting, blind, good, knowing, spoilt
 
 COMBINATIONS = [

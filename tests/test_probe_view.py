@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.model.evidence import RawView
-from migrator.probe import amounts, limits, places, proctext, rights, runtimes
-from migrator.probe.limits import UNLIMITED, Limits
-from migrator.probe.view import SETS, parse
+from migrator.proof import cgroup_paths, kubelet_resources, limits, privileges, procfs, runtime_traits
+from migrator.proof.limits import UNLIMITED, Limits
+from migrator.proof.process_view import SETS, parse
 from tests.fakes.proof import good
 
 FILES = (
@@ -20,10 +20,10 @@ FILES = (
 
 def test_capabilities_are_named_by_their_numbers() -> None:
     """Docker's well-known mask is its fourteen capabilities, CRI-O's its nine."""
-    assert rights.names("00000000a80425fb") == runtimes.TRAITS["docker"].capabilities
-    assert rights.names("00000000000005fb") == runtimes.TRAITS["cri-o"].capabilities
-    assert rights.mask(runtimes.TRAITS["containerd"].capabilities) == "00000000a80425fb"
-    assert rights.names("none") is None
+    assert privileges.names("00000000a80425fb") == runtime_traits.TRAITS["docker"].capabilities
+    assert privileges.names("00000000000005fb") == runtime_traits.TRAITS["cri-o"].capabilities
+    assert privileges.mask(runtime_traits.TRAITS["containerd"].capabilities) == "00000000a80425fb"
+    assert privileges.names("none") is None
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_capabilities_are_named_by_their_numbers() -> None:
 )  # fmt: skip
 def test_both_formulas_give_the_known_weights(request_: int, shares: int, old: int, new: int) -> None:
     """A request becomes shares, and those either weight (runc before and from 1.3.2)."""
-    assert amounts.shares(request_) == shares
-    assert amounts.weights(shares) == {old, new}
+    assert kubelet_resources.shares(request_) == shares
+    assert kubelet_resources.weights(shares) == {old, new}
 
 
 def test_interfaces_are_listed_by_sysfs_or_else_by_proc() -> None:
@@ -115,10 +115,10 @@ def test_the_network_is_read() -> None:
 
     assert view.addresses == ("10.85.0.2", "fd00:0000:0000:0000:0000:0000:0000:0002")
     assert view.routes == (
-        proctext.Route("eth0", "default", "10.85.0.1"),
-        proctext.Route("eth0", "10.85.0.0/16", ""),
+        procfs.Route("eth0", "default", "10.85.0.1"),
+        procfs.Route("eth0", "10.85.0.0/16", ""),
     )
-    assert view.resolver == proctext.Resolver(("10.96.0.10",), ("b", "c"), ("ndots:5",))
+    assert view.resolver == procfs.Resolver(("10.96.0.10",), ("b", "c"), ("ndots:5",))
 
 
 def test_a_process_is_read_from_the_host_and_from_inside() -> None:
@@ -140,7 +140,7 @@ def test_crun_and_systemd_name_the_same_place() -> None:
     """A process of crun sits one level below its scope, and the scope is what is looked for."""
     view = parse(RawView(files={"cgroup": "0::/kubepods.slice/crio-" + "a" * 64 + ".scope/container\n"}))
 
-    assert places.found(view) == "kubepods.slice/crio-" + "a" * 64 + ".scope"
+    assert cgroup_paths.found(view) == "kubepods.slice/crio-" + "a" * 64 + ".scope"
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_crun_and_systemd_name_the_same_place() -> None:
 )
 def test_the_driver_is_told_from_the_name(path: str, driver: str) -> None:
     """Scopes are systemd's; a kubelet's slice as part of a name is the mark of a runtime without it (containerd#7276)."""
-    assert places.driver(path) == driver
+    assert cgroup_paths.driver(path) == driver
 
 
 def test_slices_have_the_names_above_them() -> None:
     """systemd.slice(5): a slice's name is its path, and dashes of its own become underscores."""
-    assert places.slices(["kubepods", "burstable", "podab-cd"]) == (
+    assert cgroup_paths.slices(["kubepods", "burstable", "podab-cd"]) == (
         "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podab_cd.slice"
     )
 
@@ -171,7 +171,7 @@ def test_slices_have_the_names_above_them() -> None:
 )
 def test_versions_are_read(text: str, numbers: tuple[int, int, int]) -> None:
     """Distributions' suffixes do not matter."""
-    assert runtimes.version(text) == numbers
+    assert runtime_traits.version(text) == numbers
 
 
 ODD = st.one_of(
@@ -193,4 +193,4 @@ def test_odd_texts_never_raise(files: dict[str, str], cgroup: dict[str, str]) ->
     for name in SETS:
         view.capabilities(name)
     known = (view.pid, view.hostname, view.label, view.seccomp, view.no_new_privileges, view.interfaces, view.processes)
-    assert len([*known, view.id_map("uid_map"), view.mtu("eth0"), view.first_process, places.found(view)]) == 11
+    assert len([*known, view.id_map("uid_map"), view.mtu("eth0"), view.first_process, cgroup_paths.found(view)]) == 11

@@ -14,10 +14,10 @@ from migrator.cri import OWNER_LABEL, Container, Sandbox
 from migrator.errors import ClusterError, RefusedError
 from migrator.model.kubernetes import Node
 from migrator.model.probe_status import ContainerStatus, Namespace, PodEvent, ProbePod
-from migrator.probe.pods import ASKED
-from migrator.proving import live, manifest, namespace, obstacles, pods
-from migrator.proving.pods import Started
-from migrator.proving.trace import trace
+from migrator.probe_session import api_pods, kubelet_session, manifest, namespace, pod_problems
+from migrator.probe_session.api_pods import Started
+from migrator.probe_session.startup_trace import trace
+from migrator.proof.spec import ASKED
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import CREATED, FakeCluster
 from tests.fakes.values import node
@@ -30,8 +30,14 @@ Fate = Callable[[ProbePod], ProbePod]
 
 def start(cluster: FakeCluster, clock: FakeClock | None = None, **words: Any) -> Started:
     """Start the pods of a session on worker-1."""
-    given = {"node": node(), "session": SESSION, "reference": IMAGE, "seconds": 120.0, "wait": live.at_once} | words
-    return pods.start(cluster, clock or FakeClock(), **given)
+    given = {
+        "node": node(),
+        "session": SESSION,
+        "reference": IMAGE,
+        "seconds": 120.0,
+        "wait": kubelet_session.at_once,
+    } | words
+    return api_pods.start(cluster, clock or FakeClock(), **given)
 
 
 def manifests(on: Node | None = None) -> dict[str, dict[str, Any]]:
@@ -403,7 +409,7 @@ def test_one_container_may_fail_beside_one_that_runs() -> None:
 
 def test_long_words_are_cut() -> None:
     """A message of a runtime is shown in part, in one line."""
-    found = obstacles.of_events([sandbox_failed("word\n" * 1000)], tries=1, before=Counter())
+    found = pod_problems.of_events([sandbox_failed("word\n" * 1000)], tries=1, before=Counter())
 
     assert found
     assert len(found.words) < 500

@@ -26,10 +26,10 @@ from migrator.model.evidence import Evidence, Left, Outcome, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
 from migrator.planning import plan
-from migrator.probe.image import REFERENCE
-from migrator.probe.verdict import judge
-from migrator.proving import live, over_cri, rehearsal
-from migrator.proving.interview import Address, Around
+from migrator.probe_session import cri_containers, kubelet_session, rehearsal
+from migrator.probe_session.exercise import Address, Around
+from migrator.proof.image import REFERENCE
+from migrator.proof.verdict import judge
 from tests.fakes import proof
 from tests.fakes.cluster import CREATED
 from tests.fakes.probed import LIMIT, PRIVATE, ProbedNode
@@ -42,9 +42,9 @@ BOTH = pytest.mark.parametrize("via", list(Via))
 def run(node: ProbedNode, node_plan: NodePlan = NODE_PLAN) -> Evidence:
     """Run a session: pods, or a rehearsal."""
     if node.via is Via.KUBELET:
-        return live.prove(node.bench, node.cluster, node.good.circumstances)
+        return kubelet_session.prove(node.bench, node.cluster, node.good.circumstances)
     known = node.good.circumstances.model_copy(update={"via": Via.KUBELET, "cgroup_root": "", "pods_limit": 0})
-    return rehearsal.rehearse(node.bench, node_plan, known, live.around(node.cluster, cluster_dns=False))
+    return rehearsal.rehearse(node.bench, node_plan, known, kubelet_session.around(node.cluster, cluster_dns=False))
 
 
 def clean(node: ProbedNode) -> bool:
@@ -413,7 +413,7 @@ def test_logs_need_not_be_waited_for() -> None:
     log, process = {"kind": "log", "what": "/var/log/pods/x"}, {"kind": "process", "what": "1 probe"}
     node.line.answers["left"] = lambda **_: [log, process] if node.clock.now() < 10 else [log]
 
-    evidence = live.prove(node.bench, node.cluster, node.good.circumstances, logs=False)
+    evidence = kubelet_session.prove(node.bench, node.cluster, node.good.circumstances, logs=False)
 
     assert (evidence.left, evidence.waited) == ((), False)
     assert 10 <= node.clock.now() < 14
@@ -428,7 +428,7 @@ def test_a_node_that_does_not_get_ready_is_not_waited_for_once_more() -> None:
         raise StepFailedError("it is not Ready")
 
     with pytest.raises(StepFailedError, match="it is not Ready"):
-        live.begin(node.bench, node.cluster, node.good.circumstances, wait)
+        kubelet_session.begin(node.bench, node.cluster, node.good.circumstances, wait)
 
     assert node.clock.now() < 10
     assert [call for call in node.cluster.calls if call.startswith("delete pod")]
@@ -438,7 +438,7 @@ def test_a_session_may_go_on() -> None:
     """Its pods stay until it is ended, and nobody has looked for what they leave until then."""
     node = ProbedNode(Via.KUBELET)
 
-    session = live.begin(node.bench, node.cluster, node.good.circumstances, live.at_once)
+    session = kubelet_session.begin(node.bench, node.cluster, node.good.circumstances, kubelet_session.at_once)
 
     assert session.evidence.left is None
     assert len(session.evidence.containers) == len(node.good.containers)
@@ -583,14 +583,14 @@ def test_what_lies_around_is_what_the_api_server_tells() -> None:
     node = ProbedNode(Via.KUBELET)
     name = "kubernetes.default.svc"
 
-    assert live.around(node.cluster) == Around(Address("10.96.0.1", 443), Address("10.77.0.1", 6443), name)
+    assert kubelet_session.around(node.cluster) == Around(Address("10.96.0.1", 443), Address("10.77.0.1", 6443), name)
 
     def silent() -> None:
         raise ClusterError("no answer")
 
     node.cluster.kubernetes_service = silent  # type: ignore[method-assign]
-    assert live.around(node.cluster) == Around(name=name)
-    assert live.around(node.cluster, cluster_dns=False) == Around()
+    assert kubelet_session.around(node.cluster) == Around(name=name)
+    assert kubelet_session.around(node.cluster, cluster_dns=False) == Around()
 
 
 # --- rehearsals
@@ -732,7 +732,7 @@ def test_nothing_to_rehearse_starts_nothing() -> None:
 )
 def test_a_rehearsals_cgroups_are_below_one_of_ours(driver: str, root: str, pod: str) -> None:
     """In the form that the driver wants, where nothing that serves is."""
-    parents = over_cri.Parents("0123abcd", driver)
+    parents = cri_containers.Parents("0123abcd", driver)
 
     assert (parents.root, parents.of("a")) == (root, pod)
 

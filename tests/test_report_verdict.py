@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from migrator.model.evidence import Checked, Circumstances, Difference, HostView, Leg, Outcome, RawView, Verdict, Via
 from migrator.model.verification import NodeProof, Verification
-from migrator.probe import rebooted
+from migrator.proof import reboot_compare
 from migrator.report import junit, schema, terminal
 from migrator.report import verdict as report
 
@@ -357,7 +357,7 @@ CHANGES: dict[str, tuple[dict[str, object], list[tuple[str, str, str]], bool]] =
 @pytest.mark.parametrize(("update", "told", "harm"), CHANGES.values(), ids=CHANGES)
 def test_what_a_reboot_changes_is_told(update: dict[str, object], told: list[tuple[str, str, str]], harm: bool) -> None:  # noqa: FBT001
     """What does harm is not announced; what could be read only once is left out."""
-    found = rebooted.changes(host(), host(**update))
+    found = reboot_compare.changes(host(), host(**update))
 
     assert [(entry.what, entry.before, entry.after) for entry in found] == told
     assert any(not entry.announced for entry in found) is harm
@@ -365,6 +365,6 @@ def test_what_a_reboot_changes_is_told(update: dict[str, object], told: list[tup
 
 def test_a_policy_that_docker_left_is_no_harm_when_it_is_gone() -> None:
     """After a migration the first reboot takes Docker's DROP away."""
-    (found,) = rebooted.changes(host(forward_policy="DROP"), host())
+    (found,) = reboot_compare.changes(host(forward_policy="DROP"), host())
 
     assert found.announced

@@ -24,7 +24,7 @@ from migrator.model.fate import Fate, KeyFate
 from migrator.model.host_settings import Target
 from migrator.model.node_requests import Request, Stage
 from migrator.model.plan import FileChange, Finding, Phase, Severity
-from migrator.proving.pods import Wait
+from migrator.probe_session.api_pods import Wait
 from migrator.runtimes import containerd
 from tests.fakes.clock import FakeClock
 from tests.fakes.hosts import switched

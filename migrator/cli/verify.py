@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from migrator.inventory import Host
     from migrator.model.evidence import Evidence
     from migrator.model.verification import NodeProof, Verification
-    from migrator.proving.node import Proof
+    from migrator.probe_session.prove_node import Proof
 
 
 class VerifyOutput(StrEnum):
@@ -115,7 +115,7 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
     from migrator import survey
     from migrator.engine import verifying
     from migrator.engine.wall_clock import WallClock
-    from migrator.proving import node
+    from migrator.probe_session import prove_node as node
 
     if not ours and (why := _in_work(doors, host)):
         raise StepFailedError(why)

@@ -12,11 +12,11 @@ from migrator.hosts import Line
 from migrator.model.evidence import Checked, Circumstances, Evidence, Outcome, Verdict
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
-from migrator.probe import verdict
-from migrator.probe.pods import ASKED
-from migrator.proving import live
-from migrator.proving.pods import Wait
-from migrator.proving.session import Bench
+from migrator.probe_session import kubelet_session
+from migrator.probe_session.api_pods import Wait
+from migrator.probe_session.session import Bench
+from migrator.proof import verdict
+from migrator.proof.spec import ASKED
 
 BASELINE = "baseline"
 """The step whose evidence later ones are compared with. Each step's is kept by its id."""
@@ -29,7 +29,7 @@ def baseline(run: Run) -> str:
     known = _known(run)
     if short := _short(run):
         return f"left out, the node has no room for three more pods: {short}"
-    found = _kept(run, _begun(run, known, live.at_once).end())
+    found = _kept(run, _begun(run, known, kubelet_session.at_once).end())
     if found.problems:
         raise StepFailedError("; ".join(found.problems))
     failed = ", ".join(entry.id for entry in found.failed)
@@ -40,7 +40,7 @@ def rehearse(run: Run) -> str:
     """Prove the planned configuration while the node serves."""
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.rehearsal(
-            _bench(run, line), run.plan, _planned(run), live.around(run.cluster, cluster_dns=False)
+            _bench(run, line), run.plan, _planned(run), kubelet_session.around(run.cluster, cluster_dns=False)
         )
     found = _kept(run, evidence)
     if _new(run, found) or found.problems or not found.passed:

@@ -14,10 +14,11 @@ from migrator.model.clock import Clock
 from migrator.model.evidence import Circumstances, Evidence
 from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan
-from migrator.proving import live, rehearsal
-from migrator.proving.interview import Around
-from migrator.proving.pods import Wait
-from migrator.proving.session import Bench
+from migrator.probe_session import kubelet_session as live
+from migrator.probe_session import rehearsal
+from migrator.probe_session.api_pods import Wait
+from migrator.probe_session.exercise import Around
+from migrator.probe_session.session import Bench
 
 
 @dataclass(frozen=True)

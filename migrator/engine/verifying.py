@@ -22,8 +22,8 @@ from migrator.model.kubernetes import Node
 from migrator.model.verification import NodeProof, Verification
 from migrator.planning.checks import node_state
 from migrator.planning.inputs import Draft, Situation
-from migrator.probe import rebooted
-from migrator.proving.node import Proof
+from migrator.probe_session.prove_node import Proof
+from migrator.proof import reboot_compare
 from migrator.runtimes.destination import Destination
 
 _PROBLEMS = (
@@ -126,7 +126,7 @@ def _again(host: Host, work: Work, reboot: Callable[[Host], None], before: Evide
         error.add_note(f"{host.node} was rebooted, or is being, and stays cordoned")
         raise
     work.keep(proof.evidence)
-    changes = rebooted.changes(before.host, proof.evidence.host)
+    changes = reboot_compare.changes(before.host, proof.evidence.host)
     found = _known(host).model_copy(update={"verdicts": (proof.verdict,), "reboot": changes})
     if not found.good:
         work.tell(host, "is not what it was before its reboot, and stays cordoned to be looked at")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.model.evidence import Checked, Circumstances, Difference, Leg, Outcome, Verdict, Via
 from migrator.model.verification import NodeProof, Verification
-from migrator.probe.verdict import jobs
+from migrator.proof.verdict import jobs
 from migrator.report.escape import prose, visible
 from migrator.report.groups import listed, variants
 

@@ -12,8 +12,8 @@ from typing import Any
 from migrator.cri import Container, ContainerSpec, Executed, SandboxSpec
 from migrator.model.evidence import RawView, Seen, Via
 from migrator.model.probe_status import ContainerStatus, ProbePod
-from migrator.probe.pods import ASKED, FORKS, MEMORY_OVER
-from migrator.proving.session import Bench
+from migrator.probe_session.session import Bench
+from migrator.proof.spec import ASKED, FORKS, MEMORY_OVER
 from tests.fakes import proof
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import CREATED, FakeCluster

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.model.evidence import Act, Asked, Circumstances, Evidence, HostView, Leg, RawView, RuntimeView, Seen, Via
-from migrator.probe import amounts, places, rights, runtimes
-from migrator.probe.pods import ASKED, FORKS
-from migrator.probe.runtimes import TRAITS, Traits
+from migrator.proof import cgroup_paths, kubelet_resources, privileges, runtime_traits
+from migrator.proof.runtime_traits import TRAITS, Traits
+from migrator.proof.spec import ASKED, FORKS
 
 VERSIONS = {"docker": "20.10.24", "containerd": "1.6.20", "cri-o": "1.24.6"}
 RUNTIMES, CGROUPS, DRIVERS = tuple(VERSIONS), ("v1", "v2"), ("systemd", "cgroupfs")
@@ -21,7 +21,7 @@ MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 ALL_IDS = "         0          0 4294967295\n"
 _UNLIMITED = "9223372036854771712"
-_HOST_CAPABILITIES = rights.mask(rights.CAPABILITIES)
+_HOST_CAPABILITIES = privileges.mask(privileges.CAPABILITIES)
 _FIRST_INODE = 4026532000
 
 
@@ -131,7 +131,7 @@ def _seen(asked: Asked, known: Circumstances, all_asked: tuple[Asked, ...], page
     uid = uid or f"0b5c1f9e-0000-4000-8000-00000000000{pod}"
     links = {f"ns/{kind}": _link(kind, known, traits, asked, pod, number) for kind in TYPES}
     parent = _parent(asked, known, uid)
-    path = f"/{parent}/{places.leaf(known, traits, identity)}"
+    path = f"/{parent}/{cgroup_paths.leaf(known, traits, identity)}"
     crun = "/container" if known.low_level == "crun" and known.cgroup == "v2" else ""
     together = [entry for entry in all_asked if entry.pod == asked.pod]
     common = {
@@ -145,9 +145,9 @@ def _seen(asked: Asked, known: Circumstances, all_asked: tuple[Asked, ...], page
         "net/if_inet6": f"fe80000000000000000000000000000{pod} 02 40 20 80     eth0\n",
         "net/dev": "Inter-|\n face |\n    lo: 0 0\n  eth0: 0 0\n",
         "net/route": "Iface\tDestination\neth0\t00000000\t0100550A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
-        "oom_score_adj": f"{amounts.oom_score(asked, known)}\n",
+        "oom_score_adj": f"{kubelet_resources.oom_score(asked, known)}\n",
     }
-    low = "0" if runtimes.opens_low_ports(known) else "1024"
+    low = "0" if runtime_traits.opens_low_ports(known) else "1024"
     sandbox = ("net", "ipc", "uts") if traits.shares_uts else ("net", "ipc")
     limits = _container_cgroup(asked, known, page)
     return Seen(
@@ -196,7 +196,7 @@ def _link(kind: str, known: Circumstances, traits: Traits, asked: Asked, pod: in
 
 def _parent(asked: Asked, known: Circumstances, uid: str) -> str:
     if known.via is Via.KUBELET:
-        return places.pod(known, asked.quality, uid)
+        return cgroup_paths.pod(known, asked.quality, uid)
     pod = f"migrator-0123abcd-{asked.pod}.slice" if known.cgroup_driver == "systemd" else asked.pod
     return f"{known.cgroup_root}/{pod}"
 
@@ -209,8 +209,8 @@ def _cgroups(known: Circumstances, path: str) -> str:
 
 
 def _status(asked: Asked, known: Circumstances, traits: Traits, pid: int, inner: str) -> str:
-    mask = _HOST_CAPABILITIES if asked.privileged else rights.mask(rights.expected(asked, traits))
-    filtered = asked.seccomp == "RuntimeDefault" or runtimes.filters_unasked(known)
+    mask = _HOST_CAPABILITIES if asked.privileged else privileges.mask(privileges.expected(asked, traits))
+    filtered = asked.seccomp == "RuntimeDefault" or runtime_traits.filters_unasked(known)
     filtered = filtered or (known.seccomp_default == "RuntimeDefault" and known.via is Via.KUBELET)
     passed_on = mask if asked.privileged and traits.privileged_pass_on else "0" * 16
     mode = "2" if filtered and asked.seccomp != "Unconfined" and not asked.privileged else "0"
@@ -253,27 +253,27 @@ def _trie(address: str) -> str:
 
 
 def _container_cgroup(asked: Asked, known: Circumstances, page: int) -> dict[str, str]:
-    shares = amounts.shares(asked.cpu_request, asked.cpu_limit)
+    shares = kubelet_resources.shares(asked.cpu_request, asked.cpu_limit)
     return _cgroup_files(known, page, asked.memory_limit, asked.cpu_limit, shares, 0)
 
 
 def _pod_cgroup(together: list[Asked], known: Circumstances, page: int) -> dict[str, str]:
-    shares = amounts.shares(amounts.pod_cpu_request(together))
+    shares = kubelet_resources.shares(kubelet_resources.pod_cpu_request(together))
     by_kubelet = known.via is Via.KUBELET
-    memory = amounts.pod_memory(together) if by_kubelet else 0
-    cpu = amounts.pod_cpu_limit(together) if by_kubelet else 0
+    memory = kubelet_resources.pod_memory(together) if by_kubelet else 0
+    cpu = kubelet_resources.pod_cpu_limit(together) if by_kubelet else 0
     return _cgroup_files(known, page, memory, cpu, shares, known.pods_limit)
 
 
 def _cgroup_files(known: Circumstances, page: int, memory: int, cpu: int, shares: int, pids: int) -> dict[str, str]:
-    quota = amounts.quota(cpu) if cpu else 0
-    whole = str(amounts.whole_pages(memory, page)) if memory else ""
+    quota = kubelet_resources.quota(cpu) if cpu else 0
+    whole = str(kubelet_resources.whole_pages(memory, page)) if memory else ""
     if known.cgroup == "v2":
         return {
             "memory.max": f"{whole or 'max'}\n",
             "memory.swap.max": "0\n" if memory else "max\n",
             "cpu.max": f"{quota or 'max'} 100000\n",
-            "cpu.weight": f"{min(amounts.weights(shares))}\n",
+            "cpu.weight": f"{min(kubelet_resources.weights(shares))}\n",
             "pids.max": f"{pids or 'max'}\n",
         }
     return {

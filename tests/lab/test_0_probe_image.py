@@ -10,7 +10,7 @@ import json
 import pytest
 
 from lab import probe_image
-from migrator.probe.image import MANIFEST
+from migrator.proof.image import MANIFEST
 
 
 def test_the_archives_can_be_made_again() -> None:

@@ -25,10 +25,10 @@ from migrator.errors import CriError, HostProblemError, LineError
 from migrator.model.evidence import Circumstances, Evidence, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
-from migrator.probe import rights, verdict
-from migrator.proving.interview import Around
-from migrator.proving.rehearsal import rehearse
-from migrator.proving.session import Bench
+from migrator.probe_session.exercise import Around
+from migrator.probe_session.rehearsal import rehearse
+from migrator.probe_session.session import Bench
+from migrator.proof import privileges, verdict
 from migrator.runtimes import containerd
 from migrator.runtimes.settings import Handler, RuntimeSettings
 from tests.witness_parts import Witness, joined
@@ -48,7 +48,7 @@ NETWORK = {
     ],
 }
 _BOUNDING = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd"))
-LOWERS_SCORES = "SYS_RESOURCE" in (rights.names(_BOUNDING.split()[1]) or ())
+LOWERS_SCORES = "SYS_RESOURCE" in (privileges.names(_BOUNDING.split()[1]) or ())
 """Whether this machine lets its root lower oom_score_adj (proc(5)); some that are containers themselves do not."""
 BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
 """Whether what passes a bridge passes iptables, by this machine's kernel."""

@@ -20,7 +20,7 @@ import pytest
 from lab import parsers, runtimes, waiting
 from lab.parsers import Containerd
 from lab.settings import Settings
-from migrator.probe import image
+from migrator.proof import image
 from tests.witness_parts import Witness, joined
 
 SESSION = "ab12cd34"

@@ -49,7 +49,7 @@ GROUPS = {
     "g": Group(
         "the doors to hosts and cluster, and the judgement of proofs",
         ("migrator/cluster", "migrator/hosts", "migrator/probe"),
-        but=("migrator/probe/image",),
+        but=("migrator/proof/image",),
     ),
     "h": Group(
         "sessions of the proof, the line and CRI",
