@@ -11,8 +11,8 @@ import time
 
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.rollout_policy import Policy
-from migrator.rollout.course import Batch, Group, Member, batches
-from migrator.rollout.crowds import crowds
+from migrator.rollout.schedule import Batch, Group, Member, batches
+from migrator.rollout.shared_workloads import crowds
 from tests.fakes import values
 
 PODS = 12

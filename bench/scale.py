@@ -31,8 +31,8 @@ from lab.settings import Settings
 from migrator import survey
 from migrator.cli.wiring import Doors
 from migrator.cluster import client as kube
-from migrator.engine import draining, settling
-from migrator.engine.run import Run
+from migrator.engine import drain, settle
+from migrator.engine.context import Run
 from migrator.engine.wall_clock import WallClock
 from migrator.hosts import Heard, HostResult, unheard
 from migrator.inventory import Host
@@ -348,9 +348,9 @@ def measure(what: str, kubeconfig: str, count: int) -> None:
         (shown,) = Doors(hosts[:1], doors.hosts, cluster, frozenset()).plan().nodes
         run = Run("bench", shown, Target(), doors.hosts, cluster, WallClock(), frozenset(), lambda _: None)
         with counted.measured("drain one node"):
-            draining.drain(run)
+            drain.drain(run)
         with counted.measured("settle"):
-            settling.settle(run)
+            settle.settle(run)
 
 
 class Kubelet:

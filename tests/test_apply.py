@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.apply import apply
-from migrator.engine.run import Event, Run, Sessions
+from migrator.engine.context import Event, Run, Sessions
+from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult

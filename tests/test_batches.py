@@ -27,9 +27,9 @@ from migrator.model.plan import NodePlan, Plan, Severity
 from migrator.model.rollout_policy import Policy
 from migrator.planning.cluster_capacity import Room, fleet, requested
 from migrator.report import markdown, text
-from migrator.rollout.course import Batch, Group, Member, batches, spread
-from migrator.rollout.crowds import crowds
-from migrator.rollout.schedule import schedule, scheduled
+from migrator.rollout.batches import schedule, scheduled
+from migrator.rollout.schedule import Batch, Group, Member, batches, spread
+from migrator.rollout.shared_workloads import crowds
 from tests.fakes import values
 from tests.fakes.values import node, pod
 

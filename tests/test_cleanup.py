@@ -13,8 +13,8 @@ import ansible.module_utils
 import pytest
 
 from migrator import resources, survey
-from migrator.engine.apply import apply
-from migrator.engine.run import Run, Session, Sessions
+from migrator.engine.context import Run, Session, Sessions
+from migrator.engine.executor import apply
 from migrator.engine.steps import CLEANUP
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult

@@ -15,8 +15,8 @@ from migrator.hosts import ansible_settings
 from migrator.inventory import Host
 from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan, Plan
-from migrator.rollout.course import Batch
-from migrator.rollout.ends import Rolled
+from migrator.rollout.results import Rolled
+from migrator.rollout.schedule import Batch
 from migrator.room import Room
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts

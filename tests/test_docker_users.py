@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.apply import apply
+from migrator.engine.executor import apply
 from migrator.hosts import HostResult
 from tests.fakes.values import situation
 from tests.test_apply import World

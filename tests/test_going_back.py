@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.engine.apply import apply
-from migrator.engine.run import Event, Run
+from migrator.engine.context import Event, Run
+from migrator.engine.executor import apply
 from migrator.engine.steps import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult

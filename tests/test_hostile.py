@@ -14,9 +14,9 @@ import pytest
 from migrator import survey
 from migrator.cli.telling import teller
 from migrator.cluster import parse
-from migrator.engine.apply import apply
-from migrator.engine.plays import answer, request
-from migrator.engine.run import Event
+from migrator.engine.context import Event
+from migrator.engine.executor import apply
+from migrator.engine.playbooks import answer, request
 from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
 from migrator.errors import MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import HostResult

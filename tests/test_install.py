@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.apply import apply
-from migrator.engine.run import Run
+from migrator.engine.context import Run
+from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from migrator.rollout.interruption import Interruption
+from migrator.rollout.signals import Interruption
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 

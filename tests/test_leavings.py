@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.apply import apply
+from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, CriError, Fault, LineError, MigratorError, RefusedError, StepFailedError
 from migrator.model.evidence import Left

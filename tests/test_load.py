@@ -15,8 +15,8 @@ import pytest
 from migrator.cluster import client
 from migrator.cluster.client import KubeCluster
 from migrator.cluster.http import Api
-from migrator.engine import actions, draining, settling
-from migrator.engine.run import Run
+from migrator.engine import actions, drain, settle
+from migrator.engine.context import Run
 from migrator.engine.steps import STEPS
 from migrator.model.host_settings import Target
 from migrator.planning import plan
@@ -127,7 +127,7 @@ def held(api: BusyApi, name: str) -> None:
 @cache
 def drained(nodes: int) -> Load:
     """Drain such nodes."""
-    return at_work(nodes, held, draining.drain)
+    return at_work(nodes, held, drain.drain)
 
 
 @cache
@@ -173,7 +173,7 @@ def settled(nodes: int) -> Load:
 
     def act(run: Run) -> None:
         run.left.update({(space, f"ReplicaSet/{owner}"): pods_each for space, owner in owners})
-        settling.settle(run)
+        settle.settle(run)
 
     return at_work(nodes, fill, act)
 
@@ -231,9 +231,9 @@ def test_over_http_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             server.served = served  # type: ignore[attr-defined]
             return client.connect(kubeconfig(tmp_path, server.server_port))._api  # noqa: SLF001 - with another clock
 
-        over_http = at_work(2, held, draining.drain, connect).api.counts()
+        over_http = at_work(2, held, drain.drain, connect).api.counts()
 
-    in_memory = at_work(2, held, draining.drain).api.counts()
+    in_memory = at_work(2, held, drain.drain).api.counts()
     assert over_http.pop("discovery") <= 2 * in_memory.pop("discovery")  # both nodes may ask before either knows
     assert over_http == in_memory
 

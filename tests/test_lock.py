@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from migrator.engine import lock
 from migrator.errors import ClusterError, LockedError
 from migrator.model.lease import Lease
+from migrator.rollout import lock
 from tests.fakes.cluster import FakeCluster
 
 NOW = 1_000_000.0

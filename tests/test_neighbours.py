@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator.cluster import Eviction
-from migrator.engine import actions, settling
-from migrator.engine.neighbours import Neighbours
-from migrator.engine.run import Event, Run
+from migrator.engine import actions, settle
+from migrator.engine.context import Event, Run
+from migrator.engine.last_ready_pod import Neighbours
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.host_settings import Target
@@ -152,7 +152,7 @@ def test_what_left_earlier_and_is_not_back_counts_too() -> None:
 
     with neighbours.draining("w2"):
         assert "until those of w1 are back" in neighbours.held(cluster, last)
-        settling.settle(replace(a_run(cluster, neighbours)[0], left={}))
+        settle.settle(replace(a_run(cluster, neighbours)[0], left={}))
         assert neighbours.held(cluster, last) == ""
 
 

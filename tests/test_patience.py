@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.engine import patience
+from migrator.engine import timeouts
 from migrator.hosts import runner
 from migrator.model.host_settings import Target
 from tests.test_node_modules import load
@@ -20,15 +20,15 @@ def test_the_limits_of_a_switch_nest() -> None:
 
     assert chain == sorted(chain)
     assert limit >= service.WAIT_SECONDS + MARGIN
-    assert limit < patience.SWITCH
-    assert patience.AWAY < patience.SWITCH
+    assert limit < timeouts.SWITCH
+    assert timeouts.AWAY < timeouts.SWITCH
 
 
 def test_an_api_server_is_waited_for_longer_than_a_request_may_take() -> None:
     """At least some tries are made."""
     from migrator.cluster import http
 
-    assert 10 * http._SECONDS <= patience.API  # noqa: SLF001
+    assert 10 * http._SECONDS <= timeouts.API  # noqa: SLF001
 
 
 def test_somebody_elses_session_ends_before_it_is_given_up() -> None:

@@ -14,7 +14,7 @@ from migrator import private_files, recorded
 from migrator.cli import evidence
 from migrator.cli.plan import write
 from migrator.cli.records import Records
-from migrator.engine.run import Event
+from migrator.engine.context import Event
 from migrator.errors import UsageError
 from migrator.model.evidence import Via
 from migrator.model.host_settings import Target

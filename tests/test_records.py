@@ -12,7 +12,7 @@ import pytest
 
 from migrator import private_files, recorded
 from migrator.cli.records import Records, usual
-from migrator.engine.run import Event
+from migrator.engine.context import Event
 from migrator.errors import UsageError
 from migrator.model.evidence import Via
 from migrator.model.host_settings import Target

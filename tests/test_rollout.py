@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from migrator.errors import ClusterError
 from migrator.model import maintenance_window
 from migrator.model.rollout_policy import Policy, amount
-from migrator.rollout.course import Course, Group, Member, batches, spread
-from migrator.rollout.ends import End
-from migrator.rollout.rolling import Around, roll
+from migrator.rollout.controller import Around, roll
+from migrator.rollout.results import End
+from migrator.rollout.schedule import Course, Group, Member, batches, spread
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 RUNS = int(os.environ.get("MIGRATOR_RUNS") or 8 * settings().max_examples)

@@ -11,9 +11,9 @@ from migrator.inventory import Host
 from migrator.model.host_settings import Target
 from migrator.model.rollout_policy import Policy
 from migrator.planning import plan
-from migrator.rollout.course import Course, Group, Member, batches
-from migrator.rollout.ends import End, Ended, Rolled
 from migrator.rollout.groups import groups
+from migrator.rollout.results import End, Ended, Rolled
+from migrator.rollout.schedule import Course, Group, Member, batches
 from tests.fakes.values import node, situation
 
 

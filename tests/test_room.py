@@ -21,8 +21,8 @@ import pytest
 from migrator import room
 from migrator.cri.channel import Wire
 from migrator.cri.errors import Place
-from migrator.engine import plays
-from migrator.engine.run import Run
+from migrator.engine import playbooks
+from migrator.engine.context import Run
 from migrator.engine.steps import STEPS
 from migrator.errors import InventoryError, LineError, StepFailedError
 from migrator.hosts import HostResult, local_limits, runner
@@ -32,7 +32,7 @@ from migrator.model.host_settings import Target
 from migrator.model.node_requests import Inspect, Request
 from migrator.model.rollout_policy import Policy
 from migrator.planning.plan import make
-from migrator.rollout.course import Group, Member, batches, largest
+from migrator.rollout.schedule import Group, Member, batches, largest
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
@@ -208,7 +208,7 @@ def test_a_step_waits_for_a_machine_at_its_limits() -> None:
     )
 
     with pytest.raises(LineError) as raised:
-        plays.play(run, Inspect())
+        playbooks.play(run, Inspect())
 
     assert not raised.value.verdict
 

@@ -22,7 +22,7 @@ from migrator import recorded, survey
 from migrator.cli import plan as plan_command
 from migrator.cli.options import PlanOutput
 from migrator.cli.records import Records
-from migrator.engine.run import Event
+from migrator.engine.context import Event
 from migrator.errors import MigratorError
 from migrator.model.facts import NodeFacts
 from migrator.model.host_settings import Target

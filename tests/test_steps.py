@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from migrator.engine import actions, reboot, settling, staging
+from migrator.engine import actions, reboot, settle, stage
 from migrator.engine.actions import REMOVAL_TASK
-from migrator.engine.apply import apply
-from migrator.engine.run import Sessions
+from migrator.engine.context import Sessions
+from migrator.engine.executor import apply
 from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
@@ -110,11 +110,11 @@ def test_a_watch_goes_on_through_blips() -> None:
     run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if 100 < now < 140 else None)
 
-    assert settling.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
+    assert settle.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
 
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if now > 100 else None)
     with pytest.raises(StepFailedError, match="did not stay well after 16. s: no answer"):
-        settling.settle(replace(run, clock=clock))
+        settle.settle(replace(run, clock=clock))
 
 
 def test_a_transaction_is_all_that_the_node_must_know() -> None:
@@ -214,7 +214,7 @@ def test_what_is_staged(source: str, *, planned: bool) -> None:
     target = Target(image_source=source)
     run = replace(world.run, plan=world.run.plan.model_copy(update=update), target=target)
 
-    staging.stage(run)
+    stage.stage(run)
 
     (asked,) = world.hosts.calls
     assert isinstance(asked, Stage)

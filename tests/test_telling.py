@@ -11,7 +11,7 @@ import time
 import pytest
 
 from migrator.cli import telling
-from migrator.engine.run import Event
+from migrator.engine.context import Event
 
 
 class Slow(io.StringIO):

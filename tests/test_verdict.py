@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from migrator.engine import patience
-from migrator.engine.apply import apply
+from migrator.engine import timeouts
+from migrator.engine.executor import apply
 from migrator.engine.steps import ROLLBACK
 from migrator.errors import (
     BusyError,
@@ -88,7 +88,7 @@ def test_a_good_switch_is_never_taken_back_because_somebody_could_not_be_asked(e
 
 
 @pytest.mark.parametrize("name", ["an expired token", "no right", "the API away"])
-@pytest.mark.parametrize("seconds", [60, 300, patience.API - 60])
+@pytest.mark.parametrize("seconds", [60, 300, timeouts.API - 60])
 def test_an_api_server_that_knows_us_again_is_gone_on_with(name: str, seconds: float) -> None:
     """A token that was renewed meanwhile, a right that was given, a server that is back: the migration is completed."""
     world = World()
@@ -262,7 +262,7 @@ def test_a_playbook_that_is_cut_off_by_its_time_is_asked_again(seconds: float) -
 
     world.hosts.answers["switch new"] = cut_off
 
-    if seconds < patience.AWAY:
+    if seconds < timeouts.AWAY:
         apply(world.run)
         assert len(tries) == 3
     else:

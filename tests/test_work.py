@@ -15,8 +15,8 @@ import pytest
 from migrator.cli import work
 from migrator.cli.wiring import Doors
 from migrator.cluster import Eviction
-from migrator.engine import draining, lock, settling
-from migrator.engine.run import Event
+from migrator.engine import drain, settle
+from migrator.engine.context import Event
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
@@ -28,8 +28,9 @@ from migrator.model.node_requests import Request, Switch
 from migrator.model.plan import NodePlan, Phase, Plan
 from migrator.planning import plan
 from migrator.report import rollout
-from migrator.rollout.ends import End, Rolled
-from migrator.rollout.schedule import with_batches
+from migrator.rollout import lock
+from migrator.rollout.batches import with_batches
+from migrator.rollout.results import End, Rolled
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
 from tests.fakes.values import node, pod, situation
@@ -164,9 +165,9 @@ def test_pods_that_have_moved_into_one_batch_do_not_leave_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan saw them elsewhere: the second drain waits until the pod of the first one is ready again."""
-    monkeypatch.setattr(draining, "_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(draining, "pace", lambda _: 0.01)
-    monkeypatch.setattr(settling, "_EVERY", 0.05)
+    monkeypatch.setattr(drain, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(drain, "pace", lambda _: 0.01)
+    monkeypatch.setattr(settle, "_EVERY", 0.05)
     world = World(tmp_path, batch="2", canaries=0, drain_timeout=30, settle_timeout=30)
     cluster, ready = world.cluster, []
     world.work.doors.seen.cluster = ClusterFacts(nodes=cluster.nodes())

@@ -48,8 +48,8 @@ def command(
     from migrator.cli.records import usual
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
-    from migrator.rollout.ends import Rolled
-    from migrator.rollout.schedule import with_batches
+    from migrator.rollout.batches import with_batches
+    from migrator.rollout.results import Rolled
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"

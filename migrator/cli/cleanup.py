@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from migrator.model.plan import NodePlan
-    from migrator.rollout.crew import Looked
+    from migrator.rollout.workers import Looked
 
 
 def command(
@@ -33,8 +33,8 @@ def command(
     from migrator.cli.records import usual
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
-    from migrator.rollout.ends import Rolled
-    from migrator.rollout.schedule import with_batches
+    from migrator.rollout.batches import with_batches
+    from migrator.rollout.results import Rolled
 
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")

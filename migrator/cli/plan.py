@@ -38,7 +38,7 @@ def command(
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
     from migrator.cli import telling, wiring, work
-    from migrator.rollout.schedule import with_batches
+    from migrator.rollout.batches import with_batches
 
     told = ""
     if facts is not None and out is not None:
@@ -72,7 +72,7 @@ def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) ->
     from migrator import recorded, survey
     from migrator.cli import wiring
     from migrator.inventory import Host
-    from migrator.rollout.schedule import scheduled
+    from migrator.rollout.batches import scheduled
 
     # Thousands of values and no cycles among them: looking for such takes a third of the time.
     gc.disable()

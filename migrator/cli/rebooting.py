@@ -13,10 +13,10 @@ from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
     from migrator.cli.wiring import Doors
-    from migrator.engine.lock import Lock
-    from migrator.engine.run import Event, Run
+    from migrator.engine.context import Event, Run
     from migrator.inventory import Host
     from migrator.model.plan import NodePlan, Plan
+    from migrator.rollout.lock import Lock
 
 _TOLD = frozenset({"progress", "changed", "failed", "undone"})
 
@@ -51,7 +51,7 @@ class Reboots:
 
     def _do(self, host: Host, *names: str) -> None:
         from migrator.cli.standing import Standing
-        from migrator.engine.apply import apply
+        from migrator.engine.executor import apply
         from migrator.engine.steps import REBOOT
 
         standing = Standing(self.doors.cluster, host.node)
@@ -68,7 +68,7 @@ class Reboots:
         return self.plans.get(host.name) or next(entry for entry in self.plan.nodes if entry.host == host.name)
 
     def _run(self, host: Host, tell: Callable[[Event], None]) -> Run:
-        from migrator.engine.run import Run
+        from migrator.engine.context import Run
         from migrator.engine.wall_clock import WallClock
 
         return Run(
@@ -87,7 +87,7 @@ class Reboots:
 def alone(doors: Doors, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
     """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
     from migrator.cli.work import holder
-    from migrator.engine import lock
+    from migrator.rollout import lock
 
     with lock.held(doors.cluster, holder()) as held:
         yield Reboots(doors, plan, held, tell)

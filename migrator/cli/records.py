@@ -21,7 +21,7 @@ from migrator.cli.metrics import MetricsFile
 from migrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
-    from migrator.engine.run import Event
+    from migrator.engine.context import Event
     from migrator.model.evidence import Evidence
     from migrator.model.kubernetes import ClusterFacts
     from migrator.model.observation import Observation

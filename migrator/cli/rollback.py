@@ -31,7 +31,7 @@ def command(
     from migrator.cli.records import usual
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
-    from migrator.rollout.schedule import with_batches
+    from migrator.rollout.batches import with_batches
 
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")

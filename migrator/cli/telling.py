@@ -14,7 +14,7 @@ from migrator.errors import UsageError
 from migrator.report.escape import visible
 
 if TYPE_CHECKING:
-    from migrator.engine.run import Event
+    from migrator.engine.context import Event
     from migrator.model.plan import NodePlan
 
 _alone = threading.Lock()

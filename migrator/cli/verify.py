@@ -130,8 +130,8 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
 
 def _in_work(doors: Doors, host: Host) -> str:
     """Say who is at work on a node, by what they have noted on it; "" when nobody is, or not any more."""
-    from migrator.engine import lock
     from migrator.model.kubernetes import PROGRESS
+    from migrator.rollout import lock
 
     progress = doors.cluster.node(host.node).annotations.get(PROGRESS, "")
     if not progress or progress.startswith("failed"):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from migrator.errors import ClusterError, LockedError
 
 if TYPE_CHECKING:
-    from migrator.engine.lock import Lock
-    from migrator.rollout.interruption import Interruption
+    from migrator.rollout.lock import Lock
+    from migrator.rollout.signals import Interruption
 
 
 class Watch:

@@ -17,8 +17,8 @@ from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
 from migrator.planning.inputs import Situation
-from migrator.rollout.course import Batch
-from migrator.rollout.schedule import schedule
+from migrator.rollout.batches import schedule
+from migrator.rollout.schedule import Batch
 
 
 @dataclass

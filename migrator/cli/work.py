@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from migrator.cli import telling
-from migrator.engine.neighbours import Neighbours
+from migrator.engine.last_ready_pod import Neighbours
 from migrator.errors import ClusterError, InventoryError, StoppedError
 from migrator.room import here
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
     from migrator.cli.wiring import Doors
-    from migrator.engine.run import Event, Run
+    from migrator.engine.context import Event, Run
     from migrator.engine.steps import Step
     from migrator.hosts import Hosts
     from migrator.model.plan import NodePlan, Plan
-    from migrator.rollout.course import Batch
-    from migrator.rollout.crew import Looked
-    from migrator.rollout.ends import Rolled
-    from migrator.rollout.interruption import Interruption
+    from migrator.rollout.results import Rolled
+    from migrator.rollout.schedule import Batch
+    from migrator.rollout.signals import Interruption
+    from migrator.rollout.workers import Looked
     from migrator.room import Room
 
 _FRESH = 120.0
@@ -73,7 +73,7 @@ class Work:
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
-        from migrator.engine.run import Event
+        from migrator.engine.context import Event
 
         with suppress(Exception):
             self.tell(Event(node="", step="rollout", kind="progress", message=message))
@@ -89,12 +89,12 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     """
     from migrator.cli.records import Records
     from migrator.cli.watch import Watch
-    from migrator.engine import lock
-    from migrator.rollout.course import Course
-    from migrator.rollout.crew import Threads
-    from migrator.rollout.ends import Rolled
-    from migrator.rollout.interruption import Interruption
-    from migrator.rollout.rolling import Around, roll
+    from migrator.rollout import lock
+    from migrator.rollout.controller import Around, roll
+    from migrator.rollout.results import Rolled
+    from migrator.rollout.schedule import Course
+    from migrator.rollout.signals import Interruption
+    from migrator.rollout.workers import Threads
 
     cluster = work.doors.cluster
     ordered, found = work.doors.batches(todo, work.most, serving=work.serving), work.room()
@@ -142,7 +142,7 @@ def check_room(ordered: Sequence[Batch], found: Room | None = None, *, otherwise
 
 def too_large(ordered: Sequence[Batch], found: Room | None = None) -> str:
     """Say which batch does not fit on this machine and what to do; "" when all do."""
-    from migrator.rollout.course import largest
+    from migrator.rollout.schedule import largest
 
     batch, found = largest(ordered), found or here()
     if batch is None or batch.at_once <= found.most:
@@ -198,7 +198,7 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
 def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
     from migrator.cli.standing import Standing
-    from migrator.engine.apply import apply
+    from migrator.engine.executor import apply
     from migrator.hosts.session_cache import KeptLines
 
     standing = Standing(work.doors.cluster, shown.node)
@@ -219,7 +219,7 @@ def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
 
 
 def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[Callable[[Event], None]]) -> Run:
-    from migrator.engine.run import Run
+    from migrator.engine.context import Run
     from migrator.engine.wall_clock import WallClock
 
     def tell(event: Event) -> None:

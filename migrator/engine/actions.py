@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from migrator.engine import draining, patience, proof, waiting
+from migrator.engine import drain as draining
+from migrator.engine import polling, proof, timeouts
 from migrator.engine import reboot as rebooting
-from migrator.engine.plays import answer, planned_file, play, request
-from migrator.engine.run import Run
+from migrator.engine.context import Run
+from migrator.engine.playbooks import answer, planned_file, play, request
 from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
 from migrator.model import node_requests
 from migrator.model.docker_removal import Removal
@@ -66,7 +67,7 @@ def cordon(run: Run) -> str:
         except RefusedError as error:  # nothing is out of service yet that would be worth waiting
             raise StepFailedError(str(error)) from error
 
-    waiting.patiently(run, ours)
+    polling.patiently(run, ours)
     return "no new pods"
 
 
@@ -81,7 +82,7 @@ def uncordon(run: Run) -> str:
         if not others[-1]:
             run.cluster.set_unschedulable(run.plan.node, unschedulable=False)
 
-    waiting.patiently(run, back)
+    polling.patiently(run, back)
     return "stays cordoned, as somebody else has it by now" if others[-1] else "takes pods again"
 
 
@@ -124,7 +125,7 @@ def restore(run: Run) -> str:
 def remain(run: Run) -> str:
     """See a node Ready whose rollback failed: one that is not must not take pods again."""
     runtime = _runtime(run).partition("://")[0]
-    waiting.until(run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout)
+    polling.until(run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout)
     return f"Ready on {_runtime(run)}"
 
 
@@ -133,11 +134,11 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
     if result.outcome not in {"restored", "unchanged"}:
         raise StepFailedError(result.cause or "the node gave no result")
     runtime = to.partition("://")[0]
-    waiting.until(
+    polling.until(
         run,
         lambda: _lacking(run, runtime, since=result.kubelet_started, removed=result.removed),
         f"{run.plan.node} to be Ready on {runtime}",
-        seconds=patience.PUT_BACK,
+        seconds=timeouts.PUT_BACK,
     )
     return f"Ready on {_runtime(run)}"
 
@@ -168,7 +169,7 @@ def prove(run: Run, *, stays: bool = False) -> str:
 
 def _runtime(run: Run) -> str:
     """Read which runtime the node reports."""
-    return waiting.patiently(run, lambda: run.cluster.node(run.plan.node).runtime)
+    return polling.patiently(run, lambda: run.cluster.node(run.plan.node).runtime)
 
 
 def _ready(run: Run) -> str:
@@ -183,13 +184,13 @@ def _await_node(run: Run) -> None:
         run.cluster.node(run.plan.node)
         return ""
 
-    waiting.until(run, lacking, f"Node {run.plan.node}", seconds=run.target.ready_timeout)
+    polling.until(run, lacking, f"Node {run.plan.node}", seconds=run.target.ready_timeout)
 
 
 def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
     """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
     scheme = run.target.scheme
-    waiting.until(
+    polling.until(
         run,
         lambda: _lacking(run, scheme, or_else=or_else),
         f"{run.plan.node} to be Ready on {scheme}",
@@ -205,13 +206,13 @@ def reboot(run: Run) -> str:
 
 def annotate(run: Run) -> str:
     """Tell kubeadm where the runtime's socket is."""
-    waiting.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
+    polling.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
     return run.plan.endpoint
 
 
 def annotate_back(run: Run) -> str:
     """Put the annotation back as it was."""
-    waiting.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
+    polling.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
     return run.plan.socket_annotation or "removed"
 
 
@@ -294,17 +295,17 @@ def _transact(run: Run, state: str, name: str) -> Switched:
     until it is through with a switch that is under way. Raises `LineError`, `BusyError` when that takes too long.
     """
     asked = transaction(run.plan, name, state)
-    until = run.clock.now() + patience.SWITCH
+    until = run.clock.now() + timeouts.SWITCH
 
     while True:
-        results = waiting.in_reach(run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again")
+        results = polling.in_reach(run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again")
         found = answer(Switched, results.get(_SWITCH_TASK, {}))
         if found.outcome != "busy":
             break
         if run.clock.now() >= until:
             raise BusyError(f"{run.plan.host}: {found.cause}")
         run.progress(f"{found.cause}; asks it again")
-        run.clock.sleep(patience.EVERY)
+        run.clock.sleep(timeouts.EVERY)
     for problem in found.problems:
         run.progress(problem)
     return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from migrator.engine import patience, waiting
-from migrator.engine.run import Ongoing, Run, Teller
+from migrator.engine import polling, timeouts
+from migrator.engine.context import Ongoing, Run, Teller
 from migrator.errors import ClusterError, CriError, LineError, MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import Line
 from migrator.model.evidence import Checked, Circumstances, Evidence, Outcome, Verdict
@@ -123,7 +123,7 @@ def _asked(run: Run, wait: Wait, *, stays: bool) -> Evidence:
             raise UnaskedError("; ".join(evidence.unasked))
         return evidence
 
-    return waiting.asked_again(run, ask, _UNASKED, seconds=patience.AWAY)
+    return polling.asked_again(run, ask, _UNASKED, seconds=timeouts.AWAY)
 
 
 def _begun(run: Run, known: Circumstances, wait: Wait) -> Ongoing:

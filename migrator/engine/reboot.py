@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 
 from migrator.cluster import Cluster
-from migrator.engine.plays import answer
+from migrator.engine.playbooks import answer
 from migrator.errors import ClusterError, StepFailedError
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrator.engine import actions, proof, settling, staging
-from migrator.engine.run import Run
+from migrator.engine import actions, proof, settle, stage
+from migrator.engine.context import Run
 from migrator.model.plan import Phase
 from migrator.planning import cleanup, reboot, rollback, step_decisions
 from migrator.planning.step_protocol import Decide
@@ -34,7 +34,7 @@ class Step:
 
 STEPS: tuple[Step, ...] = (
     Step("install", "Install the new runtime", Phase.STAGE, step_decisions.install, actions.install),
-    Step("stage", "Stage the new runtime", Phase.STAGE, step_decisions.stage, staging.stage),
+    Step("stage", "Stage the new runtime", Phase.STAGE, step_decisions.stage, stage.stage),
     Step("baseline", "Look at containers on the old runtime", Phase.STAGE, step_decisions.baseline, proof.baseline),
     Step("rehearse", "Rehearse the new runtime", Phase.STAGE, step_decisions.rehearse, proof.rehearse),
     Step("cordon", "Cordon", Phase.WINDOW, step_decisions.cordon, actions.cordon, undo=actions.uncordon),
@@ -53,7 +53,7 @@ STEPS: tuple[Step, ...] = (
     Step("uncordon", "Uncordon", Phase.WINDOW, step_decisions.uncordon, actions.uncordon, settled=True),
     Step("leavings", "See what our pods leave", Phase.AFTER, step_decisions.leavings, proof.leavings, settled=True),
     Step("retire", "Retire Docker", Phase.AFTER, step_decisions.retire, actions.retire, settled=True),
-    Step("settle", "Wait for its workloads", Phase.AFTER, step_decisions.settle, settling.settle, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, step_decisions.settle, settle.settle, settled=True),
 )
 
 ROLLBACK: tuple[Step, ...] = (
@@ -62,7 +62,7 @@ ROLLBACK: tuple[Step, ...] = (
     Step("restore", "Put it back", Phase.WINDOW, rollback.restore, actions.restore, actions.remain, commits=True),
     Step("annotate", "Annotate", Phase.WINDOW, rollback.annotate, actions.annotate_back, undo=actions.annotate),
     Step("uncordon", "Uncordon", Phase.WINDOW, rollback.uncordon, actions.uncordon, settled=True),
-    Step("settle", "Wait for its workloads", Phase.AFTER, rollback.settle, settling.settle, settled=True),
+    Step("settle", "Wait for its workloads", Phase.AFTER, rollback.settle, settle.settle, settled=True),
 )
 
 REBOOT: tuple[Step, ...] = (

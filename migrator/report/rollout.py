@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from migrator.report.escape import visible
-from migrator.rollout.ends import End, Rolled
+from migrator.rollout.results import End, Rolled
 
 _MARKS = {End.DONE: "✓", End.FAILED: "✗", End.STOPPED: "■"}
 

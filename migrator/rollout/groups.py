@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from migrator.inventory import Host
 from migrator.model.kubernetes import Node
 from migrator.model.plan import NodePlan
-from migrator.rollout.course import Group, Member
+from migrator.rollout.schedule import Group, Member
 
 
 def groups(

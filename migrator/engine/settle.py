@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from migrator.engine import waiting
-from migrator.engine.run import Run
+from migrator.engine import polling
+from migrator.engine.context import Run
 from migrator.errors import ClusterError, StepFailedError
 from migrator.model.kubernetes import Pod
 
@@ -38,7 +38,7 @@ def settle(run: Run) -> str:
             away.update(found)
         return "; ".join(found.values())
 
-    waiting.until(
+    polling.until(
         run, lacking, "the workloads that left to be available again", seconds=run.target.settle_timeout, every=_EVERY
     )
     run.neighbours.settled(run.plan.node)

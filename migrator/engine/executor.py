@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.engine import proof
-from migrator.engine.run import Run
+from migrator.engine.context import Run
 from migrator.engine.steps import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase

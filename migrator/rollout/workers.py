@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 
 from migrator.errors import MigratorError, StoppedError
 from migrator.model.plan import NodePlan
-from migrator.rollout.ends import End, Ended
+from migrator.rollout.results import End, Ended
 
 Looked = Mapping[str, NodePlan | MigratorError]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from migrator.engine.run import Run
+from migrator.engine.context import Run
 from migrator.errors import LineError, StepFailedError, UnaskedError
 from migrator.hosts import Heard, unheard
 from migrator.model import node_requests

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.engine.run import Run
+from migrator.engine.context import Run
 from migrator.errors import StepFailedError
 from migrator.model.kubernetes import Pod
 

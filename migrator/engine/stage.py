@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.engine.plays import answer, encoded, planned_file, play, request
-from migrator.engine.run import Run
+from migrator.engine.context import Run
+from migrator.engine.playbooks import answer, encoded, planned_file, play, request
 from migrator.model import node_requests
 from migrator.model.node_answers import Carried, Carrying
 from migrator.runtimes import containerd

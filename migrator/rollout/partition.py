@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.cluster_capacity import Room
-from migrator.rollout.crowds import Crowds
+from migrator.rollout.shared_workloads import Crowds
 
 REPLICAS, ROOM = "batch-replicas", "capacity"
 """Ids of what is looked at here. Whoever allows them takes nodes together whatever becomes of pods."""

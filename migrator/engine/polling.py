@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from migrator.engine import patience
-from migrator.engine.run import Run
+from migrator.engine import timeouts
+from migrator.engine.context import Run
 from migrator.errors import (
     ClusterError,
     HostProblemError,
@@ -26,7 +26,7 @@ def patiently(run: Run, act: Callable[[], _Given]) -> _Given:
 
     Raises `ClusterError` after ten minutes, `NotFoundError` at once.
     """
-    return asked_again(run, act, (ClusterError,), seconds=patience.API)
+    return asked_again(run, act, (ClusterError,), seconds=timeouts.API)
 
 
 def in_reach(run: Run, act: Callable[[], _Given], *, meanwhile: str = "tries again") -> _Given:
@@ -34,7 +34,7 @@ def in_reach(run: Run, act: Callable[[], _Given], *, meanwhile: str = "tries aga
 
     Raises `LineError` when it was away for a quarter of an hour.
     """
-    return asked_again(run, act, (LineError,), seconds=patience.AWAY, meanwhile=meanwhile)
+    return asked_again(run, act, (LineError,), seconds=timeouts.AWAY, meanwhile=meanwhile)
 
 
 def asked_again(
@@ -65,7 +65,7 @@ def asked_again(
             if str(error) != told:
                 told = str(error)
                 run.progress(f"{told}; {meanwhile}")
-            run.clock.sleep(patience.EVERY)
+            run.clock.sleep(timeouts.EVERY)
 
 
 def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = EVERY) -> None:
@@ -84,7 +84,7 @@ def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, ev
         try:
             missing = lacking()
         except ClusterError as error:
-            if run.clock.now() - answered >= patience.API:
+            if run.clock.now() - answered >= timeouts.API:
                 raise UnaskedError(f"nobody could be asked for {what}: {error}") from error
             if not told:
                 told = True

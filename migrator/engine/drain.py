@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
-from migrator.engine import patience, settling
-from migrator.engine.leaving import Leaving, leaving
-from migrator.engine.run import Run
+from migrator.engine import settle, timeouts
+from migrator.engine.context import Run
+from migrator.engine.leaving_pods import Leaving, leaving
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.clock import pace
 from migrator.model.kubernetes import Budget, Pod
@@ -68,7 +68,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
             pods = looked.look()
             if not pods:
                 return f"{len(asked.accepted)} pods left{_detached(run, looked.pods, deadline)}"
-            settling.remember(run, pods)
+            settle.remember(run, pods)
             _evict_in_turn(run, pods, asked)
             overdue = _overdue(pods, told, run.clock.now())
             if (len(pods), len(asked.accepted)) != before:
@@ -158,7 +158,7 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     except ClusterError as error:
         if isinstance(error, RefusedError):
             run.neighbours.stays(pod)
-            if now - asked.forbidden.setdefault(pod.uid, now) >= patience.REFUSED:
+            if now - asked.forbidden.setdefault(pod.uid, now) >= timeouts.REFUSED:
                 raise StepFailedError(f"{pod.full_name} may not be evicted: {error}") from error
         _note(run, pod, asked, "cannot be evicted yet:", str(error))
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from migrator.cluster import Cluster
-from migrator.engine.neighbours import Neighbours
+from migrator.engine.last_ready_pod import Neighbours
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock
 from migrator.model.evidence import Circumstances, Evidence

@@ -11,8 +11,8 @@ from migrator.errors import ClusterError
 from migrator.model import maintenance_window
 from migrator.model.rollout_policy import Policy
 from migrator.planning.checks.findings import listed
-from migrator.rollout.course import Course
-from migrator.rollout.ends import End
+from migrator.rollout.results import End
+from migrator.rollout.schedule import Course
 
 _TICK = 0.5
 """Seconds between two looks at whether the user wants an end."""
