@@ -14,10 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from migrator import recorded
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
+from migrator.store import fact_store
 from tests.fakes import values
 
 KINDS = 20
@@ -32,7 +32,7 @@ def fleet(folder: Path, count: int) -> None:
         nodes=tuple(_node(number, name) for number, name in enumerate(names)),
         pods=tuple(_pod(name, index) for name in names for index in range(PODS)),
     )
-    recorded.save(folder, (_host(number, name) for number, name in enumerate(names)), cluster)
+    fact_store.save(folder, (_host(number, name) for number, name in enumerate(names)), cluster)
 
 
 def _node(number: int, name: str) -> Node:

@@ -28,8 +28,8 @@ import urllib3
 import yaml
 
 from lab.settings import Settings
-from migrator import survey
-from migrator.cli.wiring import Doors
+from migrator.app import observe
+from migrator.app.connections import Doors
 from migrator.cluster import client as kube
 from migrator.engine import drain, settle
 from migrator.engine.context import Run
@@ -331,14 +331,14 @@ def measure(what: str, kubeconfig: str, count: int) -> None:
     if what == "plan":
         with counted.measured("read the cluster"):
             facts = cluster.facts()
-        seen = survey.observe(hosts, doors.hosts)
+        seen = observe.observe(hosts, doors.hosts)
         with counted.measured("plan all"):
-            plan = survey.plan_all(seen, facts, frozenset())
+            plan = observe.plan_all(seen, facts, frozenset())
         if len(plan.nodes) != count:
             raise SystemExit(f"not planned: {plan.unplanned[:1]}")
     elif what == "status":
         with counted.measured("status"):
-            status.text(status.rows(tuple(survey.observe(hosts, doors.hosts)), cluster.nodes()))
+            status.text(status.rows(tuple(observe.observe(hosts, doors.hosts)), cluster.nodes()))
     elif what == "look":
         batch = Doors(hosts[:BATCH], doors.hosts, cluster, frozenset())
         shown = batch.plan().nodes

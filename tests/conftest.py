@@ -6,7 +6,7 @@ import ansible.module_utils
 import pytest
 from hypothesis import settings
 
-from migrator import resources
+from migrator import data_files
 
 # The same examples each time, so that a test that fails fails for everybody; `--hypothesis-profile default` looks further.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
@@ -15,7 +15,7 @@ settings.load_profile("repeatable")
 settings.register_profile("few", settings.get_profile("repeatable"), max_examples=25)
 
 # Ansible finds a role's module_utils by itself; a test that imports a node-side module does it this way.
-ansible.module_utils.__path__.append(str(resources.folder("roles") / "node_support" / "module_utils"))
+ansible.module_utils.__path__.append(str(data_files.folder("roles") / "node_support" / "module_utils"))
 
 # What a shell starts with `&` ignores Ctrl-C, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

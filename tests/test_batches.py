@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator import recorded
 from migrator.cli import plan as cli
 from migrator.cli.options import PlanOutput
 from migrator.errors import PlanRefusedError
@@ -30,6 +29,7 @@ from migrator.report import markdown, text
 from migrator.rollout.batches import schedule, scheduled
 from migrator.rollout.schedule import Batch, Group, Member, batches, spread
 from migrator.rollout.shared_workloads import crowds
+from migrator.store import fact_store
 from tests.fakes import values
 from tests.fakes.values import node, pod
 
@@ -300,7 +300,7 @@ def test_a_recording_is_planned_in_batches_too(
     target = Target(batch="50%", canaries=0)
     facts = values.facts()
     found = (Observation(host=entry.name, target=target, facts=facts, observed_at=1.0) for entry in seen.nodes)
-    recorded.save(tmp_path, found, seen)
+    fact_store.save(tmp_path, found, seen)
 
     with pytest.raises(PlanRefusedError):  # all of them are on the same machine
         cli.command(facts=tmp_path, node=["w2", "w3", "w4"], output=PlanOutput.JSON)

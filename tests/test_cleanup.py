@@ -12,7 +12,8 @@ from typing import Any
 import ansible.module_utils
 import pytest
 
-from migrator import resources, survey
+from migrator import data_files
+from migrator.app import observe
 from migrator.engine.context import Run, Session, Sessions
 from migrator.engine.executor import apply
 from migrator.engine.steps import CLEANUP
@@ -33,7 +34,7 @@ from tests.fakes.line import FakeLine
 from tests.fakes.values import docker, facts, kubelet, node, pod, situation
 from tests.test_node_modules import load
 
-ansible.module_utils.__path__.append(str(resources.folder("roles") / "docker_removal" / "module_utils"))
+ansible.module_utils.__path__.append(str(data_files.folder("roles") / "docker_removal" / "module_utils"))
 docker_data = importlib.import_module("ansible.module_utils.migrator_docker_data")
 docker_network = importlib.import_module("ansible.module_utils.migrator_docker_network")
 docker_packages = importlib.import_module("ansible.module_utils.migrator_docker_packages")
@@ -150,7 +151,7 @@ def test_what_goes_at_the_next_boot_is_nothing_to_do() -> None:
 
 def looked(removal: Removal) -> HostResult:
     """Give what the playbook returns."""
-    return HostResult(host="worker-1", results={survey.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
+    return HostResult(host="worker-1", results={observe.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
 
 
 def run(answer: HostResult, live: Callable[..., Session]) -> tuple[Run, FakeHosts]:
@@ -167,7 +168,7 @@ def test_hosts_are_asked_for_what_is_left() -> None:
     """All together, and each is planned from its own answer."""
     hosts = FakeHosts({"cleanup": looked(LEFT)})
 
-    make = survey.cleanup([Host(name="worker-1", target=Target())], hosts)
+    make = observe.cleanup([Host(name="worker-1", target=Target())], hosts)
 
     assert make(situation(node=MIGRATED, pods=())).removal == LEFT
     assert hosts.calls == [Cleanup(state="look")]

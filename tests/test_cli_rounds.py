@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from migrator.cli import apply, cleanup, plan, rollback, telling, wiring, work
+from migrator.app import connections, rollout_job
+from migrator.cli import apply, cleanup, console, plan, rollback
 from migrator.cli.options import PlanOutput
 from migrator.errors import InventoryError
 from migrator.hosts import ansible_settings
 from migrator.inventory import Host
+from migrator.local_capacity import Room
 from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan, Plan
 from migrator.rollout.results import Rolled
 from migrator.rollout.schedule import Batch
-from migrator.room import Room
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import node, pod
@@ -35,15 +36,15 @@ class Asked:
         pods = [pod("a", node="w1"), pod("b", node="w2")]
         cluster = FakeCluster([node(name=name) for name in NAMES], pods)
         chosen = tuple(Host(name=name, target=target) for name in NAMES)
-        self.doors = wiring.Doors(chosen, FakeHosts({}), cluster, frozenset())
+        self.doors = connections.Doors(chosen, FakeHosts({}), cluster, frozenset())
         self.installing = set(installing)
         self.asked: list[tuple[str, list[str]]] = []
         self.done: list[list[tuple[str, ...]]] = []
-        monkeypatch.setattr(wiring, "open_doors", lambda *_: self.doors)
-        monkeypatch.setattr(wiring.Doors, "plan", lambda *_: self.plan())
-        monkeypatch.setattr(wiring.Doors, "plan_cleanup", lambda *_: self.plan())
-        monkeypatch.setattr(telling, "ask", self.ask)
-        monkeypatch.setattr(work, "do", self.do)
+        monkeypatch.setattr(connections, "open_doors", lambda *_: self.doors)
+        monkeypatch.setattr(connections.Doors, "plan", lambda *_: self.plan())
+        monkeypatch.setattr(connections.Doors, "plan_cleanup", lambda *_: self.plan())
+        monkeypatch.setattr(console, "ask", self.ask)
+        monkeypatch.setattr(rollout_job, "do", self.do)
 
     def plan(self) -> Plan:
         """Plan all of them."""
@@ -53,7 +54,7 @@ class Asked:
         """Note what is asked."""
         self.asked.append((what, [entry.node for entry in todo]))
 
-    def do(self, doing: work.Work, todo: Sequence[NodePlan]) -> Rolled:
+    def do(self, doing: rollout_job.Work, todo: Sequence[NodePlan]) -> Rolled:
         """Note in which batches it would be done."""
         self.done.append(names(doing.doors.batches(todo, doing.most, serving=doing.serving)))
         self.installing.clear()
@@ -125,7 +126,7 @@ def test_a_batch_that_does_not_fit_is_refused_before_anybody_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before an installation too; `plan` says it. What is done while nodes serve is not refused."""
-    monkeypatch.setattr(work, "here", lambda: Room(files=120, memory=2**40))
+    monkeypatch.setattr(rollout_job, "here", lambda: Room(files=120, memory=2**40))
     for installing in ((), ("w1",)):
         user = Asked(monkeypatch, installing=installing)
         with pytest.raises(InventoryError, match="2 would be in work at once.* room for 1.*nothing was changed"):
@@ -153,4 +154,4 @@ def test_no_host_waits_shorter_than_it_may(
     monkeypatch.setattr(ansible_settings, "configured", lambda: ansible_settings.Configured({"timeout": 33}))
     hosts = [Host(name=str(place), target=Target(connect_timeout=entry)) for place, entry in enumerate(asked)]
 
-    assert wiring.open_hosts(ALL, hosts)._connect_timeout == longest  # type: ignore[attr-defined]  # noqa: SLF001
+    assert connections.open_hosts(ALL, hosts)._connect_timeout == longest  # type: ignore[attr-defined]  # noqa: SLF001

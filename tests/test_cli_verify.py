@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from migrator import survey
-from migrator.cli import evidence, rebooting, verify
-from migrator.cli.wiring import Doors
+from migrator.app import observe
+from migrator.app import reboot as rebooting
+from migrator.app.connections import Doors
+from migrator.app.verify_nodes import Work
+from migrator.app.verify_nodes import verify as verify_nodes
+from migrator.cli import verify
 from migrator.engine.reboot import READY_SECONDS, reboot
-from migrator.engine.verifying import Work
-from migrator.engine.verifying import verify as verify_nodes
 from migrator.errors import (
     ClusterError,
     CriError,
@@ -42,6 +43,7 @@ from migrator.model.lease import Lease
 from migrator.model.plan import Plan
 from migrator.model.verification import NodeProof, Verification
 from migrator.probe_session.prove_node import Proof
+from migrator.store import evidence_file
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
@@ -342,7 +344,7 @@ def test_a_reboot_is_asked_for(
 ) -> None:
     """What leaves and what stops meanwhile is said, finished pods not counted, and only "yes" is one."""
     pods = (pod("web"), pod("db"), pod("job", phase="Succeeded"), pod("agent", owner="DaemonSet/agent"))
-    shown = Plan(nodes=(survey.reboot(situation(pods=pods)),))
+    shown = Plan(nodes=(observe.reboot(situation(pods=pods)),))
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
 
     if goes_on:
@@ -395,7 +397,7 @@ def test_a_node_is_out_of_service_while_it_is_rebooted() -> None:
     now = replace(situation(pods=(pod("web"),)), host=ONE.name, target=ONE.target)
     told: list[str] = []
 
-    with rebooting.alone(doors, Plan(nodes=(survey.reboot(now),)), lambda _, said: told.append(said)) as reboots:
+    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda _, said: told.append(said)) as reboots:
         assert cluster.held is not None
         reboots.take_out(ONE)
         assert (cluster.by_name["worker-1"].cordoned_by_us, cluster.pods) == (True, {})
@@ -416,7 +418,7 @@ def test_a_node_that_cannot_be_drained_is_given_back_and_not_rebooted() -> None:
     doors = Doors((hurried,), FakeHosts({"inspect": READ}), cluster, frozenset())
     now = replace(situation(pods=(pod("web"),)), host=hurried.name, target=hurried.target)
 
-    with rebooting.alone(doors, Plan(nodes=(survey.reboot(now),)), lambda *_: None) as reboots:
+    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda *_: None) as reboots:
         work = Work(
             prove=lambda *_: proof(ONE), take_out=reboots.take_out, reboot=reboots.reboot, give_back=reboots.give_back
         )
@@ -463,21 +465,21 @@ def test_progress_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str
 def test_evidence_comes_back_as_it_was(tmp_path: Path) -> None:
     """What --save writes, --baseline reads; only the owner may."""
     folder = tmp_path / "a" / "b"
-    evidence.prepare(folder)
+    evidence_file.prepare(folder)
     for name in ("old", "new \ud800\x1b"):
-        evidence.write(folder, seen(problems=(name,)))
+        evidence_file.write(folder, seen(problems=(name,)))
 
     (path,) = folder.iterdir()
     assert (path.name, stat.S_IMODE(path.stat().st_mode)) == ("worker-1.json", 0o600)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert evidence.read(path, ["worker-1"]) == seen(problems=("new \ud800\x1b",))
+    assert evidence_file.read(path, ["worker-1"]) == seen(problems=("new \ud800\x1b",))
 
 
 def test_a_nodes_name_leads_nowhere(tmp_path: Path) -> None:
     """Whatever a node is called, its file is in the folder."""
     known = seen().circumstances.model_copy(update={"node": "../../x"})
 
-    evidence.write(tmp_path, seen(circumstances=known))
+    evidence_file.write(tmp_path, seen(circumstances=known))
 
     assert [path.name for path in tmp_path.iterdir()] == ["..%2F..%2Fx.json"]
 
@@ -488,7 +490,7 @@ def test_a_folder_that_cannot_be_written_is_told(act: str, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
 
     with pytest.raises(UsageError, match="--save"):
-        evidence.prepare(tmp_path / "file") if act == "prepare" else evidence.write(tmp_path / "none", seen())
+        evidence_file.prepare(tmp_path / "file") if act == "prepare" else evidence_file.write(tmp_path / "none", seen())
 
 
 SAVED = seen().model_dump_json()
@@ -514,7 +516,7 @@ def test_a_bad_baseline_is_refused(text: str, nodes: list[str], said: str, tmp_p
     path.write_bytes(os.fsencode(text))
 
     with pytest.raises(UsageError, match=said) as raised:
-        evidence.read(path, nodes)
+        evidence_file.read(path, nodes)
 
     assert str(path) in str(raised.value)
 
@@ -522,7 +524,7 @@ def test_a_bad_baseline_is_refused(text: str, nodes: list[str], said: str, tmp_p
 def test_a_baseline_that_is_not_there_is_told(tmp_path: Path) -> None:
     """With the system's own reason."""
     with pytest.raises(UsageError, match=r"--baseline .*none.json: No such file"):
-        evidence.read(tmp_path / "none.json", ["worker-1"])
+        evidence_file.read(tmp_path / "none.json", ["worker-1"])
 
 
 # case: the words, the exit code, and what is said

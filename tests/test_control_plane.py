@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from migrator import resources, survey
+from migrator import data_files
+from migrator.app import observe
 from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.model.docker_removal import Removal
 from migrator.model.facts import Component, NodeFacts
@@ -27,7 +28,7 @@ from migrator.planning.inputs import Situation
 from tests.fakes.values import ADDRESS, facts, fleet, node, pod, situation
 from tests.test_node_facts import Tree, put
 
-ansible.module_utils.__path__.append(str(resources.folder("roles") / "inspect" / "module_utils"))
+ansible.module_utils.__path__.append(str(data_files.folder("roles") / "inspect" / "module_utils"))
 control = importlib.import_module("ansible.module_utils.migrator_inspect_control")
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -233,7 +234,7 @@ def test_a_worker_with_lost_labels_is_planned_from_both_sides() -> None:
         fleet=fleet(api_servers=("10.0.0.1",)),
     )  # fmt: skip
 
-    (found,) = [entry for entry in survey.migration(seen).blockers if entry.id == "control-plane"]
+    (found,) = [entry for entry in observe.migration(seen).blockers if entry.id == "control-plane"]
 
     assert "static pods: kube-system/etcd-worker-1; what its host runs: etcd (/m/etcd.yaml)" in found.evidence
     assert "an address of the API server's: 10.0.0.1" in found.evidence

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from migrator import survey
-from migrator.cli.telling import teller
+from migrator.app import observe
+from migrator.cli.console import teller
 from migrator.cluster import parse
 from migrator.engine.context import Event
 from migrator.engine.executor import apply
@@ -83,7 +83,7 @@ PLACES = list(places(FACTS))
 def observed(document: Any) -> NodeFacts | str:
     """Give what the door to the hosts makes of what a node answered."""
     result = HostResult(host="worker-1", results={"Read the node": {"node": document}})
-    (seen,) = survey.observe([Host(name="worker-1", target=Target())], FakeHosts({"inspect": result}))
+    (seen,) = observe.observe([Host(name="worker-1", target=Target())], FakeHosts({"inspect": result}))
     return seen.problem if seen.facts is None else seen.facts
 
 
@@ -91,8 +91,8 @@ def plans(now: Situation) -> Iterator[NodePlan]:
     """Plan all that can be planned for a node."""
     seen = Observation(host=now.host, target=now.target, facts=now.facts)
     around = ClusterFacts(nodes=(now.node,), pods=now.pods)
-    for make in (survey.migration, survey.rollback, _without_docker):
-        made = survey.plan_all([seen], around, (), make)
+    for make in (observe.migration, observe.rollback, _without_docker):
+        made = observe.plan_all([seen], around, (), make)
         assert not any("please report" in entry.problem for entry in made.unplanned), made.unplanned
         yield from made.nodes
 

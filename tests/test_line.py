@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator import resources
+from migrator import data_files
 from migrator.errors import LineError
 from migrator.hosts import Line
 from migrator.hosts.runner import AnsibleHosts
@@ -60,7 +60,7 @@ def folder() -> Iterator[Path]:
         (folder / "inventory").write_text(
             f"here {' '.join(f'{key}={value}' for key, value in host.items())}\ngone ansible_host=127.0.0.1 ansible_port=1\n"
         )
-        shutil.copy(resources.folder("roles") / "line" / "files" / "relay.py", folder)
+        shutil.copy(data_files.folder("roles") / "line" / "files" / "relay.py", folder)
         (folder / "witness.py").write_text(WITNESS)
         yield folder
 

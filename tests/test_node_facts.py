@@ -27,11 +27,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from migrator import resources
+from migrator import data_files
 from migrator.model.facts import SCHEMA, Component, NodeFacts, Transaction
 
 # Ansible finds a role's module_utils by itself; a test does it this way.
-ansible.module_utils.__path__.append(str(resources.folder("roles") / "inspect" / "module_utils"))
+ansible.module_utils.__path__.append(str(data_files.folder("roles") / "inspect" / "module_utils"))
 
 
 def part(name: str) -> ModuleType:
@@ -41,7 +41,7 @@ def part(name: str) -> ModuleType:
 
 def library() -> ModuleType:
     """Import the module itself."""
-    path = resources.folder("roles") / "inspect" / "library" / "node_facts.py"
+    path = data_files.folder("roles") / "inspect" / "library" / "node_facts.py"
     spec = importlib.util.spec_from_file_location("node_facts", path)
     assert spec is not None
     assert spec.loader is not None

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator import private_files, recorded
-from migrator.cli import evidence
 from migrator.cli.plan import write
-from migrator.cli.records import Records
 from migrator.engine.context import Event
 from migrator.errors import UsageError
 from migrator.model.evidence import Via
@@ -21,6 +18,8 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
+from migrator.store import evidence_file, fact_store, private_files
+from migrator.store.run_log import Records
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
@@ -30,7 +29,9 @@ SEEN = proof.good("docker", "v2", "systemd", Via.KUBELET)
 
 def record(folder: Path) -> None:
     """Do what `inspect --save` does."""
-    recorded.save(folder, [Observation(host="worker-1", target=Target(), facts=facts())], ClusterFacts(nodes=(node(),)))
+    fact_store.save(
+        folder, [Observation(host="worker-1", target=Target(), facts=facts())], ClusterFacts(nodes=(node(),))
+    )
 
 
 def plan(folder: Path) -> None:
@@ -52,8 +53,8 @@ def run(folder: Path) -> None:
 
 def prove(folder: Path) -> None:
     """Do what `verify --save` does."""
-    evidence.prepare(folder)
-    evidence.write(folder, SEEN)
+    evidence_file.prepare(folder)
+    evidence_file.write(folder, SEEN)
 
 
 WRITERS = {"inspect --save": record, "plan --out": plan, "apply --runs": run, "verify --save": prove}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from migrator import recorded, survey
+from migrator.app import observe
 from migrator.errors import InventoryError
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
+from migrator.store import fact_store
 from tests.fakes.values import facts, node, pod
 
 CLUSTER = ClusterFacts(nodes=(node(),), pods=(pod("web"),))
@@ -26,16 +27,16 @@ def seen(host: str = "worker-1", **update: object) -> Observation:
 
 def test_a_plan_from_a_recording_is_the_live_plan(tmp_path: Path) -> None:
     """Saving and reading changes nothing that a plan depends on."""
-    recorded.save(tmp_path, [seen()], CLUSTER)
+    fact_store.save(tmp_path, [seen()], CLUSTER)
 
-    again = survey.plan_all(recorded.observations(tmp_path), recorded.cluster(tmp_path), ())
+    again = observe.plan_all(fact_store.observations(tmp_path), fact_store.cluster(tmp_path), ())
 
-    assert again == survey.plan_all([seen()], CLUSTER, ())
+    assert again == observe.plan_all([seen()], CLUSTER, ())
 
 
 def test_paths_of_the_machine_that_recorded_are_left_out(tmp_path: Path) -> None:
     """A recording can be sent to somebody else."""
-    recorded.save(tmp_path, [seen()], CLUSTER)
+    fact_store.save(tmp_path, [seen()], CLUSTER)
 
     assert "/home/me" not in "".join(path.read_text() for path in tmp_path.rglob("*.json"))
 
@@ -44,10 +45,10 @@ def test_paths_of_the_machine_that_recorded_are_left_out(tmp_path: Path) -> None
 def test_a_host_name_leads_nowhere_else(tmp_path: Path, host: str) -> None:
     """Whatever a host is called, its file lies in the folder and its name comes back."""
     folder = tmp_path / "facts"
-    recorded.save(folder, [seen(host)], CLUSTER)
+    fact_store.save(folder, [seen(host)], CLUSTER)
 
     assert [path.parent for path in tmp_path.rglob("*.json") if path.name != "cluster.json"] == [folder / "hosts"]
-    assert [entry.host for entry in recorded.observations(folder)] == [host]
+    assert [entry.host for entry in fact_store.observations(folder)] == [host]
 
 
 def damage(path: Path, text: str) -> None:
@@ -68,10 +69,10 @@ BROKEN = {
 @pytest.mark.parametrize(("change", "said"), BROKEN.values(), ids=BROKEN)
 def test_one_broken_file_keeps_no_other_host_from_its_plan(tmp_path: Path, change: object, said: str) -> None:
     """The broken one is told with its file and what is wrong; the other is planned."""
-    recorded.save(tmp_path, [seen(), seen("worker-2")], CLUSTER)
+    fact_store.save(tmp_path, [seen(), seen("worker-2")], CLUSTER)
     damage(tmp_path, change((tmp_path / "hosts" / "worker-1.json").read_text()))
 
-    plan = survey.plan_all(recorded.observations(tmp_path), recorded.cluster(tmp_path), ())
+    plan = observe.plan_all(fact_store.observations(tmp_path), fact_store.cluster(tmp_path), ())
 
     assert [entry.host for entry in plan.nodes] == ["worker-2"]
     assert "worker-1.json" in plan.unplanned[0].problem
@@ -81,7 +82,7 @@ def test_one_broken_file_keeps_no_other_host_from_its_plan(tmp_path: Path, chang
 def test_a_folder_without_a_recording_is_told(tmp_path: Path) -> None:
     """With what --facts takes."""
     with pytest.raises(InventoryError, match="inspect --save"):
-        recorded.cluster(tmp_path)
+        fact_store.cluster(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -89,5 +90,5 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
 
     with pytest.raises(InventoryError, match="cannot be saved"):
-        recorded.save(tmp_path / "taken", [seen()], CLUSTER)
+        fact_store.save(tmp_path / "taken", [seen()], CLUSTER)
     assert (tmp_path / "taken").read_text() == "mine"

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from migrator import private_files, recorded
-from migrator.cli.records import Records, usual
 from migrator.engine.context import Event
 from migrator.errors import UsageError
 from migrator.model.evidence import Via
@@ -19,6 +17,8 @@ from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
+from migrator.store import fact_store, private_files
+from migrator.store.run_log import Records, usual
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
@@ -61,8 +61,8 @@ def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
 
     kept.facts([Observation.model_construct(host="worker-3", target=Target(), problem="\udc80")])
 
-    assert recorded.cluster(kept.folder / "facts") == cluster
-    assert [entry.host for entry in recorded.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
+    assert fact_store.cluster(kept.folder / "facts") == cluster
+    assert [entry.host for entry in fact_store.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migrator import resources
+from migrator import data_files
 
-ROLES = sorted(path for path in resources.folder("roles").iterdir() if path.is_dir())
-PLAYBOOKS = sorted(resources.folder("playbooks").glob("*.yml"))
-NODE_SIDE = sorted(resources.folder("roles").rglob("*.py"))
+ROLES = sorted(path for path in data_files.folder("roles").iterdir() if path.is_dir())
+PLAYBOOKS = sorted(data_files.folder("playbooks").glob("*.yml"))
+NODE_SIDE = sorted(data_files.folder("roles").rglob("*.py"))
 
 
 def read(path: Path) -> dict:

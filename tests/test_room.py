@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator import room
+from migrator import local_capacity
 from migrator.cri.channel import Wire
 from migrator.cri.errors import Place
 from migrator.engine import playbooks
@@ -233,14 +233,14 @@ def test_a_control_group_that_allows_less_counts(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
-    assert room.here(tmp_path).memory == 8_000_000 * 1024
+    assert local_capacity.here(tmp_path).memory == 8_000_000 * 1024
 
     (tmp_path / "proc/self/cgroup").write_text("0::/a/b\n")
     for folder, most in ((deep, "max"), (deep.parent, "1000000")):
         (folder / "memory.max").write_text(f"{most}\n")
         (folder / "memory.current").write_text("600000\n")
         (folder / "memory.stat").write_text("anon 5\ninactive_file 100000\n")
-    assert room.here(tmp_path).memory == 500_000
+    assert local_capacity.here(tmp_path).memory == 500_000
 
 
 GROUPS = {
@@ -264,7 +264,7 @@ def test_a_control_group_of_the_first_version_counts(told: str, limited: str, un
         (folder / "memory.usage_in_bytes").write_text("600000\n")
         (folder / "memory.stat").write_text("inactive_file 7\ntotal_inactive_file 100000\n")
 
-    assert room.here(tmp_path).memory == 500_000
+    assert local_capacity.here(tmp_path).memory == 500_000
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_control_group_of_the_first_version_counts(told: str, limited: str, un
 )
 def test_how_many_fit(files: int, memory: int, most: int) -> None:
     """By whichever is less; one node at least is tried."""
-    assert room.Room(files, memory).most == most
+    assert local_capacity.Room(files, memory).most == most
 
 
 @pytest.mark.parametrize(("policy", "most"), [({"batch": "200"}, 200), ({"batch": "100%", "max_unavailable": "7"}, 7)])
@@ -290,7 +290,7 @@ def test_the_largest_batch_is_what_counts(policy: dict[str, str], most: int) -> 
 def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) -> None:
     """Which does, is said."""
     world = World(tmp_path, batch="3", canaries=0)
-    two = room.Room(files=140, memory=2**40)
+    two = local_capacity.Room(files=140, memory=2**40)
 
     with pytest.raises(
         InventoryError,
@@ -306,7 +306,7 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) ->
 def test_of_nodes_that_serve_as_many_are_begun_as_fit(tmp_path: Path) -> None:
     """Nobody has to make batches smaller for the stages alone."""
     world = World(tmp_path, batch="3", canaries=0)
-    two = room.Room(files=140, memory=2**40)
+    two = local_capacity.Room(files=140, memory=2**40)
     working, most = [0], threading.Barrier(2, timeout=30)
 
     def stage() -> None:

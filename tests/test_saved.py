@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from migrator.cli import saved
 from migrator.cli.plan import write
 from migrator.engine.steps import STEPS
 from migrator.errors import MigratorError, StalePlanError, UsageError
 from migrator.model.plan import Plan
 from migrator.planning import plan
+from migrator.store import plan_file
 from tests.fakes.values import situation
 
 PLAN = Plan(inventory="/inventory.yml", allow=("local-storage",), nodes=(plan.make(situation(), STEPS),))
@@ -22,8 +22,8 @@ def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     write(path, PLAN)
 
-    assert saved.is_plan(path)
-    assert saved.read(path) == PLAN
+    assert plan_file.is_plan(path)
+    assert plan_file.read(path) == PLAN
 
 
 def test_an_inventory_in_json_is_no_plan(tmp_path: Path) -> None:
@@ -31,9 +31,9 @@ def test_an_inventory_in_json_is_no_plan(tmp_path: Path) -> None:
     path = tmp_path / "hosts.json"
     path.write_text('{"all": {"hosts": {"worker-1": {}}}}')
 
-    assert not saved.is_plan(path)
-    assert not saved.is_plan(tmp_path / "none.json")
-    assert not saved.is_plan(tmp_path)
+    assert not plan_file.is_plan(path)
+    assert not plan_file.is_plan(tmp_path / "none.json")
+    assert not plan_file.is_plan(tmp_path)
 
 
 DAMAGED = {
@@ -52,7 +52,7 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, change: object, kind: type[Mi
     path.write_text(change(path.read_text()))
 
     with pytest.raises(kind, match=said):
-        saved.read(path)
+        plan_file.read(path)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_nodes_of_a_plan_are_chosen_by_either_name() -> None:
     """A node that the plan does not have is told, never left out in silence."""
-    assert saved.select(PLAN, ["worker-1"]) == PLAN
-    assert saved.select(PLAN, []) == PLAN
+    assert plan_file.select(PLAN, ["worker-1"]) == PLAN
+    assert plan_file.select(PLAN, []) == PLAN
     with pytest.raises(UsageError, match="--node worker-9: the plan has no such node; it has: worker-1"):
-        saved.select(PLAN, ["worker-9"])
+        plan_file.select(PLAN, ["worker-9"])

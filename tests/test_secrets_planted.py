@@ -18,16 +18,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator import recorded, survey
+from migrator.app import observe
 from migrator.cli import plan as plan_command
 from migrator.cli.options import PlanOutput
-from migrator.cli.records import Records
 from migrator.engine.context import Event
 from migrator.errors import MigratorError
 from migrator.model.facts import NodeFacts
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
+from migrator.store import fact_store
+from migrator.store.run_log import Records
 from tests.fakes import values
 from tests.test_node_facts import UNITS, Handler, Tree, needs_root, node_facts, program, put
 
@@ -363,8 +364,8 @@ def docker_answers(secret: str) -> dict[str, Any]:
 
 def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Do with an observation all that writes or prints something of it; give every word of that."""
-    plan = survey.plan_all([observation], cluster, ())
-    recorded.save(folder / "saved", [observation], cluster)
+    plan = observe.plan_all([observation], cluster, ())
+    fact_store.save(folder / "saved", [observation], cluster)
     plan_command.write(folder / "plan.json", plan)
     for form in PlanOutput:
         plan_command.show(plan, form)
@@ -377,7 +378,7 @@ def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsy
         print(error)  # noqa: T201 - as the command line does
         kept.event(Event(node="worker-1", step="plan", kind="failed", message=str(error)))
     kept.close()
-    again = survey.plan_all(recorded.observations(folder / "saved"), cluster, ())
+    again = observe.plan_all(fact_store.observations(folder / "saved"), cluster, ())
     assert again == plan, "what was recorded gives the same plan"
     out = capsys.readouterr()
     return "\n".join([out.out, out.err, *(path.read_text() for path in folder.rglob("*") if path.is_file())])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from migrator.cli.standing import Standing
+from migrator.app.progress_annotation import Standing
 from migrator.engine.context import Event
 from migrator.model.kubernetes import PROGRESS
 from tests.fakes.cluster import FakeCluster

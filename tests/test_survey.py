@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator import survey
-from migrator.cli.wiring import Doors
+from migrator.app import observe
+from migrator.app.connections import Doors
 from migrator.errors import StalePlanError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
@@ -88,7 +88,7 @@ def test_probes_of_ours_are_no_workload() -> None:
     seen = Observation(host="worker-1", target=Target(), facts=facts())
 
     def ids(*pods: Pod) -> set[str]:
-        (made,) = survey.plan_all([seen], ClusterFacts(nodes=(node(),), pods=pods), ()).nodes
+        (made,) = observe.plan_all([seen], ClusterFacts(nodes=(node(),), pods=pods), ()).nodes
         return {finding.id for finding in made.findings}
 
     assert not {"unmanaged-pods", "images-missing"} & (ids(ours) - ids())

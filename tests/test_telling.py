@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from migrator.cli import telling
+from migrator.cli import console
 from migrator.engine.context import Event
 
 
@@ -25,7 +25,7 @@ class Slow(io.StringIO):
 
 def test_events_of_several_nodes_do_not_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads them takes each line for one JSON object."""
-    terminal, tell = Slow(), telling.teller(as_json=True)
+    terminal, tell = Slow(), console.teller(as_json=True)
     monkeypatch.setattr(sys, "stderr", terminal)
 
     def steps(node: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from migrator.cli import work
-from migrator.cli.wiring import Doors
+from migrator.app import rollout_job
+from migrator.app.connections import Doors
 from migrator.cluster import Eviction
 from migrator.engine import drain, settle
 from migrator.engine.context import Event
@@ -62,7 +62,7 @@ class World:
         self.events: list[Event] = []
         self.plans = [self.plan(name) for name in NODES]
         chosen = tuple(Host(name=name, target=self.target) for name in NODES)
-        self.work = work.Work(
+        self.work = rollout_job.Work(
             Doors(chosen, self.hosts, self.cluster, frozenset()),
             Plan(),
             folder,
@@ -99,7 +99,7 @@ class World:
 
     def do(self, **update: Any) -> Rolled:
         """Work on all."""
-        return work.do(replace(self.work, **update), self.plans)
+        return rollout_job.do(replace(self.work, **update), self.plans)
 
     @property
     def runtimes(self) -> list[str]:
@@ -246,7 +246,7 @@ def test_a_bug_is_raised_as_it_is(tmp_path: Path) -> None:
 
 def test_nodes_are_looked_at_again_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each batch in one go; one that may not be begun any more fails alone."""
-    monkeypatch.setattr(work, "_FRESH", 0.0)
+    monkeypatch.setattr(rollout_job, "_FRESH", 0.0)
     asked: list[list[str]] = []
     world = World(tmp_path, batch="2", failures=1)
 
@@ -266,7 +266,7 @@ def test_nodes_are_looked_at_again_together(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_cannot_be_looked_at_again_fails_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is changed."""
-    monkeypatch.setattr(work, "_FRESH", 0.0)
+    monkeypatch.setattr(rollout_job, "_FRESH", 0.0)
     world = World(tmp_path)
 
     def look(_: Any) -> Any:
@@ -386,8 +386,8 @@ def test_an_api_server_that_stumbles_while_nodes_are_looked_at_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No node fails by that."""
-    monkeypatch.setattr(work, "_FRESH", 0.0)
-    monkeypatch.setattr(work, "_AGAIN", 0.0)
+    monkeypatch.setattr(rollout_job, "_FRESH", 0.0)
+    monkeypatch.setattr(rollout_job, "_AGAIN", 0.0)
     world, answers = World(tmp_path), [ClusterError("429"), ClusterError("timeout")]
 
     def look(shown: Any) -> Any:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator import resources
+from migrator import data_files
 
-FOLDER = resources.folder("roles") / "line" / "files"
+FOLDER = data_files.folder("roles") / "line" / "files"
 PARTS = [*sorted(path for path in FOLDER.glob("witness_*.py")), FOLDER / "witness.py"]
 """In the order in which they are joined."""
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrator.cli import options, saved
+from migrator.cli import options
 from migrator.cli.plan import refuse, show
 from migrator.errors import UsageError
+from migrator.store import plan_file
 
 if TYPE_CHECKING:
-    from migrator.cli.wiring import Doors
+    from migrator.app.connections import Doors
     from migrator.model.plan import NodePlan, Plan
 
 
@@ -44,23 +45,24 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
-    from migrator.cli import telling, work
-    from migrator.cli.records import usual
+    from migrator.app import rollout_job
+    from migrator.cli import console
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import Rolled
+    from migrator.store.run_log import usual
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
     planned = time.monotonic()
     doors, plan = _planned(source, node or [], limit, options.Place(kubeconfig, context), allow or [])
     doing = partial(
-        work.Work,
+        rollout_job.Work,
         doors,
         runs=runs or usual(),
         look_again=doors.look_again,
-        tell=telling.teller(as_json=as_json),
+        tell=console.teller(as_json=as_json),
         most=max_nodes,
     )
     staging = until is Until.STAGE
@@ -68,27 +70,27 @@ def command(
         plan = with_batches(plan, doors.batches(installing, max_nodes, serving=True))
         _shown(plan, as_json=as_json)
         if not staging:  # sooner or later all of them
-            work.check_room(doors.batches(plan.changing, max_nodes))
-        telling.ask("Install the runtime on", plan.begun, yes=yes)
+            rollout_job.check_room(doors.batches(plan.changing, max_nodes))
+        console.ask("Install the runtime on", plan.begun, yes=yes)
         steps = [step for step in STEPS if step.id == "install"]
         install = doing(plan=plan, steps=steps, done=_installed, planned=planned, serving=True)
-        if not (rolled := work.do(install, installing)).well:
-            return work.conclude(rolled, plan, as_json=as_json)
+        if not (rolled := rollout_job.do(install, installing)).well:
+            return rollout_job.conclude(rolled, plan, as_json=as_json)
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
-        plan = _rest(doors, plan, again=not saved.is_plan(source))
+        plan = _rest(doors, plan, again=not plan_file.is_plan(source))
     todo = [entry for entry in plan.changing if not entry.installs]
     ordered = doors.batches(todo, max_nodes, serving=staging)
     plan = with_batches(plan, ordered)
     _shown(plan, as_json=as_json)
     if not todo:
-        return work.conclude(Rolled(()), plan, as_json=as_json)
+        return rollout_job.conclude(Rolled(()), plan, as_json=as_json)
     if not staging:
-        work.check_room(ordered, otherwise=otherwise)
-    telling.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
+        rollout_job.check_room(ordered, otherwise=otherwise)
+    console.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
     steps = [step for step in STEPS if not staging or step.phase is Phase.STAGE]
     migration = doing(plan=plan, steps=steps, done=partial(_done, doors, until), planned=planned, serving=staging)
-    return work.conclude(work.do(migration, todo), plan, as_json=as_json)
+    return rollout_job.conclude(rollout_job.do(migration, todo), plan, as_json=as_json)
 
 
 def _shown(plan: Plan, *, as_json: bool) -> None:
@@ -117,16 +119,18 @@ def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
 
 def _planned(source: Path, node: list[str], limit: str, place: options.Place, allow: list[str]) -> tuple[Doors, Plan]:
     """Plan the nodes of an inventory; or look again at those of a plan that was shown, which must still hold."""
-    from migrator.cli import wiring
+    from migrator.app import connections
 
-    if not saved.is_plan(source):
-        doors = wiring.open_doors(source, node, place, allow, limit)
+    if not plan_file.is_plan(source):
+        doors = connections.open_doors(source, node, place, allow, limit)
         return doors, doors.plan()
-    shown = saved.read(source)
+    shown = plan_file.read(source)
     if limit or allow:
         raise UsageError("--limit and --allow belong to `plan`: a saved plan is applied as it is")
-    shown = saved.select(shown, node)
+    shown = plan_file.select(shown, node)
     refuse(shown)
     names = [entry.host for entry in shown.nodes]
-    doors = wiring.open_doors(Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow)
+    doors = connections.open_doors(
+        Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow
+    )
     return doors, doors.plan_again(shown.nodes)

@@ -29,18 +29,19 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
-    from migrator.cli import telling, wiring, work
-    from migrator.cli.records import usual
+    from migrator.app import connections, rollout_job
+    from migrator.cli import console
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import Rolled
+    from migrator.store.run_log import usual
 
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
     todo = plan.changing
     plan = with_batches(plan, doors.batches(todo, max_nodes, serving=True))
@@ -51,25 +52,25 @@ def command(
             print(f"{told}\n", flush=True)
     refuse(plan)
     if not todo:
-        return work.conclude(Rolled(()), plan, as_json=as_json)
-    telling.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)
+        return rollout_job.conclude(Rolled(()), plan, as_json=as_json)
+    console.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} has no Docker any more; it serves on {doors.cluster.node(shown.node).runtime}"
 
-    doing = work.Work(
+    doing = rollout_job.Work(
         doors,
         plan,
         runs or usual(),
         steps=CLEANUP,
         look_again=lambda shown: _as_shown(shown, doors.look_again(shown, doors.cleanup(shown))),
         done=done,
-        tell=telling.teller(as_json=as_json),
+        tell=console.teller(as_json=as_json),
         planned=planned,
         serving=True,
         most=max_nodes,
     )
-    return work.conclude(work.do(doing, todo), plan, as_json=as_json)
+    return rollout_job.conclude(rollout_job.do(doing, todo), plan, as_json=as_json)
 
 
 def _as_shown(shown: Sequence[NodePlan], now: Looked) -> Looked:

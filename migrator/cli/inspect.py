@@ -29,17 +29,17 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Read everything that matters of each node and of the cluster. Changes nothing, and shows no secret."""
-    from migrator import recorded, survey
-    from migrator.cli import wiring
+    from migrator.app import connections, observe
     from migrator.model.kubernetes import ClusterFacts
     from migrator.report import inspection
+    from migrator.store import fact_store
 
-    chosen = wiring.choose(inventory, node or [], limit)
+    chosen = connections.choose(inventory, node or [], limit)
     place = options.Place(kubeconfig, context)
-    cluster = ClusterFacts() if hosts_only else wiring.open_cluster(inventory, chosen, place).facts()
-    seen = tuple(survey.observe(chosen, wiring.open_hosts(inventory, chosen)))
+    cluster = ClusterFacts() if hosts_only else connections.open_cluster(inventory, chosen, place).facts()
+    seen = tuple(observe.observe(chosen, connections.open_hosts(inventory, chosen)))
     if save is not None:
-        recorded.save(save, seen, cluster)
+        fact_store.save(save, seen, cluster)
     print(_json(seen, cluster) if output is options.Output.JSON else inspection.text(seen, cluster))
     problems = [f"{entry.host} cannot be read: {entry.problem}" for entry in seen if entry.problem]
     if problems:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from migrator import __version__, room
+from migrator import __version__, local_capacity
 from migrator.cli import apply, cleanup, inspect, plan, rollback, status, translate, verify
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
@@ -51,7 +51,7 @@ def _interrupt(*_: object) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    room.widen()
+    local_capacity.widen()
     for number in (signal.SIGTERM, signal.SIGHUP):  # the second when a terminal or an SSH session ends
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` wants it so
             signal.signal(number, _interrupt)

@@ -37,7 +37,9 @@ def command(
     ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
-    from migrator.cli import telling, wiring, work
+    from migrator.app import connections as wiring
+    from migrator.app import rollout_job
+    from migrator.cli import console
     from migrator.rollout.batches import with_batches
 
     told = ""
@@ -51,7 +53,7 @@ def command(
         doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
         plan = doors.plan()
         ordered = doors.batches(plan.changing)
-        plan, told = with_batches(plan, ordered), work.too_large(ordered)
+        plan, told = with_batches(plan, ordered), rollout_job.too_large(ordered)
         origin = {
             "inventory": str(inventory.absolute()),
             "kubeconfig": kubeconfig,
@@ -63,30 +65,31 @@ def command(
         write(out, plan)
     show(plan, output)
     if told:
-        telling.say(f"`apply` on this machine would be refused: {told}")
+        console.say(f"`apply` on this machine would be refused: {told}")
     refuse(plan)
     return 2 if detailed_exitcode and plan.changes else 0
 
 
 def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) -> Plan:
-    from migrator import recorded, survey
-    from migrator.cli import wiring
+    from migrator.app import connections as wiring
+    from migrator.app import observe
     from migrator.inventory import Host
     from migrator.rollout.batches import scheduled
+    from migrator.store import fact_store
 
     # Thousands of values and no cycles among them: looking for such takes a third of the time.
     gc.disable()
     allowed = wiring.check_allowed(allow)
-    cluster = recorded.cluster(folder)
+    cluster = fact_store.cluster(folder)
     everyone: list[Host] = []
 
     def chosen() -> Iterator[Observation]:
-        for entry in recorded.observations(folder):
+        for entry in fact_store.observations(folder):
             everyone.append(Host(name=entry.host, target=entry.target))
             if (not nodes or {entry.host, entry.node} & set(nodes)) and fnmatch.fnmatch(entry.host, limit or "*"):
                 yield entry
 
-    plan = scheduled(survey.plan_all(chosen(), cluster, allowed), everyone, cluster, allowed)
+    plan = scheduled(observe.plan_all(chosen(), cluster, allowed), everyone, cluster, allowed)
     if not (plan.nodes or plan.unplanned):
         raise InventoryError(f"{folder} has no facts of a host that was asked for")
     return plan
@@ -94,7 +97,7 @@ def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) ->
 
 def write(path: Path, plan: Plan) -> None:
     """Write a plan for `apply`, for its owner alone. Raises `UsageError` when the file cannot be written."""
-    from migrator import private_files
+    from migrator.store import private_files
 
     try:
         private_files.write(path, plan.model_dump_json(indent=1) + "\n")
@@ -123,7 +126,7 @@ def show(plan: Plan, output: options.PlanOutput) -> None:
 
 def refuse(plan: Plan) -> None:
     """Raise `PlanRefusedError` when a node could not be planned or has findings that block."""
-    from migrator.cli import wiring
+    from migrator.app import connections as wiring
 
     reasons = [f"{entry.host} cannot be planned: {entry.problem}" for entry in plan.unplanned]
     reasons += [reason for entry in plan.nodes for reason in wiring.blocked(entry)]

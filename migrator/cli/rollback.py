@@ -26,41 +26,41 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Take migrated nodes back to their old runtime, with its data, as carefully as they were migrated."""
-    from migrator import survey
-    from migrator.cli import telling, wiring, work
-    from migrator.cli.records import usual
+    from migrator.app import connections, observe, rollout_job
+    from migrator.cli import console
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
     from migrator.rollout.batches import with_batches
+    from migrator.store.run_log import usual
 
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
-    plan = doors.plan(survey.rollback)
+    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+    plan = doors.plan(observe.rollback)
     ordered = doors.batches(plan.nodes, max_nodes)
     plan = with_batches(plan, ordered)
     if not as_json:
         told = [*(text.node(entry) for entry in plan.nodes), text.batches(plan)]
         print("\n\n".join(filter(None, told)), flush=True)
     refuse(plan)
-    work.check_room(ordered)
-    telling.ask("Roll back", plan.begun, yes=yes)
+    rollout_job.check_room(ordered)
+    console.ask("Roll back", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
 
-    doing = work.Work(
+    doing = rollout_job.Work(
         doors,
         plan,
         runs or usual(),
         steps=ROLLBACK,
-        look_again=lambda shown: doors.look_again(shown, survey.rollback),
+        look_again=lambda shown: doors.look_again(shown, observe.rollback),
         done=done,
-        tell=telling.teller(as_json=as_json),
+        tell=console.teller(as_json=as_json),
         planned=planned,
         anytime=True,
         most=max_nodes,
     )
-    return work.conclude(work.do(doing, plan.nodes), plan, as_json=as_json)
+    return rollout_job.conclude(rollout_job.do(doing, plan.nodes), plan, as_json=as_json)

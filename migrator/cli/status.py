@@ -16,12 +16,11 @@ def command(
     output: options.Form = options.Output.TEXT,
 ) -> int:
     """Show for each node its runtime, whether it serves, and how its last switch ended. Changes nothing."""
-    from migrator import survey
-    from migrator.cli import wiring
+    from migrator.app import connections, observe
     from migrator.report import status
 
-    doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), [], limit)
-    rows = status.rows(tuple(survey.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
+    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), [], limit)
+    rows = status.rows(tuple(observe.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
     if output is options.Output.JSON:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
     else:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from migrator.cli import evidence, options
+from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import StepFailedError, UnprovenError, UsageError
+from migrator.store import evidence_file
 
 if TYPE_CHECKING:
-    from migrator.cli.wiring import Doors
-    from migrator.engine.verifying import Work
+    from migrator.app.connections import Doors
+    from migrator.app.verify_nodes import Work
     from migrator.inventory import Host
     from migrator.model.evidence import Evidence
     from migrator.model.verification import NodeProof, Verification
@@ -59,17 +60,18 @@ def command(
         raise UsageError("nothing was done: without a terminal to ask on, --reboot needs --yes")
     if allow and not reboot:
         raise UsageError("--allow belongs to --reboot: nothing else of verify can be refused")
-    from migrator import survey
-    from migrator.cli import rebooting, wiring
-    from migrator.engine import verifying
+    from migrator.app import connections
+    from migrator.app import observe as survey
+    from migrator.app import reboot as rebooting
+    from migrator.app import verify_nodes as verifying
 
-    chosen = wiring.choose(inventory, node or [], limit)
-    before = evidence.read(baseline, [host.node for host in chosen]) if baseline is not None else None
+    chosen = connections.choose(inventory, node or [], limit)
+    before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
     if save is not None:
-        evidence.prepare(save)
-    cluster = wiring.open_cluster(inventory, chosen, options.Place(kubeconfig, context))
-    hosts = wiring.open_hosts(inventory, chosen)
-    doors = wiring.Doors(chosen, hosts, cluster, wiring.check_allowed(allow or []))
+        evidence_file.prepare(save)
+    cluster = connections.open_cluster(inventory, chosen, options.Place(kubeconfig, context))
+    hosts = connections.open_hosts(inventory, chosen)
+    doors = connections.Doors(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     if not reboot:
         return finish(verifying.verify(chosen, work, baseline=before), output)
@@ -112,8 +114,8 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
 
     Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
-    from migrator import survey
-    from migrator.engine import verifying
+    from migrator.app import observe as survey
+    from migrator.app import verify_nodes as verifying
     from migrator.engine.wall_clock import WallClock
     from migrator.probe_session import prove_node as node
 
@@ -141,11 +143,11 @@ def _in_work(doors: Doors, host: Host) -> str:
 
 
 def _work(doors: Doors, *, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
-    from migrator.engine.verifying import Work
+    from migrator.app.verify_nodes import Work
 
     def keep(seen: Evidence) -> None:
         if save is not None:
-            evidence.write(save, seen)
+            evidence_file.write(save, seen)
 
     return Work(prove=partial(prove, doors), keep=keep, show=show, tell=tell)
 
@@ -170,10 +172,10 @@ def shower(output: VerifyOutput, *, verbose: bool) -> Callable[[NodeProof], None
 
 def tell(host: Host, said: str) -> None:
     """Say on stderr what is going on at a node."""
-    from migrator.cli import telling
+    from migrator.cli import console
     from migrator.report.escape import prose, visible
 
-    telling.say(f"{visible(host.node)}: {prose(said)}")  # whoever listens may be gone, and the node is cleaned up still
+    console.say(f"{visible(host.node)}: {prose(said)}")  # whoever listens may be gone, and the node is cleaned up still
 
 
 def ask(question: str) -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import ansible_runner
 
-from migrator import resources
+from migrator import data_files
 from migrator.errors import MigratorError
 from migrator.hosts import Heard, HostResult, Line, local_limits, signals, unheard
 from migrator.hosts.ansible_settings import Configured, configured
@@ -70,7 +70,7 @@ class AnsibleHosts:
         self._inventory = inventory.absolute()
         self._connect_timeout = connect_timeout
         self._limits = limits
-        self._programs = programs or resources.folder("roles") / "line" / "files"
+        self._programs = programs or data_files.folder("roles") / "line" / "files"
 
     def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
         """Run the request's playbook on `hosts` and collect what each task returned."""
@@ -126,7 +126,7 @@ class AnsibleHosts:
             private_data_dir=str(folder),
             # Ansible's own folder is the user's: ansible.cfg and relative key files are found from there.
             project_dir=str(Path.cwd()),
-            playbook=str(resources.folder("playbooks") / f"{request.playbook}.yml"),
+            playbook=str(data_files.folder("playbooks") / f"{request.playbook}.yml"),
             inventory=str(self._inventory),
             limit=f"@{_listed(folder, hosts)}",
             extravars={"migrator_request": sealed(request)},
@@ -149,7 +149,7 @@ class AnsibleHosts:
     def _environment(self, users: Configured, programs: Path) -> dict[str, str]:
         return {
             "PATH": f"{programs}{os.pathsep}{_search_path()}",
-            "ANSIBLE_ROLES_PATH": str(resources.folder("roles")),  # nobody else's roles are played
+            "ANSIBLE_ROLES_PATH": str(data_files.folder("roles")),  # nobody else's roles are played
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "false",
             **users.environment(self._connect_timeout),

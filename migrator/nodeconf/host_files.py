@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import jinja2
 import yaml
 
-from migrator import resources
+from migrator import data_files
 from migrator.memoize import remembered
 from migrator.nodeconf.parsing import NOT_YAML, bound
 from migrator.runtimes.settings import RuntimeSettings, Written
@@ -112,7 +112,7 @@ def sysctl(settings: RuntimeSettings) -> Written:
 def _environment() -> jinja2.Environment:
     """Made once, and never looked at the disk again: plans are made for thousands of nodes."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.folder("templates")),
+        loader=jinja2.FileSystemLoader(data_files.folder("templates")),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -17,7 +17,7 @@ import tomlkit
 import yaml
 
 from lab.settings import Settings
-from migrator import survey
+from migrator.app import observe
 from migrator.model.facts import CrioFacts, FileFact, NodeFacts, UnitFacts
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
@@ -213,9 +213,9 @@ def planned(facts: NodeFacts, told: str, target: Target = _TARGETS[0], seed: int
         Observation(host="worker-1", target=target, facts=facts), Observation(host="worker-2", target=target, facts=other),
     ]  # fmt: skip
     around = ClusterFacts(nodes=(now.node, values.node(name="worker-2", machine_id="f" * 32)), pods=now.pods)
-    for make in (survey.migration, survey.rollback, _cleanup):
+    for make in (observe.migration, observe.rollback, _cleanup):
         try:
-            made = survey.plan_all(seen, around, (), make)
+            made = observe.plan_all(seen, around, (), make)
             inspection.text(seen, around)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             return Disagreement(seed, told, "a plan", f"{type(error).__name__}: {error}")

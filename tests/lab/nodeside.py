@@ -24,7 +24,7 @@ import ansible
 
 from lab import images, waiting
 from lab.lone import FLAGS, Lone
-from migrator import resources
+from migrator import data_files
 from migrator.cri import ContainerSpec, Runtime, SandboxSpec
 from migrator.cri.client import connect
 
@@ -112,7 +112,7 @@ systemctl start kubelet
 def roles() -> Path:
     """Give the folder of roles that is tried: this checkout's, or what MIGRATOR_ROLES names."""
     named = os.environ.get("MIGRATOR_ROLES")
-    return Path(named) if named else resources.folder("roles")
+    return Path(named) if named else data_files.folder("roles")
 
 
 @cache

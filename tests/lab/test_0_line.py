@@ -26,7 +26,7 @@ import yaml
 
 from lab import tools
 from lab.settings import Settings
-from migrator import resources
+from migrator import data_files
 from migrator.errors import LineError
 from migrator.hosts.runner import AnsibleHosts
 
@@ -83,7 +83,7 @@ def folder() -> Iterator[Path]:
         shutil.copytree("/etc", folder / "etc", symlinks=True, ignore_dangling_symlinks=True)
         for key in ("host", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
-        shutil.copy(resources.folder("roles") / "line" / "files" / "relay.py", folder)
+        shutil.copy(data_files.folder("roles") / "line" / "files" / "relay.py", folder)
         (folder / "witness.py").write_text(WITNESS)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

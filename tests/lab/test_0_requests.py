@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from migrator import resources
+from migrator import data_files
 from migrator.hosts import runner
 from migrator.model import node_requests
 from migrator.model.docker_removal import Data, Removal
@@ -28,10 +28,10 @@ print(json.dumps({"changed": False, "given": given, "portions": [given["images"]
 @pytest.fixture
 def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runner.AnsibleHosts:
     """Give this machine as a host, whose modules of ours only say what they were given."""
-    shutil.copytree(resources.folder("roles"), tmp_path / "roles")
+    shutil.copytree(data_files.folder("roles"), tmp_path / "roles")
     for module in tmp_path.glob("roles/*/library/*.py"):
         module.write_text(RECORDER)
-    real = resources.folder
+    real = data_files.folder
     monkeypatch.setattr(runner.resources, "folder", lambda name: tmp_path / "roles" if name == "roles" else real(name))
     path = tmp_path / "inventory.yml"
     local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}

@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from migrator.cli import saved
 from migrator.engine import actions
 from migrator.hosts.runner import AnsibleHosts
+from migrator.store import plan_file
 
 
 def main() -> None:
     """Print what came of it as JSON; asks again when the connection is lost, as `apply` does."""
-    plan, name, state = saved.read(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+    plan, name, state = plan_file.read(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
     (entry,) = plan.nodes
     hosts = AnsibleHosts(Path(plan.inventory))
     for _ in range(60):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator import survey
+from migrator.app import observe
 from migrator.errors import MigratorError
 
 if TYPE_CHECKING:
-    from migrator.cli.wiring import Doors
+    from migrator.app.connections import Doors
     from migrator.engine.context import Event, Run
     from migrator.inventory import Host
     from migrator.model.plan import NodePlan, Plan
@@ -35,7 +35,7 @@ class Reboots:
     def take_out(self, host: Host) -> None:
         """Cordon and drain a node, looked at anew: pods and budgets have moved. One where that fails is given back."""
         self.alone.check()
-        found = self.doors.look_again([self._plan(host)], survey.reboot)[host.node]
+        found = self.doors.look_again([self._plan(host)], observe.reboot)[host.node]
         if isinstance(found, MigratorError):
             raise found
         self.plans[host.name] = found
@@ -50,7 +50,7 @@ class Reboots:
         self._do(host, "uncordon")
 
     def _do(self, host: Host, *names: str) -> None:
-        from migrator.cli.standing import Standing
+        from migrator.app.progress_annotation import Standing
         from migrator.engine.executor import apply
         from migrator.engine.steps import REBOOT
 
@@ -86,7 +86,7 @@ class Reboots:
 @contextmanager
 def alone(doors: Doors, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
     """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
-    from migrator.cli.work import holder
+    from migrator.app.rollout_job import holder
     from migrator.rollout import lock
 
     with lock.held(doors.cluster, holder()) as held:

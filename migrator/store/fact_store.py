@@ -15,12 +15,12 @@ from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
-from migrator import private_files
 from migrator.errors import InventoryError
 from migrator.model.facts import SCHEMA
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
+from migrator.store import private_files
 
 _CLUSTER = "cluster.json"
 _HOSTS = "hosts"

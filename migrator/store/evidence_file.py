@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from migrator import private_files
 from migrator.errors import UsageError
+from migrator.store import private_files
 
 if TYPE_CHECKING:
     from migrator.model.evidence import Evidence

@@ -14,26 +14,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator.cli import telling
+from migrator.cli import console
 from migrator.engine.last_ready_pod import Neighbours
 from migrator.errors import ClusterError, InventoryError, StoppedError
-from migrator.room import here
+from migrator.local_capacity import here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from migrator.cli.records import Records
-    from migrator.cli.watch import Watch
-    from migrator.cli.wiring import Doors
+    from migrator.app.connections import Doors
+    from migrator.app.stop_conditions import Watch
     from migrator.engine.context import Event, Run
     from migrator.engine.steps import Step
     from migrator.hosts import Hosts
+    from migrator.local_capacity import Room
     from migrator.model.plan import NodePlan, Plan
     from migrator.rollout.results import Rolled
     from migrator.rollout.schedule import Batch
     from migrator.rollout.signals import Interruption
     from migrator.rollout.workers import Looked
-    from migrator.room import Room
+    from migrator.store.run_log import Records
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -87,14 +87,14 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     machine can work on. Raises `LockedError` when somebody else is at work, `InventoryError` when a batch of others is
     larger than that.
     """
-    from migrator.cli.records import Records
-    from migrator.cli.watch import Watch
+    from migrator.app.stop_conditions import Watch
     from migrator.rollout import lock
     from migrator.rollout.controller import Around, roll
     from migrator.rollout.results import Rolled
     from migrator.rollout.schedule import Course
     from migrator.rollout.signals import Interruption
     from migrator.rollout.workers import Threads
+    from migrator.store.run_log import Records
 
     cluster = work.doors.cluster
     ordered, found = work.doors.batches(todo, work.most, serving=work.serving), work.room()
@@ -161,7 +161,7 @@ def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({**rollout.document(rolled), "plan": plan.model_dump(mode="json")}), flush=True)
     elif told := rollout.text(rolled):
-        telling.say(told)
+        console.say(told)
     rolled.check()
     return 0
 
@@ -197,7 +197,7 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
 
 def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
-    from migrator.cli.standing import Standing
+    from migrator.app.progress_annotation import Standing
     from migrator.engine.executor import apply
     from migrator.hosts.session_cache import KeptLines
 

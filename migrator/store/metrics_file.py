@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from migrator import private_files
+from migrator.store import private_files
 
 _EVERY = 1.0
 """Seconds between two writings: the file grows with the run, and a large one ends many steps in a second."""

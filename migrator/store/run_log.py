@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from migrator import private_files, recorded
-from migrator.cli.metrics import MetricsFile
 from migrator.errors import InventoryError, UsageError
+from migrator.store import fact_store, private_files
+from migrator.store.metrics_file import MetricsFile
 
 if TYPE_CHECKING:
     from migrator.engine.context import Event
@@ -63,12 +63,12 @@ class Records:
     def around(self, cluster: ClusterFacts) -> None:
         """Keep what the API server said, in the form that `migrator plan --facts` reads."""
         with suppress(*_UNKEPT):
-            recorded.save_cluster(self.folder / _FACTS, cluster)
+            fact_store.save_cluster(self.folder / _FACTS, cluster)
 
     def facts(self, observations: Iterable[Observation]) -> None:
         """Keep what hosts were when they were begun."""
         with suppress(*_UNKEPT):
-            recorded.save_hosts(self.folder / _FACTS, observations)
+            fact_store.save_hosts(self.folder / _FACTS, observations)
 
     def event(self, event: Event) -> None:
         """Add an event, with the time by this machine's clock; the metrics follow."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migrator import inventory, survey
+from migrator import inventory
+from migrator.app import observe
 from migrator.cli.options import Place
 from migrator.cluster import Cluster
 from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
@@ -41,7 +42,7 @@ class Doors:
     """All hosts of the inventory in the same cluster: limits count those too that were not chosen."""
     seen: Seen = field(default_factory=Seen)
 
-    def plan(self, make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
+    def plan(self, make: Callable[[Situation], NodePlan] = observe.migration) -> Plan:
         """Look at the chosen nodes and plan them: their migration, or what `make` plans."""
         return self._plan(self.chosen, make)
 
@@ -73,14 +74,14 @@ class Doors:
     def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[Situation], NodePlan]:
         """Look at what is left of Docker on the chosen hosts, or on some of them; give what plans its removal."""
         names = {entry.host for entry in shown} or {host.name for host in self.chosen}
-        return survey.cleanup(self._hosts_of(names), self.hosts)
+        return observe.cleanup(self._hosts_of(names), self.hosts)
 
     def plan_cleanup(self) -> Plan:
         """Look at the chosen nodes and plan the end of Docker there."""
         return self._plan(self.chosen, self.cleanup())
 
     def look_again(
-        self, shown: Sequence[NodePlan], make: Callable[[Situation], NodePlan] = survey.migration
+        self, shown: Sequence[NodePlan], make: Callable[[Situation], NodePlan] = observe.migration
     ) -> dict[str, NodePlan | MigratorError]:
         """Look at nodes again, all together, just before they are begun: their pods may have moved meanwhile.
 
@@ -104,9 +105,9 @@ class Doors:
     def _hosts_of(self, names: Collection[str]) -> list[Host]:
         return [host for host in self.chosen if host.name in names]
 
-    def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = survey.migration) -> Plan:
+    def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = observe.migration) -> Plan:
         self.seen.cluster = self.cluster.facts()
-        return survey.plan_all(self._noted(survey.observe(hosts, self.hosts)), self.seen.cluster, self.allow, make)
+        return observe.plan_all(self._noted(observe.observe(hosts, self.hosts)), self.seen.cluster, self.allow, make)
 
     def _noted(self, observations: Iterable[Observation]) -> Iterator[Observation]:
         for entry in observations:
