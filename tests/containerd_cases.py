@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from migrator.runtimes.settings import Endpoint, Handler, Registry, RuntimeSettings
+from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 VERSIONS = [(1, 4), (1, 5), (1, 6), (1, 7), (2, 0), (2, 1), (2, 2), (2, 3)]
 PLAIN = RuntimeSettings(

@@ -79,7 +79,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 def play(place: Place, monkeypatch: pytest.MonkeyPatch, **words: int) -> list[list[str]]:
     """Run a playbook on the host; give the calls of ssh."""
     with monkeypatch.context() as patched:
-        patched.setattr(runner.resources, "folder", lambda _: place.folder)
+        patched.setattr(runner.data_files, "folder", lambda _: place.folder)
         (result,) = runner.AnsibleHosts(place.folder / "inventory", **words).play(Some(), ["there"]).values()
     assert result.problem == ""
     return place.calls

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.context import Event, Run, Sessions
+from migrator.engine.context import Run, Sessions
 from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
+from migrator.model.event import Event
 from migrator.model.evidence import Evidence, Via
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod

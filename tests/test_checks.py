@@ -39,6 +39,7 @@ from migrator.model.kubernetes import (
     RuntimeClass,
 )
 from migrator.model.plan import FileChange, NodePlan, Severity
+from migrator.nodeconf.settings import Endpoint, Handler, Proxy, Registry
 from migrator.planning import checks, step_decisions
 from migrator.planning.checks.catalogue import RULES, page
 from migrator.planning.checks.docker_users import needing_docker
@@ -47,7 +48,6 @@ from migrator.planning.cluster_capacity import Fleet, Room
 from migrator.planning.cluster_capacity import fleet as summed
 from migrator.planning.inputs import Draft, Situation
 from migrator.runtimes.destination import Destination
-from migrator.runtimes.settings import Endpoint, Handler, Proxy, Registry
 from tests.fakes import values
 from tests.fakes.values import CLOCK, GIB, PAUSE, draft, facts, fleet, image, node, pod, settings, situation
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import read as containerd_read
-from migrator.runtimes.settings import Endpoint, Handler, Registry, RuntimeSettings
 from tests.containerd_cases import (
     CRI,
     DEBIAN,

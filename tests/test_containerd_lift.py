@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.runtimes import containerd
-from migrator.runtimes.settings import RuntimeSettings
 from tests.containerd_cases import CRI, IMAGES, PLAIN, RUNTIME, USERS, VERSIONS, at
 
 

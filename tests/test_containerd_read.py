@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from migrator.nodeconf.settings import Endpoint, Handler, Registry
 from migrator.nodeconf.systemd import syntax
 from migrator.runtimes.containerd import read as containerd_read
 from migrator.runtimes.containerd import toml_edit, toml_order
-from migrator.runtimes.settings import Endpoint, Handler, Registry
 
 CRI_1 = "plugins.cri"
 CRI_2 = 'plugins."io.containerd.grpc.v1.cri"'

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.runtimes import crio
 from migrator.runtimes.crio import read as crio_read
-from migrator.runtimes.settings import Handler, RuntimeSettings
 from migrator.versions import Version
 
 VERSIONS: list[Version] = [(1, minor) for minor in (20, 22, 23, 24, 28, 30, 31, 34, 36)]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.model.fate import Fate, KeyFate
+from migrator.nodeconf.settings import Proxy, RuntimeSettings
 from migrator.runtimes import docker
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource
 from migrator.runtimes.docker import options as docker_options
 from migrator.runtimes.docker.keys import KEYS
-from migrator.runtimes.settings import Proxy, RuntimeSettings
 
 CARRIED, MOVED, NEVER, LOST, UNKNOWN = Fate.CARRIED, Fate.MOVED, Fate.NOT_APPLICABLE, Fate.LOST, Fate.UNKNOWN
 C14, C16, C17 = (Destination(runtime="containerd", version=(1, minor), kubelet=(1, 20)) for minor in (4, 6, 7))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from migrator.model.facts import Certificate
+from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes import docker
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource
 from migrator.runtimes.docker import options as docker_options
-from migrator.runtimes.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 C16, C17 = (Destination(runtime="containerd", version=(1, minor), kubelet=(1, 20)) for minor in (6, 7))
 C20 = Destination(runtime="containerd", version=(2, 0), kubelet=(1, 34))

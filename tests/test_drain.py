@@ -10,10 +10,11 @@ import pytest
 
 from migrator.cluster import Eviction
 from migrator.engine import drain
-from migrator.engine.context import Event, Run
+from migrator.engine.context import Run
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.clock import pace
+from migrator.model.event import Event
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import Budget, Pod
 from migrator.planning import plan

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.engine.context import Event, Run
+from migrator.engine.context import Run
 from migrator.engine.executor import apply
 from migrator.engine.steps import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
+from migrator.model.event import Event
 from migrator.model.facts import Transaction
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Switch

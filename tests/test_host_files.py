@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.nodeconf import host_files
-from migrator.runtimes.settings import RuntimeSettings
+from migrator.nodeconf.settings import RuntimeSettings
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"
 PLAIN = f"""\

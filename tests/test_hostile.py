@@ -14,7 +14,6 @@ import pytest
 from migrator.app import observe
 from migrator.cli.console import teller
 from migrator.cluster import parse
-from migrator.engine.context import Event
 from migrator.engine.executor import apply
 from migrator.engine.playbooks import answer, request
 from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
@@ -24,6 +23,7 @@ from migrator.hosts.runner import sealed
 from migrator.inventory import Host
 from migrator.model import node_requests, untrusted_text
 from migrator.model.docker_removal import Data, Removal
+from migrator.model.event import Event
 from migrator.model.facts import NodeFacts, Transaction
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CRI_SOCKET, PROGRESS, ClusterFacts, Node

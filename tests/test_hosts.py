@@ -86,7 +86,7 @@ def test_what_each_task_returned_is_heard_at_once(tmp_path: Path, monkeypatch: p
         {"name": "empty", "ansible.builtin.debug": {"msg": "{{ item }}"}, "loop": []},
     ]
     (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    monkeypatch.setattr(runner.resources, "folder", lambda _: tmp_path)
+    monkeypatch.setattr(runner.data_files, "folder", lambda _: tmp_path)
     heard: list[tuple[str, str]] = []
 
     (result,) = (
@@ -106,7 +106,7 @@ def test_an_answer_that_makes_no_sense_is_that_hosts_problem(tmp_path: Path, mon
     )
     tasks = [{"name": "say", "ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}]
     (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    monkeypatch.setattr(runner.resources, "folder", lambda _: tmp_path)
+    monkeypatch.setattr(runner.data_files, "folder", lambda _: tmp_path)
 
     def heard(_: str, said: Mapping[str, Any]) -> None:
         if said["msg"] == "odd":

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from migrator.nodeconf.settings import Endpoint, Registry
 from migrator.runtimes.containerd import hosts_toml
-from migrator.runtimes.settings import Endpoint, Registry
 
 HUB = Endpoint(url="https://registry-1.docker.io")
 FOLDER = "/etc/containerd/certs.d"

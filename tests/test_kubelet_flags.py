@@ -9,8 +9,8 @@ from migrator.model.facts import CriDockerdFacts, FileFact, NodeFacts, UnitFacts
 from migrator.nodeconf import kubelet
 from migrator.nodeconf.kubelet import flags as kubelet_flags
 from migrator.nodeconf.kubelet.flags import Difference, Flag
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.nodeconf.systemd.edit import DROP_IN
-from migrator.runtimes.settings import RuntimeSettings
 from tests.fakes import values
 
 ENDPOINT = "unix:///run/containerd/containerd.sock"

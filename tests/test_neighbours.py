@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from migrator.cluster import Eviction
 from migrator.engine import actions, settle
-from migrator.engine.context import Event, Run
+from migrator.engine.context import Run
 from migrator.engine.last_ready_pod import Neighbours
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
+from migrator.model.event import Event
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import Pod
 from migrator.planning import plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.engine import timeouts
 from migrator.hosts import runner
+from migrator.hosts import session as host_session
 from migrator.model.host_settings import Target
 from tests.test_node_modules import load
 
@@ -43,5 +44,5 @@ def test_a_connection_may_take_as_long_as_its_setting_says() -> None:
     """However long the largest one is, a line is not given up before."""
     (most,) = [entry.le for entry in Target.model_fields["connect_timeout"].metadata if hasattr(entry, "le")]
 
-    assert line.opening(most) > most
-    assert line.opening(20) >= 180
+    assert host_session.opening(most) > most
+    assert host_session.opening(20) >= 180

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.runtimes.containerd import read, rehearsal, write
-from migrator.runtimes.settings import RuntimeSettings
 from migrator.versions import Version
 from tests.containerd_cases import DEBIAN, SETTINGS, VERSIONS
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.engine.context import Event
 from migrator.errors import UsageError
+from migrator.model.event import Event
 from migrator.model.evidence import Via
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts

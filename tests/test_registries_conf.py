@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from migrator.nodeconf.settings import Endpoint, Registry, Written
 from migrator.runtimes.crio import registries_conf
-from migrator.runtimes.settings import Endpoint, Registry, Written
 
 HUB = Endpoint(url="https://registry-1.docker.io")
 

@@ -84,7 +84,7 @@ def test_five_thousand_long_names_are_told_to_ansible(tmp_path: Path, monkeypatc
         "run_once": True,
     }
     (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-    monkeypatch.setattr(runner.resources, "folder", lambda _: tmp_path)
+    monkeypatch.setattr(runner.data_files, "folder", lambda _: tmp_path)
 
     found = runner.AnsibleHosts(tmp_path / "inventory").play(Some(), names)
 
@@ -216,9 +216,9 @@ def test_a_step_waits_for_a_machine_at_its_limits() -> None:
 def test_as_many_files_as_allowed_may_be_open() -> None:
     """The soft limit follows the hard one, to a sane number; a program that closes all it might have stays quick."""
     code = (
-        "import resource\nfrom migrator import room\n"
+        "import resource\nfrom migrator import local_capacity\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
-        "room.widen()\nprint(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+        "local_capacity.widen()\nprint(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
     hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10**6)
     for soft, most in ((256, 2048), (256, hard), (2048, 2048)):

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from migrator.app import observe
 from migrator.cli import plan as plan_command
 from migrator.cli.options import PlanOutput
-from migrator.engine.context import Event
 from migrator.errors import MigratorError
+from migrator.model.event import Event
 from migrator.model.facts import NodeFacts
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts

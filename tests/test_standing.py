@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from migrator.app.progress_annotation import Standing
-from migrator.engine.context import Event
+from migrator.model.event import Event
 from migrator.model.kubernetes import PROGRESS
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.values import node

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.nodeconf import systemd
-from migrator.runtimes.settings import Proxy
+from migrator.nodeconf.settings import Proxy
 
 NONE = Proxy()
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from migrator.cli import console
-from migrator.engine.context import Event
+from migrator.model.event import Event
 
 
 class Slow(io.StringIO):

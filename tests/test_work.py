@@ -16,11 +16,11 @@ from migrator.app import rollout_job
 from migrator.app.connections import Doors
 from migrator.cluster import Eviction
 from migrator.engine import drain, settle
-from migrator.engine.context import Event
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
+from migrator.model.event import Event
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease

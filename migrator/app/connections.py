@@ -8,11 +8,11 @@ from pathlib import Path
 
 from migrator import inventory
 from migrator.app import observe
-from migrator.cli.options import Place
 from migrator.cluster import Cluster
 from migrator.errors import InventoryError, MigratorError, PlanRefusedError, StalePlanError, UsageError
 from migrator.hosts import Hosts
 from migrator.inventory import Host, Inventory
+from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
@@ -168,7 +168,7 @@ def _connect_timeout(chosen: Sequence[Host]) -> int | None:
     return max(configured().timeout if entry is None else entry for entry in asked)
 
 
-def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:
+def open_cluster(path: Path, chosen: Sequence[Host], place: KubeconfigChoice) -> Cluster:
     """Open the door to the one cluster that all chosen hosts belong to. Raises `InventoryError` or `ClusterError`."""
     targets = {(host.target.kubeconfig, host.target.context) for host in chosen}
     if len(targets) > 1:
@@ -178,7 +178,9 @@ def open_cluster(path: Path, chosen: Sequence[Host], place: Place) -> Cluster:
     return client.connect(*place.over(*next(iter(targets))))
 
 
-def open_doors(path: Path, nodes: Sequence[str], place: Place, allow: Collection[str], limit: str = "") -> Doors:
+def open_doors(
+    path: Path, nodes: Sequence[str], place: KubeconfigChoice, allow: Collection[str], limit: str = ""
+) -> Doors:
     """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
     allowed = check_allowed(allow)
     known = inventory.load(path, limit=limit)

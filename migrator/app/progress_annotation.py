@@ -12,7 +12,7 @@ from migrator.model.kubernetes import PROGRESS
 
 if TYPE_CHECKING:
     from migrator.cluster import Cluster
-    from migrator.engine.context import Event
+    from migrator.model.event import Event
 
 _TOLD = {"start": "at {}", "failed": "failed at {}", "undone": "{} is taken back"}
 """How each kind of event is written down, with its step; the others say nothing new."""

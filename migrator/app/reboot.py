@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from migrator.app import observe
+from migrator.app.connections import Doors
+from migrator.app.progress_annotation import Standing
+from migrator.app.rollout_job import holder
+from migrator.engine.context import Run
+from migrator.engine.executor import apply
+from migrator.engine.steps import REBOOT
+from migrator.engine.wall_clock import WallClock
 from migrator.errors import MigratorError
-
-if TYPE_CHECKING:
-    from migrator.app.connections import Doors
-    from migrator.engine.context import Event, Run
-    from migrator.inventory import Host
-    from migrator.model.plan import NodePlan, Plan
-    from migrator.rollout.lock import Lock
+from migrator.inventory import Host
+from migrator.model.event import Event
+from migrator.model.plan import NodePlan, Plan
+from migrator.report.escape import visible
+from migrator.rollout import lock
+from migrator.rollout.lock import Lock
 
 _TOLD = frozenset({"progress", "changed", "failed", "undone"})
 
@@ -50,10 +55,6 @@ class Reboots:
         self._do(host, "uncordon")
 
     def _do(self, host: Host, *names: str) -> None:
-        from migrator.app.progress_annotation import Standing
-        from migrator.engine.executor import apply
-        from migrator.engine.steps import REBOOT
-
         standing = Standing(self.doors.cluster, host.node)
 
         def tell(event: Event) -> None:
@@ -68,9 +69,6 @@ class Reboots:
         return self.plans.get(host.name) or next(entry for entry in self.plan.nodes if entry.host == host.name)
 
     def _run(self, host: Host, tell: Callable[[Event], None]) -> Run:
-        from migrator.engine.context import Run
-        from migrator.engine.wall_clock import WallClock
-
         return Run(
             id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{host.node}",
             plan=self._plan(host),
@@ -86,16 +84,11 @@ class Reboots:
 @contextmanager
 def alone(doors: Doors, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
     """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
-    from migrator.app.rollout_job import holder
-    from migrator.rollout import lock
-
     with lock.held(doors.cluster, holder()) as held:
         yield Reboots(doors, plan, held, tell)
 
 
 def question(plan: Plan) -> str:
     """Say what leaves each node and what stops with it."""
-    from migrator.report.escape import visible
-
     drains = {entry.node: next(step.reason for step in entry.steps if step.id == "drain") for entry in plan.nodes}
     return "\n".join(f"{visible(node)} will be drained and rebooted: {visible(said)}." for node, said in drains.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import secrets
 import socket
@@ -14,26 +13,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator.cli import console
+from migrator.app.connections import Doors
+from migrator.app.progress_annotation import Standing
+from migrator.app.stop_conditions import Watch
+from migrator.engine.context import Run
+from migrator.engine.executor import apply
 from migrator.engine.last_ready_pod import Neighbours
+from migrator.engine.steps import Step
+from migrator.engine.wall_clock import WallClock
 from migrator.errors import ClusterError, InventoryError, StoppedError
-from migrator.local_capacity import here
+from migrator.hosts import Hosts
+from migrator.hosts.session_cache import KeptLines
+from migrator.local_capacity import Room, here
+from migrator.model.event import Event
+from migrator.model.plan import NodePlan, Plan
+from migrator.rollout import lock
+from migrator.rollout.controller import Around, roll
+from migrator.rollout.results import Rolled
+from migrator.rollout.schedule import Batch, Course, largest
+from migrator.rollout.signals import Interruption
+from migrator.rollout.workers import Looked, Threads
+from migrator.store.run_log import Records
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from migrator.app.connections import Doors
-    from migrator.app.stop_conditions import Watch
-    from migrator.engine.context import Event, Run
-    from migrator.engine.steps import Step
-    from migrator.hosts import Hosts
-    from migrator.local_capacity import Room
-    from migrator.model.plan import NodePlan, Plan
-    from migrator.rollout.results import Rolled
-    from migrator.rollout.schedule import Batch
-    from migrator.rollout.signals import Interruption
-    from migrator.rollout.workers import Looked
-    from migrator.store.run_log import Records
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -73,8 +76,6 @@ class Work:
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
-        from migrator.engine.context import Event
-
         with suppress(Exception):
             self.tell(Event(node="", step="rollout", kind="progress", message=message))
 
@@ -87,15 +88,6 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     machine can work on. Raises `LockedError` when somebody else is at work, `InventoryError` when a batch of others is
     larger than that.
     """
-    from migrator.app.stop_conditions import Watch
-    from migrator.rollout import lock
-    from migrator.rollout.controller import Around, roll
-    from migrator.rollout.results import Rolled
-    from migrator.rollout.schedule import Course
-    from migrator.rollout.signals import Interruption
-    from migrator.rollout.workers import Threads
-    from migrator.store.run_log import Records
-
     cluster = work.doors.cluster
     ordered, found = work.doors.batches(todo, work.most, serving=work.serving), work.room()
     if not work.serving:
@@ -142,8 +134,6 @@ def check_room(ordered: Sequence[Batch], found: Room | None = None, *, otherwise
 
 def too_large(ordered: Sequence[Batch], found: Room | None = None) -> str:
     """Say which batch does not fit on this machine and what to do; "" when all do."""
-    from migrator.rollout.schedule import largest
-
     batch, found = largest(ordered), found or here()
     if batch is None or batch.at_once <= found.most:
         return ""
@@ -152,18 +142,6 @@ def too_large(ordered: Sequence[Batch], found: Room | None = None) -> str:
         f"{f'group {name}' if name else 'the nodes'}: {batch.at_once} would be in work at once, and this machine has "
         f"room for {found.most}: {found.why}. Set migrator_batch to {found.most} or less, or give it more"
     )
-
-
-def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
-    """Say what became of each node, with the plan as JSON on stdout, and raise what is not well."""
-    from migrator.report import rollout
-
-    if as_json:
-        print(json.dumps({**rollout.document(rolled), "plan": plan.model_dump(mode="json")}), flush=True)
-    elif told := rollout.text(rolled):
-        console.say(told)
-    rolled.check()
-    return 0
 
 
 def holder() -> str:
@@ -197,10 +175,6 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
 
 def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
-    from migrator.app.progress_annotation import Standing
-    from migrator.engine.executor import apply
-    from migrator.hosts.session_cache import KeptLines
-
     standing = Standing(work.doors.cluster, shown.node)
     with closing(KeptLines(work.doors.hosts)) as hosts:
         run = _run(work, hosts, shown, watch, (records.event, work.tell, standing.event))
@@ -219,9 +193,6 @@ def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
 
 
 def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[Callable[[Event], None]]) -> Run:
-    from migrator.engine.context import Run
-    from migrator.engine.wall_clock import WallClock
-
     def tell(event: Event) -> None:
         for one in hear:
             with suppress(Exception):  # a terminal that is gone must not end a migration in its middle

@@ -13,6 +13,7 @@ import typer
 from migrator.cli import options
 from migrator.cli.plan import refuse, show
 from migrator.errors import UsageError
+from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import plan_file
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def command(
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
     planned = time.monotonic()
-    doors, plan = _planned(source, node or [], limit, options.Place(kubeconfig, context), allow or [])
+    doors, plan = _planned(source, node or [], limit, KubeconfigChoice(kubeconfig, context), allow or [])
     doing = partial(
         rollout_job.Work,
         doors,
@@ -75,7 +76,7 @@ def command(
         steps = [step for step in STEPS if step.id == "install"]
         install = doing(plan=plan, steps=steps, done=_installed, planned=planned, serving=True)
         if not (rolled := rollout_job.do(install, installing)).well:
-            return rollout_job.conclude(rolled, plan, as_json=as_json)
+            return console.conclude(rolled, plan, as_json=as_json)
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
         plan = _rest(doors, plan, again=not plan_file.is_plan(source))
@@ -84,13 +85,13 @@ def command(
     plan = with_batches(plan, ordered)
     _shown(plan, as_json=as_json)
     if not todo:
-        return rollout_job.conclude(Rolled(()), plan, as_json=as_json)
+        return console.conclude(Rolled(()), plan, as_json=as_json)
     if not staging:
         rollout_job.check_room(ordered, otherwise=otherwise)
     console.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
     steps = [step for step in STEPS if not staging or step.phase is Phase.STAGE]
     migration = doing(plan=plan, steps=steps, done=partial(_done, doors, until), planned=planned, serving=staging)
-    return rollout_job.conclude(rollout_job.do(migration, todo), plan, as_json=as_json)
+    return console.conclude(rollout_job.do(migration, todo), plan, as_json=as_json)
 
 
 def _shown(plan: Plan, *, as_json: bool) -> None:
@@ -117,7 +118,9 @@ def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
     return f"{plan.node} is migrated: {plan.source} → {now}"
 
 
-def _planned(source: Path, node: list[str], limit: str, place: options.Place, allow: list[str]) -> tuple[Doors, Plan]:
+def _planned(
+    source: Path, node: list[str], limit: str, place: KubeconfigChoice, allow: list[str]
+) -> tuple[Doors, Plan]:
     """Plan the nodes of an inventory; or look again at those of a plan that was shown, which must still hold."""
     from migrator.app import connections
 

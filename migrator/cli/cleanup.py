@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import MigratorError, UsageError
+from migrator.model.kubeconfig import KubeconfigChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ def command(
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
     todo = plan.changing
     plan = with_batches(plan, doors.batches(todo, max_nodes, serving=True))
@@ -52,7 +53,7 @@ def command(
             print(f"{told}\n", flush=True)
     refuse(plan)
     if not todo:
-        return rollout_job.conclude(Rolled(()), plan, as_json=as_json)
+        return console.conclude(Rolled(()), plan, as_json=as_json)
     console.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
@@ -70,7 +71,7 @@ def command(
         serving=True,
         most=max_nodes,
     )
-    return rollout_job.conclude(rollout_job.do(doing, todo), plan, as_json=as_json)
+    return console.conclude(rollout_job.do(doing, todo), plan, as_json=as_json)
 
 
 def _as_shown(shown: Sequence[NodePlan], now: Looked) -> Looked:

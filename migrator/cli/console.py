@@ -14,8 +14,9 @@ from migrator.errors import UsageError
 from migrator.report.escape import visible
 
 if TYPE_CHECKING:
-    from migrator.engine.context import Event
-    from migrator.model.plan import NodePlan
+    from migrator.model.event import Event
+    from migrator.model.plan import NodePlan, Plan
+    from migrator.rollout.results import Rolled
 
 _alone = threading.Lock()
 """Held while something is said: several nodes tell at once, and `print` writes a line and its end one by one."""
@@ -53,3 +54,15 @@ def say(text: str) -> None:
     """Say something on stderr, in lines of its own. A terminal that is gone ends nothing."""
     with _alone, suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
+    """Say what became of each node, with the plan as JSON on stdout, and raise what is not well."""
+    from migrator.report import rollout
+
+    if as_json:
+        print(json.dumps({**rollout.document(rolled), "plan": plan.model_dump(mode="json")}), flush=True)
+    elif told := rollout.text(rolled):
+        say(told)
+    rolled.check()
+    return 0

@@ -10,6 +10,7 @@ import typer
 
 from migrator.cli import options
 from migrator.errors import PlanRefusedError
+from migrator.model.kubeconfig import KubeconfigChoice
 
 if TYPE_CHECKING:
     from migrator.model.kubernetes import ClusterFacts
@@ -35,7 +36,7 @@ def command(
     from migrator.store import fact_store
 
     chosen = connections.choose(inventory, node or [], limit)
-    place = options.Place(kubeconfig, context)
+    place = KubeconfigChoice(kubeconfig, context)
     cluster = ClusterFacts() if hosts_only else connections.open_cluster(inventory, chosen, place).facts()
     seen = tuple(observe.observe(chosen, connections.open_hosts(inventory, chosen)))
     if save is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -41,14 +41,3 @@ MaxNodes = Annotated[
 ]
 Form = Annotated[Output, typer.Option("-o", "--output", help="Form of the result.")]
 PlanForm = Annotated[PlanOutput, typer.Option("-o", "--output", help="Form of the result.")]
-
-
-class Place(NamedTuple):
-    """Where the cluster is, as the command line says; "" where it does not."""
-
-    kubeconfig: str = ""
-    context: str = ""
-
-    def over(self, kubeconfig: str, context: str) -> Place:
-        """Give what was said, else these. A context belongs to its kubeconfig: another file brings its own."""
-        return Place(self.kubeconfig or kubeconfig, self.context or ("" if self.kubeconfig else context))

@@ -12,6 +12,7 @@ import typer
 
 from migrator.cli import options
 from migrator.errors import InventoryError, PlanRefusedError, UsageError
+from migrator.model.kubeconfig import KubeconfigChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def command(
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
-        doors = wiring.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+        doors = wiring.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
         plan = doors.plan()
         ordered = doors.batches(plan.changing)
         plan, told = with_batches(plan, ordered), rollout_job.too_large(ordered)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import UsageError
+from migrator.model.kubeconfig import KubeconfigChoice
 
 if TYPE_CHECKING:
     from migrator.model.plan import NodePlan
@@ -37,7 +38,7 @@ def command(
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), allow or [], limit)
+    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
     plan = doors.plan(observe.rollback)
     ordered = doors.batches(plan.nodes, max_nodes)
     plan = with_batches(plan, ordered)
@@ -63,4 +64,4 @@ def command(
         anytime=True,
         most=max_nodes,
     )
-    return rollout_job.conclude(rollout_job.do(doing, plan.nodes), plan, as_json=as_json)
+    return console.conclude(rollout_job.do(doing, plan.nodes), plan, as_json=as_json)

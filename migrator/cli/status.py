@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from migrator.cli import options
+from migrator.model.kubeconfig import KubeconfigChoice
 
 
 def command(
@@ -19,7 +20,7 @@ def command(
     from migrator.app import connections, observe
     from migrator.report import status
 
-    doors = connections.open_doors(inventory, node or [], options.Place(kubeconfig, context), [], limit)
+    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), [], limit)
     rows = status.rows(tuple(observe.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
     if output is options.Output.JSON:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))

@@ -16,6 +16,7 @@ import typer
 from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import StepFailedError, UnprovenError, UsageError
+from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import evidence_file
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def command(
     before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
     if save is not None:
         evidence_file.prepare(save)
-    cluster = connections.open_cluster(inventory, chosen, options.Place(kubeconfig, context))
+    cluster = connections.open_cluster(inventory, chosen, KubeconfigChoice(kubeconfig, context))
     hosts = connections.open_hosts(inventory, chosen)
     doors = connections.Doors(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))

@@ -11,6 +11,7 @@ from migrator.cluster import Cluster
 from migrator.engine.last_ready_pod import Neighbours
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock
+from migrator.model.event import Event
 from migrator.model.evidence import Circumstances, Evidence
 from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan
@@ -19,18 +20,6 @@ from migrator.probe_session import rehearsal
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.session import Bench
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a node during a migration."""
-
-    node: str
-    step: str
-    kind: str
-    """"start", "progress", "changed", "skipped", "failed", "undone"."""
-    message: str = ""
-    seconds: float = 0.0
 
 
 class Session(Protocol):

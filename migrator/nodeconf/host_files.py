@@ -13,7 +13,7 @@ import yaml
 from migrator import data_files
 from migrator.memoize import remembered
 from migrator.nodeconf.parsing import NOT_YAML, bound
-from migrator.runtimes.settings import RuntimeSettings, Written
+from migrator.nodeconf.settings import RuntimeSettings, Written
 
 CRICTL = "/etc/crictl.yaml"
 MODULES = "/etc/modules-load.d/migrator.conf"

@@ -9,9 +9,9 @@ from functools import lru_cache
 from migrator.model.facts import FileFact, NodeFacts
 from migrator.model.plan import FileChange
 from migrator.nodeconf import host_files, kubelet
+from migrator.nodeconf.settings import RuntimeSettings, Written
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.registry import RUNTIMES
-from migrator.runtimes.settings import RuntimeSettings, Written
 
 _HIDDEN = re.compile(r"(?<![0-9a-z])sha256:[0-9a-f]{16}(?![0-9a-f])")
 """What the inspection puts in the place of a secret; an image's digest has 64 digits."""

@@ -12,9 +12,9 @@ from migrator.model.fate import KeyFate
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import FileChange
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.planning.cluster_capacity import Fleet
 from migrator.runtimes.destination import Destination
-from migrator.runtimes.settings import RuntimeSettings
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.nodeconf import host_files
+from migrator.nodeconf.settings import RuntimeSettings, Written
 from migrator.runtimes import docker
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource
 from migrator.runtimes.docker import options as docker_options
 from migrator.runtimes.registry import RUNTIMES
-from migrator.runtimes.settings import RuntimeSettings, Written
 
 
 class Translation(Value):

@@ -7,6 +7,7 @@ from migrator.model.facts import Disk, NodeFacts
 from migrator.model.fate import KeyFate
 from migrator.model.plan import FileChange
 from migrator.nodeconf import kubelet
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.inputs import Draft, Situation
@@ -15,7 +16,6 @@ from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource, storage
 from migrator.runtimes.docker import options as docker_options
 from migrator.runtimes.registry import RUNTIMES, data_root, registries_kept
-from migrator.runtimes.settings import RuntimeSettings
 
 
 def destination(now: Situation) -> Destination:

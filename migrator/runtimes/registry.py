@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from migrator import versions
 from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.nodeconf import systemd
+from migrator.nodeconf.settings import Registry, RuntimeSettings, Written
 from migrator.runtimes import containerd, crio
 from migrator.runtimes.containerd import base_spec, hosts_toml
 from migrator.runtimes.containerd import read as containerd_read
 from migrator.runtimes.crio import registries_conf
 from migrator.runtimes.destination import Destination
-from migrator.runtimes.settings import Registry, RuntimeSettings, Written
 
 Write = Callable[[NodeFacts, RuntimeSettings, Destination], tuple[Written, ...]]
 BASE_SPEC = "/etc/containerd/migrator-spec.json"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is kept in files on the machine that migrator runs on: plans, facts, evidence, and a folder for each run."""

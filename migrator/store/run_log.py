@@ -21,7 +21,7 @@ from migrator.store import fact_store, private_files
 from migrator.store.metrics_file import MetricsFile
 
 if TYPE_CHECKING:
-    from migrator.engine.context import Event
+    from migrator.model.event import Event
     from migrator.model.evidence import Evidence
     from migrator.model.kubernetes import ClusterFacts
     from migrator.model.observation import Observation

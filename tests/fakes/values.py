@@ -25,10 +25,10 @@ from migrator.model.facts import (
 )
 from migrator.model.host_settings import Target
 from migrator.model.kubernetes import CRI_SOCKET, Node, Pod
+from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.planning.cluster_capacity import Fleet, Room
 from migrator.planning.inputs import Draft, Situation
 from migrator.runtimes.destination import Destination
-from migrator.runtimes.settings import Handler, RuntimeSettings
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 ADDRESS = "10.77.0.11"

@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 from lab.settings import Settings
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.runtimes.crio import read as crio_read
-from migrator.runtimes.settings import RuntimeSettings
 from tests.fuzz.case import Compare, Disagreement, Reader, Tally
 
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {

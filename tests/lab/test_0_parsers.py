@@ -30,11 +30,11 @@ from cryptography.x509.oid import NameOID
 from lab import parsers, shell
 from lab.parsers import Containerd
 from lab.settings import Settings
+from migrator.nodeconf.settings import Endpoint, Registry, RuntimeSettings
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import base_spec, hosts_toml
 from migrator.runtimes.containerd import config_upgrade as containerd_lift
 from migrator.runtimes.containerd import read as containerd_read
-from migrator.runtimes.settings import Endpoint, Registry, RuntimeSettings
 from tests.containerd_cases import FILES, LAYOUTS, SETTINGS
 from tests.test_node_modules import load, migrator_node
 

@@ -25,12 +25,12 @@ from migrator.errors import CriError, HostProblemError, LineError
 from migrator.model.evidence import Circumstances, Evidence, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
+from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.rehearsal import rehearse
 from migrator.probe_session.session import Bench
 from migrator.proof import privileges, verdict
 from migrator.runtimes import containerd
-from migrator.runtimes.settings import Handler, RuntimeSettings
 from tests.witness_parts import Witness, joined
 
 SUITES = ("bookworm", "trixie", "forky")

@@ -32,7 +32,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runner.AnsibleHost
     for module in tmp_path.glob("roles/*/library/*.py"):
         module.write_text(RECORDER)
     real = data_files.folder
-    monkeypatch.setattr(runner.resources, "folder", lambda name: tmp_path / "roles" if name == "roles" else real(name))
+    monkeypatch.setattr(runner.data_files, "folder", lambda name: tmp_path / "roles" if name == "roles" else real(name))
     path = tmp_path / "inventory.yml"
     local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
     path.write_text(json.dumps({"all": {"hosts": {"here": local}}}))

@@ -39,8 +39,8 @@ GROUPS = {
     ),
     "b": Group("steps on one node", ("migrator/engine",)),
     "c": Group("rollouts over many nodes", ("migrator/rollout",)),
-    "d": Group("planning and its checks", ("migrator/planning",), but=("migrator/planning/translate",)),
-    "e": Group("translation of settings", ("migrator/planning/translate",)),
+    "d": Group("planning and its checks", ("migrator/planning", "migrator/versions.py")),
+    "e": Group("translation of settings", ("migrator/runtimes", "migrator/nodeconf")),
     "f": Group(
         "Docker's removal, images, inspection",
         ("roles/docker_removal", "roles/images", "roles/inspect", "roles/runtime_package"),
@@ -48,12 +48,12 @@ GROUPS = {
     ),
     "g": Group(
         "the doors to hosts and cluster, and the judgement of proofs",
-        ("migrator/cluster", "migrator/hosts", "migrator/probe"),
+        ("migrator/cluster", "migrator/hosts", "migrator/proof"),
         but=("migrator/proof/image",),
     ),
     "h": Group(
         "sessions of the proof, the line and CRI",
-        ("migrator/proving", "migrator/cri", "roles/line"),
+        ("migrator/probe_session", "migrator/cri", "roles/line"),
         but=("migrator/cri/api_pb2.py",),
     ),
 }

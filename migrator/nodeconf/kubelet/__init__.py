@@ -16,11 +16,11 @@ from migrator.nodeconf.kubelet import config as kubelet_config
 from migrator.nodeconf.kubelet import flags as kubelet_flags
 from migrator.nodeconf.kubelet.config import Scalar
 from migrator.nodeconf.kubelet.flags import Flag
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.nodeconf.systemd import edit as unit_edit
 from migrator.nodeconf.systemd import overrides
 from migrator.nodeconf.systemd import syntax as systemd_syntax
 from migrator.nodeconf.systemd.unit import Definition, Unit
-from migrator.runtimes.settings import RuntimeSettings
 from migrator.versions import Version
 
 KUBEADM_ENV = "/var/lib/kubelet/kubeadm-flags.env"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from migrator.memoize import remembered
 from migrator.nodeconf import host_files
-from migrator.runtimes.settings import Proxy, Written, has_user
+from migrator.nodeconf.settings import Proxy, Written, has_user
 
 ULIMITS = frozenset(
     {

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from migrator.model.fate import Fate
 from migrator.model.plan import Finding, Severity
+from migrator.nodeconf.settings import Endpoint, has_user
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, table, toml
 from migrator.planning.inputs import Draft, Situation
 from migrator.runtimes.registry import hosts_file
-from migrator.runtimes.settings import Endpoint, has_user
 
 _HOST = re.compile(r"^(?:--host=|-H=?)(?=.)")
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")

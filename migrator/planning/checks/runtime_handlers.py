@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 from migrator.model.facts import NodeFacts
 from migrator.model.plan import Finding
+from migrator.nodeconf.settings import Handler
 from migrator.planning.checks.findings import found, listed, named
 from migrator.planning.checks.lenient_reads import new_runtime, table, toml
 from migrator.planning.inputs import Draft, Situation
-from migrator.runtimes.settings import Handler
 
 _RUNC = Handler(name="runc")
 _CRI_TABLES = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")

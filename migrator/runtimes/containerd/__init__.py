@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from migrator.memoize import remembered
+from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes.containerd import config_versions, toml_edit
 from migrator.runtimes.containerd import read as containerd_read
 from migrator.runtimes.containerd.config_upgrade import Tables, lift_1, lift_2, table
 from migrator.runtimes.containerd.read import find
-from migrator.runtimes.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.versions import Version
 
 CONFIG = containerd_read.CONFIG

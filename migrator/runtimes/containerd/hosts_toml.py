@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import tomlkit
 
 from migrator.memoize import remembered
+from migrator.nodeconf.settings import Endpoint, Registry, Written
 from migrator.runtimes.containerd.config_versions import HOSTS_TOML
 from migrator.runtimes.containerd.read import WILDCARD
-from migrator.runtimes.settings import Endpoint, Registry, Written
 
 Release = tuple[int, ...]
 """Major and minor, and the patch level where it is known: what depends on it is taken as missing without."""

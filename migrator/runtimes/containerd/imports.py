@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrator.nodeconf import globs
+from migrator.nodeconf.settings import Handler
 from migrator.runtimes.containerd import config_upgrade, config_versions
 from migrator.runtimes.containerd import read as containerd_read
-from migrator.runtimes.settings import Handler
 from migrator.versions import Version
 
 CONF_D = "/etc/containerd/conf.d/*.toml"

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from migrator.memoize import remembered
 from migrator.nodeconf.parsing import toml_document
+from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes.containerd import config_versions, value_types
-from migrator.runtimes.settings import Endpoint, Handler, Registry, RuntimeSettings
 
 CONFIG = "/etc/containerd/config.toml"
 DOCKER_HUB = "https://registry-1.docker.io"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from migrator.memoize import remembered
 from migrator.nodeconf import host_files, systemd
 from migrator.nodeconf.parsing import toml_document
-from migrator.runtimes.settings import Handler, RuntimeSettings, Written
+from migrator.nodeconf.settings import Handler, RuntimeSettings, Written
 from migrator.versions import Version
 
 ENDPOINT = "unix:///var/run/crio/crio.sock"

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 
 from migrator.nodeconf.parsing import toml_document
-from migrator.runtimes.settings import Handler, RuntimeSettings
+from migrator.nodeconf.settings import Handler, RuntimeSettings
 
 Table = Mapping[str, object]
 

@@ -15,7 +15,7 @@ from migrator.memoize import remembered
 from migrator.model.base import Value
 from migrator.nodeconf import host_files
 from migrator.nodeconf.parsing import toml_document
-from migrator.runtimes.settings import Endpoint, Registry, Written
+from migrator.nodeconf.settings import Endpoint, Registry, Written
 
 CONFIG = "/etc/containers/registries.conf"
 DROP_IN = "/etc/containers/registries.conf.d/zz-migrator.conf"

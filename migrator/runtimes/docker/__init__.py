@@ -8,13 +8,13 @@ from typing import Any
 from migrator import versions
 from migrator.memoize import remembered
 from migrator.model.fate import KeyFate
+from migrator.nodeconf.settings import RuntimeSettings
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import flags, logs, proxies, registries, rules, runtimes, storage
 from migrator.runtimes.docker.keys import KEYS, OF_RED_HAT
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, Verdict, never, unknown
 from migrator.runtimes.docker.source import DockerSource
-from migrator.runtimes.settings import RuntimeSettings
 
 __all__ = ["DockerSource", "fates", "key_of", "settings"]
 

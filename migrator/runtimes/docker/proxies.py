@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from migrator.nodeconf.settings import Proxy, has_user
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never, unknown
 from migrator.runtimes.docker.source import DockerSource
 from migrator.runtimes.docker.validators import proxy as check
-from migrator.runtimes.settings import Proxy, has_user
 
 VARIABLES = {"http-proxy": "HTTP_PROXY", "https-proxy": "HTTPS_PROXY", "no-proxy": "NO_PROXY"}
 

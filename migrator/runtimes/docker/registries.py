@@ -10,11 +10,11 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from migrator.nodeconf.settings import Endpoint, Registry
 from migrator.runtimes.docker.addresses import HOST, MIRROR, Network, bare_registry, network
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never
 from migrator.runtimes.docker.source import DockerSource
-from migrator.runtimes.settings import Endpoint, Registry
 
 HUB = "docker.io"
 HUB_NAMES = frozenset({HUB, "registry-1.docker.io"})

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from migrator.nodeconf.settings import Handler
 from migrator.runtimes.containerd import config_versions
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never
 from migrator.runtimes.docker.validators import fields
-from migrator.runtimes.settings import Handler
 
 STOCK = frozenset({"runc", "io.containerd.runc.v2"})
 """Names of runc itself, which every Docker has."""

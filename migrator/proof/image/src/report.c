@@ -1,4 +1,4 @@
-/* The view from inside: RawView of migrator/model/evidence.py, in its field names. */
+/* The view from inside: RawView of migrator/model/proof.py, in its field names. */
 
 #include "folder.h"
 #include "json.h"
