@@ -18,10 +18,10 @@ from migrator.model.node_requests import Cleanup, Inspect
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Unplanned
 from migrator.model.untrusted_text import mistake
-from migrator.planning import cleanup as cleaning
+from migrator.planning import cleanup as cleanup_plan
 from migrator.planning import plan
-from migrator.planning import reboot as rebooting
-from migrator.planning import rollback as going_back
+from migrator.planning import reboot as reboot_plan
+from migrator.planning import rollback as rollback_plan
 from migrator.planning.cluster_capacity import fleet, pods_by_node
 from migrator.planning.inputs import Situation
 
@@ -47,12 +47,12 @@ def migration(situation: Situation) -> NodePlan:
 
 def rollback(situation: Situation) -> NodePlan:
     """Plan a node's way back."""
-    return going_back.make(situation, ROLLBACK)
+    return rollback_plan.make(situation, ROLLBACK)
 
 
 def reboot(situation: Situation) -> NodePlan:
     """Plan a node's reboot."""
-    return rebooting.make(situation, REBOOT)
+    return reboot_plan.make(situation, REBOOT)
 
 
 def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodePlan]:
@@ -63,7 +63,7 @@ def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodeP
         result = results[situation.host]
         seen = result.results.get(REMOVAL_TASK, {}).get("removal")
         removal = Removal.model_validate(seen) if seen else Removal(refusal=result.problem or "it was not looked at")
-        return cleaning.make(replace(situation, removal=removal), CLEANUP)
+        return cleanup_plan.make(replace(situation, removal=removal), CLEANUP)
 
     return make
 

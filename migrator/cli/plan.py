@@ -38,8 +38,7 @@ def command(
     ] = False,
 ) -> int:
     """Show what would happen to each node, step by step, with reasons and diffs. Changes nothing."""
-    from migrator.app import connections as wiring
-    from migrator.app import rollout_job
+    from migrator.app import connections, rollout_job
     from migrator.cli import console
     from migrator.rollout.batches import with_batches
 
@@ -51,7 +50,7 @@ def command(
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
-        doors = wiring.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
+        doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
         plan = doors.plan()
         ordered = doors.batches(plan.changing)
         plan, told = with_batches(plan, ordered), rollout_job.too_large(ordered)
@@ -72,15 +71,14 @@ def command(
 
 
 def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) -> Plan:
-    from migrator.app import connections as wiring
-    from migrator.app import observe
+    from migrator.app import connections, observe
     from migrator.inventory import Host
     from migrator.rollout.batches import scheduled
     from migrator.store import fact_store
 
     # Thousands of values and no cycles among them: looking for such takes a third of the time.
     gc.disable()
-    allowed = wiring.check_allowed(allow)
+    allowed = connections.check_allowed(allow)
     cluster = fact_store.cluster(folder)
     everyone: list[Host] = []
 
@@ -127,10 +125,10 @@ def show(plan: Plan, output: options.PlanOutput) -> None:
 
 def refuse(plan: Plan) -> None:
     """Raise `PlanRefusedError` when a node could not be planned or has findings that block."""
-    from migrator.app import connections as wiring
+    from migrator.app import connections
 
     reasons = [f"{entry.host} cannot be planned: {entry.problem}" for entry in plan.unplanned]
-    reasons += [reason for entry in plan.nodes for reason in wiring.blocked(entry)]
+    reasons += [reason for entry in plan.nodes for reason in connections.blocked(entry)]
     if len(reasons) > _TOLD:
         reasons = [*reasons[:_TOLD], f"and {len(reasons) - _TOLD} more"]
     if reasons:

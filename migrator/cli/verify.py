@@ -61,10 +61,8 @@ def command(
         raise UsageError("nothing was done: without a terminal to ask on, --reboot needs --yes")
     if allow and not reboot:
         raise UsageError("--allow belongs to --reboot: nothing else of verify can be refused")
-    from migrator.app import connections
-    from migrator.app import observe as survey
-    from migrator.app import reboot as rebooting
-    from migrator.app import verify_nodes as verifying
+    from migrator.app import connections, observe, verify_nodes
+    from migrator.app import reboot as reboot_nodes
 
     chosen = connections.choose(inventory, node or [], limit)
     before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
@@ -75,12 +73,12 @@ def command(
     doors = connections.Doors(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     if not reboot:
-        return finish(verifying.verify(chosen, work, baseline=before), output)
-    plan = doors.plan(survey.reboot)
+        return finish(verify_nodes.verify(chosen, work, baseline=before), output)
+    plan = doors.plan(observe.reboot)
     refuse(plan)
     if not yes:
-        ask(rebooting.question(plan))
-    with rebooting.alone(doors, plan, tell) as reboots:
+        ask(reboot_nodes.question(plan))
+    with reboot_nodes.alone(doors, plan, tell) as reboots:
         work = replace(
             work,
             prove=partial(prove, doors, ours=True),
@@ -88,7 +86,7 @@ def command(
             reboot=reboots.reboot,
             give_back=reboots.give_back,
         )
-        return finish(verifying.verify(chosen, work, baseline=before), output)
+        return finish(verify_nodes.verify(chosen, work, baseline=before), output)
 
 
 def finish(found: Verification, output: VerifyOutput) -> int:
@@ -115,20 +113,19 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
 
     Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
-    from migrator.app import observe as survey
-    from migrator.app import verify_nodes as verifying
+    from migrator.app import observe, verify_nodes
     from migrator.engine.wall_clock import WallClock
-    from migrator.probe_session import prove_node as node
+    from migrator.probe_session import prove_node
 
     if not ours and (why := _in_work(doors, host)):
         raise StepFailedError(why)
-    (seen,) = survey.observe([host], doors.hosts)
+    (seen,) = observe.observe([host], doors.hosts)
     if seen.facts is None:
         raise StepFailedError(f"{host.name} cannot be read: {seen.problem}")
-    verifying.same_machine(host, seen.facts, doors.cluster.node(host.node))
+    verify_nodes.same_machine(host, seen.facts, doors.cluster.node(host.node))
     told = partial(tell, host)
     with doors.hosts.line(host.name) as line:
-        return node.prove(line, doors.cluster, WallClock(), seen.facts, host.node, tell=told, baseline=baseline)
+        return prove_node.prove(line, doors.cluster, WallClock(), seen.facts, host.node, tell=told, baseline=baseline)
 
 
 def _in_work(doors: Doors, host: Host) -> str:

@@ -15,8 +15,7 @@ from migrator.model.event import Event
 from migrator.model.evidence import Circumstances, Evidence
 from migrator.model.host_settings import Target
 from migrator.model.plan import NodePlan
-from migrator.probe_session import kubelet_session as live
-from migrator.probe_session import rehearsal
+from migrator.probe_session import kubelet_session, rehearsal
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.session import Bench
@@ -40,7 +39,7 @@ class Sessions:
     """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
 
     rehearsal: Callable[[Bench, NodePlan, Circumstances, Around], Evidence] = rehearsal.rehearse
-    live: Callable[[Bench, Cluster, Circumstances, Wait], Session] = live.begin
+    live: Callable[[Bench, Cluster, Circumstances, Wait], Session] = kubelet_session.begin
 
 
 @dataclass
