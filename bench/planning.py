@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
 from migrator.store import fact_store
@@ -56,7 +56,7 @@ def _host(number: int, name: str) -> Observation:
     model = values.facts()
     files = {**model.files, DAEMON_JSON: values.file(DAEMON_JSON, json.dumps(settings, indent=1))}
     facts = model.model_copy(update={"machine_id": f"{number:032x}", "hostname": name, "files": files})
-    return Observation(host=name, target=Target(), facts=facts, observed_at=facts.host.clock)
+    return Observation(host=name, target=HostSettings(), facts=facts, observed_at=facts.host.clock)
 
 
 def measure(folder: Path) -> tuple[float, float]:

@@ -29,14 +29,14 @@ import yaml
 
 from lab.settings import Settings
 from migrator.app import observe
-from migrator.app.connections import Doors
+from migrator.app.connections import Connections
 from migrator.cluster import client as kube
 from migrator.engine import drain, settle
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.wall_clock import WallClock
-from migrator.hosts import Heard, HostResult, unheard
+from migrator.hosts import HostResult, OnTaskResult, ignore_task_result
 from migrator.inventory import Host
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.report import status
 from tests.fakes import values
 
@@ -276,7 +276,9 @@ class Inspected:
     def __init__(self) -> None:
         self.document = values.facts().model_dump(mode="json")
 
-    def play(self, _: object, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+    def play(
+        self, _: object, hosts: Sequence[str], heard: OnTaskResult = ignore_task_result
+    ) -> Mapping[str, HostResult]:
         """Give facts of each."""
         del heard
         return {name: self.result(name) for name in hosts}
@@ -326,8 +328,8 @@ def measure(what: str, kubeconfig: str, count: int) -> None:
     """Do one thing, in a process of its own: its memory counts."""
     counted = Counted()
     cluster = kube.connect(kubeconfig)
-    hosts = tuple(Host(name=name_of(number), target=Target()) for number in range(count))
-    doors = Doors(hosts, Inspected(), cluster, frozenset())
+    hosts = tuple(Host(name=name_of(number), target=HostSettings()) for number in range(count))
+    doors = Connections(hosts, Inspected(), cluster, frozenset())
     if what == "plan":
         with counted.measured("read the cluster"):
             facts = cluster.facts()
@@ -340,13 +342,15 @@ def measure(what: str, kubeconfig: str, count: int) -> None:
         with counted.measured("status"):
             status.text(status.rows(tuple(observe.observe(hosts, doors.hosts)), cluster.nodes()))
     elif what == "look":
-        batch = Doors(hosts[:BATCH], doors.hosts, cluster, frozenset())
+        batch = Connections(hosts[:BATCH], doors.hosts, cluster, frozenset())
         shown = batch.plan().nodes
         with counted.measured(f"look at a batch of {BATCH}"):
             batch.look_again(shown)
     else:
-        (shown,) = Doors(hosts[:1], doors.hosts, cluster, frozenset()).plan().nodes
-        run = Run("bench", shown, Target(), doors.hosts, cluster, WallClock(), frozenset(), lambda _: None)
+        (shown,) = Connections(hosts[:1], doors.hosts, cluster, frozenset()).plan().nodes
+        run = StepContext(
+            "bench", shown, HostSettings(), doors.hosts, cluster, WallClock(), frozenset(), lambda _: None
+        )
         with counted.measured("drain one node"):
             drain.drain(run)
         with counted.measured("settle"):

@@ -88,17 +88,17 @@ class LockedError(MigratorError):
     exit_code = 15
 
 
-class LineError(MigratorError):
+class HostUnreachableError(MigratorError):
     """The connection to a host was lost, or nobody there answered in time."""
 
     exit_code = 13
 
 
-class HostProblemError(LineError):
+class HostProblemError(HostUnreachableError):
     """A host answered that what was asked there could not be done."""
 
 
-class BusyError(LineError):
+class BusyError(HostUnreachableError):
     """Somebody else is at work on a host, and was waited for."""
 
 

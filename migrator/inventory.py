@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from migrator.errors import InventoryError
 from migrator.model.base import Value
-from migrator.model.host_settings import PREFIX, Target
+from migrator.model.host_settings import PREFIX, HostSettings
 from migrator.model.rollout_policy import Policy
 
 
@@ -27,7 +27,7 @@ class Host(Value):
     """A host of the inventory and what is asked for it."""
 
     name: str
-    target: Target
+    target: HostSettings
 
     @property
     def node(self) -> str:
@@ -169,7 +169,7 @@ def _host_names(document: Mapping[str, Any]) -> list[str]:
 
 def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[str]) -> Host | None:
     asked = {key.removeprefix(PREFIX): value for key, value in variables.items() if key.startswith(PREFIX)}
-    known = set(Target.model_fields)
+    known = set(HostSettings.model_fields)
     before = len(problems)
     for key, value in asked.items():
         if key not in known:
@@ -177,7 +177,7 @@ def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[st
         elif isinstance(value, str) and ("{{" in value or "{%" in value):
             problems.append(f"host {name}: {PREFIX}{key} is a template; write the value itself")
     try:
-        target = Target.model_validate({key: value for key, value in asked.items() if key in known})
+        target = HostSettings.model_validate({key: value for key, value in asked.items() if key in known})
     except ValidationError as error:
         for mistake in error.errors():
             key = ".".join(str(part) for part in mistake["loc"])

@@ -14,7 +14,7 @@ _R = TypeVar("_R")
 _MOST = 512
 
 
-def remembered(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def memoize(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Keep the last few hundred results of a pure function.
 
     `functools.lru_cache` cannot: values that hold mappings have no hash, so their JSON stands for them here.

@@ -14,7 +14,7 @@ import pytest
 
 from migrator.errors import InventoryError
 from migrator.hosts import runner
-from migrator.hosts.ansible_settings import Configured, configured
+from migrator.hosts.ansible_settings import AnsibleSettings, configured
 from migrator.model.node_requests import Request
 
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
@@ -154,7 +154,7 @@ CASES = {
 @pytest.mark.parametrize(("options", "given", "forks"), CASES.values(), ids=CASES)
 def test_only_what_nobody_has_set_is_set(options: dict[str, object], given: dict[str, str | None], forks: int) -> None:
     """A variable that would overrule somebody's setting is not given (None)."""
-    found = Configured(options)
+    found = AnsibleSettings(options)
 
     assert {name: found.environment().get(name) for name in given} == given
     assert found.forks == forks

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.context import Run, Sessions
+from migrator.engine.context import ProbeSessions, StepContext
 from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.event import Event
 from migrator.model.evidence import Evidence, Via
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Stage, Switch
 from migrator.planning import plan
@@ -55,7 +55,7 @@ class World:
         self.rehearsed = proof.good("containerd", "v2", "systemd", Via.CRI)
         self.proved = {name: proof.good(name, "v2", "systemd", Via.KUBELET) for name in ("docker", "containerd")}
         self.events: list[Event] = []
-        self.run = Run(
+        self.run = StepContext(
             id="t1",
             plan=plan.make(now, STEPS),
             target=now.target,
@@ -64,7 +64,7 @@ class World:
             clock=FakeClock(),
             allow=frozenset(),
             tell=self.events.append,
-            sessions=Sessions(rehearsal=self.rehearse, live=self.prove),
+            sessions=ProbeSessions(rehearsal=self.rehearse, live=self.prove),
         )
 
     def rehearse(self, *_: object) -> Evidence:
@@ -143,7 +143,7 @@ def test_images_on_their_way_are_told_in_bytes() -> None:
 
 def test_images_are_pulled_where_that_is_wanted() -> None:
     """With the planned files of containerd's folder of registries; what came out of Docker all the same is told."""
-    world = World(target=Target(image_source="registry", proof="none"))
+    world = World(target=HostSettings(image_source="registry", proof="none"))
     images = [{"image": "a:1", "bytes": 2_000_000, "why": ""}, {"image": "b:1", "bytes": 1_000_000, "why": "401"}]
     world.hosts.answers["stage"] = HostResult(
         host="worker-1",
@@ -247,7 +247,7 @@ def test_pods_are_asked_before_the_node_says_that_it_is_ready(*, gets_ready: boo
 def test_a_node_may_be_held_as_it_is() -> None:
     """For somebody to look at: cordoned on its new runtime, with the next commands said."""
     world = World()
-    world.run = replace(world.run, target=Target(on_failure="hold"))
+    world.run = replace(world.run, target=HostSettings(on_failure="hold"))
 
     def sick(_: Request) -> HostResult:
         world.cluster.change("worker-1", runtime="containerd://1.6.20", ready=False, heartbeat="2026-01-01T01:00:00Z")
@@ -268,7 +268,9 @@ def test_a_node_may_be_held_as_it_is() -> None:
 def test_an_interruption_holds_nothing() -> None:
     """Whoever cannot wait will not look at it either."""
     world = World()
-    world.run = replace(world.run, target=Target(on_failure="hold"), hurried=lambda: "switch new" in world.hosts.names)
+    world.run = replace(
+        world.run, target=HostSettings(on_failure="hold"), hurried=lambda: "switch new" in world.hosts.names
+    )
 
     with pytest.raises(KeyboardInterrupt):
         apply(world.run)
@@ -417,7 +419,7 @@ def test_a_node_that_is_deleted_in_the_drain_ends_it() -> None:
     world = World()
     world.cluster.stuck = {"shop/web"}
     clock = FakeClock(lambda now: deleted(world) if now > 5 else None)
-    world.run = replace(world.run, target=Target(drain_timeout=60), clock=clock)
+    world.run = replace(world.run, target=HostSettings(drain_timeout=60), clock=clock)
 
     with pytest.raises(StepFailedError) as raised:
         apply(world.run)
@@ -660,7 +662,7 @@ def test_what_was_wrong_before_is_no_reason_to_go_back() -> None:
 @pytest.mark.parametrize(("asked", "sessions"), [("full", 3), ("after", 1), ("none", 0)])
 def test_how_much_is_proved_is_the_users_choice(asked: str, sessions: int) -> None:
     """All of it, only what comes after the switch, or nothing but a Ready node; the plan says so."""
-    world = World(target=Target(proof=asked))
+    world = World(target=HostSettings(proof=asked))
 
     apply(world.run)
 

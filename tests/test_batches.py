@@ -19,14 +19,14 @@ from migrator.cli import plan as cli
 from migrator.cli.options import PlanOutput
 from migrator.errors import PlanRefusedError
 from migrator.inventory import Host
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan, Severity
 from migrator.model.rollout_policy import Policy
-from migrator.planning.cluster_capacity import Room, fleet, requested
+from migrator.planning.cluster_capacity import Resources, fleet, requested
 from migrator.report import markdown, text
-from migrator.rollout.batches import schedule, scheduled
+from migrator.rollout.batches import make_batches, scheduled
 from migrator.rollout.schedule import Batch, Group, Member, batches, spread
 from migrator.rollout.shared_workloads import crowds
 from migrator.store import fact_store
@@ -228,7 +228,7 @@ def test_no_batch_takes_all_of_a_workload_or_more_than_there_is_room_for(
     assert made(seen.model_copy(update={"pods": tuple(shuffled)}), batch=str(size), canaries=canaries) == found
 
 
-def lacks(seen: ClusterFacts, total: Room, free: Any, together: set[str]) -> bool:
+def lacks(seen: ClusterFacts, total: Resources, free: Any, together: set[str]) -> bool:
     """Tell whether the pods of these nodes find no room on the others."""
     wanted = requested(entry for entry in seen.pods if entry.node in together and entry.leaves and entry.owner)
     own = [free[name] for name in together if name in free]
@@ -251,7 +251,7 @@ def test_without_a_reason_batches_are_what_they_always_were(world: tuple[Cluster
 
 def hosts(seen: ClusterFacts, **target: Any) -> list[Host]:
     """Give the inventory's hosts of these nodes."""
-    return [Host(name=entry.name, target=Target(**target)) for entry in seen.nodes]
+    return [Host(name=entry.name, target=HostSettings(**target)) for entry in seen.nodes]
 
 
 def plans(nodes: Sequence[Node]) -> tuple[NodePlan, ...]:
@@ -275,8 +275,8 @@ def test_what_a_plan_shows_is_what_is_done() -> None:
     plan = scheduled(Plan(nodes=todo), everyone, seen)
 
     assert [entry.nodes for entry in plan.batches] == [("w1",), ("w2", "w4"), ("w3", "w5")]
-    assert names(schedule(todo, everyone, seen)) == [entry.nodes for entry in plan.batches]
-    assert names(schedule(todo, everyone, seen, most=2)) == [("w1",), ("w2",)]
+    assert names(make_batches(todo, everyone, seen)) == [entry.nodes for entry in plan.batches]
+    assert names(make_batches(todo, everyone, seen, most=2)) == [("w1",), ("w2",)]
     assert [(entry.group, entry.canary) for entry in plan.batches[:2]] == [("workers", True), ("workers", False)]
 
 
@@ -286,9 +286,9 @@ def test_an_allowance_is_one_of_the_command_line_or_of_the_inventory() -> None:
     todo = plans(seen.nodes[:3])
     plain, allowing = hosts(seen, batch="3", canaries=0), hosts(seen, batch="3", canaries=0, allow=("batch-replicas",))
 
-    assert names(schedule(todo, plain, seen)) == [("w1", "w3"), ("w2",)]
-    assert names(schedule(todo, plain, seen, ["batch-replicas"])) == [("w1", "w2", "w3")]
-    assert names(schedule(todo, allowing, seen)) == [("w1", "w2", "w3")]
+    assert names(make_batches(todo, plain, seen)) == [("w1", "w3"), ("w2",)]
+    assert names(make_batches(todo, plain, seen, ["batch-replicas"])) == [("w1", "w2", "w3")]
+    assert names(make_batches(todo, allowing, seen)) == [("w1", "w2", "w3")]
 
 
 def test_a_recording_is_planned_in_batches_too(
@@ -297,7 +297,7 @@ def test_a_recording_is_planned_in_batches_too(
     """A share is one of all hosts that were recorded, however few are asked for."""
     monkeypatch.setattr(gc, "disable", lambda: None)  # the command has its process for itself
     seen = cluster((on("w2"), on("w3")), 4)
-    target = Target(batch="50%", canaries=0)
+    target = HostSettings(batch="50%", canaries=0)
     facts = values.facts()
     found = (Observation(host=entry.name, target=target, facts=facts, observed_at=1.0) for entry in seen.nodes)
     fact_store.save(tmp_path, found, seen)

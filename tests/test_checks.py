@@ -26,7 +26,7 @@ from migrator.model.facts import (
     UnitFacts,
 )
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import (
     MACHINES,
     NO_DISRUPTION,
@@ -44,9 +44,9 @@ from migrator.planning import checks, step_decisions
 from migrator.planning.checks.catalogue import RULES, page
 from migrator.planning.checks.docker_users import needing_docker
 from migrator.planning.checks.findings import listed
-from migrator.planning.cluster_capacity import Fleet, Room
+from migrator.planning.cluster_capacity import ClusterCapacity, Resources
 from migrator.planning.cluster_capacity import fleet as summed
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.destination import Destination
 from tests.fakes import values
 from tests.fakes.values import CLOCK, GIB, PAUSE, draft, facts, fleet, image, node, pod, settings, situation
@@ -69,35 +69,35 @@ class Case:
     severity: Severity
     fact: str
     """What is known of the world that makes this a danger, with its source."""
-    now: Situation
-    drafted: Draft
+    now: NodeInputs
+    drafted: Translation
     says: str = ""
     """Words that the evidence must have."""
 
 
 def case(
-    check: str, severity: Severity, fact: str, now: Situation | None = None, *, says: str = "", **drafted: Any
+    check: str, severity: Severity, fact: str, now: NodeInputs | None = None, *, says: str = "", **drafted: Any
 ) -> Case:
     """Give a case; what is not said is as on the healthy node."""
     return Case(check, severity, fact, now or situation(), draft(**drafted), says)
 
 
-def on(**update: object) -> Situation:
+def on(**update: object) -> NodeInputs:
     """Give a node with other facts."""
     return situation(facts=facts(**update))
 
 
-def kubelet(**update: object) -> Situation:
+def kubelet(**update: object) -> NodeInputs:
     """Give a node with another kubelet."""
     return on(kubelet=values.kubelet(**update))
 
 
-def docker(**update: object) -> Situation:
+def docker(**update: object) -> NodeInputs:
     """Give a node with another Docker."""
     return on(docker=values.docker(**update))
 
 
-def containerd(**update: object) -> Situation:
+def containerd(**update: object) -> NodeInputs:
     """Give a node with another containerd."""
     return on(containerd=values.containerd(**update))
 
@@ -107,7 +107,7 @@ def host(**update: object) -> NodeFacts:
     return facts(host=values.changed(facts().host, update))
 
 
-def with_drop_in(name: str, text: str, *, environment: str = "") -> Situation:
+def with_drop_in(name: str, text: str, *, environment: str = "") -> NodeInputs:
     """Give a node whose containerd has a drop-in of the user's, and perhaps a file of variables."""
     path = f"{DROP_INS}/{name}"
     files = values.files() | {path: values.file(path, f"[Service]\n{text}\n")}
@@ -119,14 +119,14 @@ def with_drop_in(name: str, text: str, *, environment: str = "") -> Situation:
     return on(containerd=unit, files=files)
 
 
-def docker_unit(text: str) -> Situation:
+def docker_unit(text: str) -> NodeInputs:
     """Give a node whose Docker has a drop-in of the user's."""
     path = "/etc/systemd/system/docker.service.d/own.conf"
     unit = values.docker(fragments=(values.DOCKER_UNIT, path))
     return on(docker=unit, files=values.files() | {path: values.file(path, text)})
 
 
-def proxied(address: str) -> Situation:
+def proxied(address: str) -> NodeInputs:
     """Give a node whose Docker has a proxy, and whose containerd was given one by hand."""
     there = with_drop_in("own.conf", "Environment=HTTP_PROXY=http://by-hand:3128")
     return replace(
@@ -134,38 +134,38 @@ def proxied(address: str) -> Situation:
     )
 
 
-def with_sysctls(path: str, text: str) -> Situation:
+def with_sysctls(path: str, text: str) -> NodeInputs:
     """Give a node with a file of sysctls of somebody's."""
     return on(files=values.files() | {path: values.file(path, text)})
 
 
-def with_modprobe(text: str, path: str = "/etc/modprobe.d/cis.conf", **update: str) -> Situation:
+def with_modprobe(text: str, path: str = "/etc/modprobe.d/cis.conf", **update: str) -> NodeInputs:
     """Give a node with a list of modules of somebody's, and perhaps others by path."""
     more = {path: text, **{f"/{name}": other for name, other in update.items()}}
     return on(files=values.files() | {name: values.file(name, content) for name, content in more.items()})
 
 
-def with_unit(text: str, **update: object) -> Situation:
+def with_unit(text: str, **update: object) -> NodeInputs:
     """Give a node whose kubelet's unit says more."""
     return on(kubelet=values.kubelet(**update), files=values.files(kubelet_unit=f"{text}\n{values.UNIT_TEXT}"))
 
 
-def cni(**update: object) -> Situation:
+def cni(**update: object) -> NodeInputs:
     """Give a node with another network."""
     return on(cni=values.changed(facts().cni, update))
 
 
-def pods(*names: str, **update: object) -> Situation:
+def pods(*names: str, **update: object) -> NodeInputs:
     """Give a node with pods that are alike."""
     return situation(pods=tuple(pod(name, **update) for name in names))
 
 
-def aiming(version: str, **update: object) -> Situation:
+def aiming(version: str, **update: object) -> NodeInputs:
     """Give a node whose cluster will be upgraded to `version`."""
-    return replace(on(**update), target=Target(kubernetes_target=version))
+    return replace(on(**update), target=HostSettings(kubernetes_target=version))
 
 
-def elsewhere(image: str, annotations: Mapping[str, str] | None = None) -> Situation:
+def elsewhere(image: str, annotations: Mapping[str, str] | None = None) -> NodeInputs:
     """Give a cluster in which some pod is of this image, on another node than ours, whose annotations these are."""
     others = ClusterFacts(pods=(pod("x", node="worker-2", images=(image,)),))
     around = replace(fleet(), competitors=summed(others).competitors)
@@ -203,7 +203,7 @@ def package(name: str, version: str = "1.6.20", **update: object) -> Package:
     return Package(name=name, version=version).model_copy(update=update)
 
 
-def importing(release: str, main: int, imported: int) -> Situation:
+def importing(release: str, main: int, imported: int) -> NodeInputs:
     """Give a node with this containerd, whose configuration of one version imports a file of another."""
     path = "/etc/containerd/conf.d/99-nvidia.toml"
     text = IMPORTING.replace("version = 2", f"version = {main}")
@@ -214,7 +214,7 @@ def importing(release: str, main: int, imported: int) -> Situation:
     )
 
 
-CRIO = Target(runtime="crio")
+CRIO = HostSettings(runtime="crio")
 DROP_INS = "/etc/systemd/system/containerd.service.d"
 VARIABLES = "/etc/default/containerd"
 LIMIT = change(f"{DROP_INS}/zz-migrator.conf", "[Service]\nLimitNOFILE=1048576\n")
@@ -223,20 +223,20 @@ MODULES = change("/etc/modules-load.d/migrator.conf", "# ours\noverlay\nbr_netfi
 SYSCTL = change("/etc/sysctl.d/zz-migrator.conf", "net.ipv4.ip_forward = 1\n")
 ONE_WEB = fleet(replicas={("shop", "ReplicaSet/web"): 1})
 NONE_LEFT = budget("b", disruptions_allowed=0)
-FULL = fleet(free={"worker-2": Room(50, GIB, 100)}, total=Room(50, GIB, 100))
+FULL = fleet(free={"worker-2": Resources(50, GIB, 100)}, total=Resources(50, GIB, 100))
 SMALL = (Disk(path="/var/lib/containerd", mount="/", size=GIB, free=GIB // 4),)
 
 
 SIGNED = Registry(name="s.example", server=Endpoint(url="https://s.example", clients=(("/c/a.crt", "/c/a.key"),)))
 
 
-def kept_file(text: str) -> Situation:
+def kept_file(text: str) -> NodeInputs:
     """Give a node whose user has written a registry's file."""
     path = "/etc/containerd/certs.d/s.example/hosts.toml"
     return on(files=values.files() | {path: values.file(path, text)})
 
 
-def containerd_of_2(*, nested: bool) -> Situation:
+def containerd_of_2(*, nested: bool) -> NodeInputs:
     """Give a node with containerd 2.1 and a drop-in that says what its file says, and imports one that does not."""
     table = '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]\nSystemdCgroup = {}\n'
     texts = {
@@ -254,13 +254,13 @@ IMPORTING = 'version = 2\nimports = ["/etc/containerd/conf.d/*.toml"]\n'
 NVIDIA_DROP_IN = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\ndefault_runtime_name = "nvidia"\n'
 
 
-def bare_importing(coming: str, imported: int) -> Situation:
+def bare_importing(coming: str, imported: int) -> NodeInputs:
     """Give a node without containerd, for which this release would come, and a file that a configuration imports."""
     there = importing("", 2, imported).facts
     return situation(facts=there.model_copy(update={"candidates": {"containerd": coming} if coming else {}}))
 
 
-def importing_of_2(said: str, main: str = "") -> Situation:
+def importing_of_2(said: str, main: str = "") -> NodeInputs:
     """Give a node with containerd 2.1 and a drop-in that says this."""
     path = "/etc/containerd/conf.d/n.toml"
     text = 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n' + main
@@ -352,7 +352,7 @@ CASES = {
     "1.29 wants 1.6.27": case("kubernetes-target-runtime", WARN, "containerd RELEASES.md", aiming("1.33"), says="Kubernetes 1.29"),
     "1.36 wants containerd 2": case("kubernetes-target-runtime", WARN, "containerd RELEASES.md", aiming("1.36", containerd=values.containerd(version="1.7.30")), says="Kubernetes 1.36"),
     "1.26 with containerd 1.5": case("kubernetes-target-cri", WARN, "k/k#110618", aiming("1.26", containerd=values.containerd(version="1.5.9")), says="from 1.26 on"),
-    "1.35 with cgroup v1": case("kubernetes-target-cgroup-v1", WARN, "k/k#134298", replace(situation(facts=host(cgroup="v1")), target=Target(kubernetes_target="1.35.1")), says="1.35"),
+    "1.35 with cgroup v1": case("kubernetes-target-cgroup-v1", WARN, "k/k#134298", replace(situation(facts=host(cgroup="v1")), target=HostSettings(kubernetes_target="1.35.1")), says="1.35"),
     "1.27 with our own flag": case("kubernetes-target-flags", WARN, "k/k#114017", aiming("1.27"), says="--container-runtime (from 1.27 on)"),
     "1.36 with containerd 1": case("kubernetes-target-cgroup-driver", WARN, "KEP-4033; website#55954", aiming("1.36"), says="until Kubernetes 1.35"),
     "a flag that may go": case("removed-flags", INFORM, "its help text in 1.20.2", kubelet(arguments=flags("--seccomp-profile-root=/x")), says="probably from 1.23 on"),
@@ -500,7 +500,7 @@ CASES = {
     "two budgets on a pod": case("several-budgets", BLOCK, "eviction.go: 500", situation(fleet=fleet(budgets=(budget("b"), budget("c")))), says="b, c"),
     "an exhausted budget": case("budget-exhausted", WARN, "eviction.go: 429", situation(fleet=fleet(budgets=(NONE_LEFT,))), says="shop/b"),
     "no CPU elsewhere": case("capacity", BLOCK, "the scheduler counts requests", situation(fleet=FULL), says="50 of 100 mCPU"),
-    "no other node": case("capacity", BLOCK, "the scheduler needs a node", situation(fleet=Fleet()), says="0 of 1 pods"),
+    "no other node": case("capacity", BLOCK, "the scheduler needs a node", situation(fleet=ClusterCapacity()), says="0 of 1 pods"),
     # pods on the new runtime
     "an unknown handler": case("runtime-class-handlers", WARN, "dockershim knew only docker", situation(fleet=fleet(runtime_classes=(RuntimeClass(name="old", handler="docker"),)), pods=(pod("x", runtime_class="old"),)), says="shop/x"),
     "fewer capabilities": case("crio-capabilities", WARN, "cri-o#3119", situation(target=CRIO), says="NET_RAW"),
@@ -539,7 +539,7 @@ class Failure:
     seen: Case
 
 
-def failure(what: str, issues: str, check: str, now: Situation | None = None, **drafted: Any) -> Failure:
+def failure(what: str, issues: str, check: str, now: NodeInputs | None = None, **drafted: Any) -> Failure:
     """Give a failure that a check sees."""
     return Failure(what, issues, case(check, RULES[check].severity, issues, now, **drafted))
 
@@ -605,7 +605,7 @@ def test_a_healthy_node_is_not_accused() -> None:
     assert [entry for entry in checks.findings(situation(), draft()) if entry.severity is not INFORM] == []
 
 
-def quiet(now: Situation | None = None, **drafted: Any) -> tuple[Situation, Draft]:
+def quiet(now: NodeInputs | None = None, **drafted: Any) -> tuple[NodeInputs, Translation]:
     """Give a situation in which a check must stay silent."""
     return now or situation(), draft(**drafted)
 
@@ -652,7 +652,7 @@ QUIET = {
     "a finished bare pod": ("unmanaged-pods", quiet(pods("once", owner="", phase="Failed"))),
     "a static pod": ("unmanaged-pods", quiet(pods("edge", owner="", mirror=True))),
     "a DaemonSet's emptyDir": ("local-storage", quiet(pods("agent", owner="DaemonSet/agent", empty_dirs=("tmp",)))),
-    "DaemonSets' pods need no room": ("capacity", quiet(replace(pods("agent", owner="DaemonSet/agent"), fleet=Fleet()))),
+    "DaemonSets' pods need no room": ("capacity", quiet(replace(pods("agent", owner="DaemonSet/agent"), fleet=ClusterCapacity()))),
     "a Job's pods": ("all-ready-pods", quiet(replace(pods("j", owner="Job/j"), fleet=fleet(serving={("shop", "Job/j"): 1})))),
     "one that is not ready": ("all-ready-pods", quiet(replace(pods("web", ready=False), fleet=fleet(serving={})))),
     "one of two that are ready": ("all-ready-pods", quiet(situation(fleet=fleet(serving={("shop", "ReplicaSet/web"): 2})))),
@@ -721,7 +721,7 @@ QUIET = {
 
 
 @pytest.mark.parametrize(("check", "given"), QUIET.values(), ids=QUIET)
-def test_what_is_harmless_is_not_found(check: str, given: tuple[Situation, Draft]) -> None:
+def test_what_is_harmless_is_not_found(check: str, given: tuple[NodeInputs, Translation]) -> None:
     """A check stays silent where its danger only seems to be."""
     assert check not in {finding.id for finding in checks.findings(*given)}
 
@@ -784,7 +784,7 @@ def test_the_right_machine_cannot_be_waived() -> None:
     assert next(entry for entry in checks.findings(allowed, draft()) if entry.id == "wrong-machine").severity is BLOCK
 
 
-EMPTY = Draft(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)), problems=("x",))
+EMPTY = Translation(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)), problems=("x",))
 POOR = {
     "nothing was read": NodeFacts(schema_version=2, root=False),
     "no Docker": facts(docker=None),
@@ -799,10 +799,10 @@ POOR = {
 
 
 @pytest.mark.parametrize(
-    "target", [Target(), CRIO, Target(kubernetes_target="1.36")], ids=["containerd", "crio", "later"]
+    "target", [HostSettings(), CRIO, HostSettings(kubernetes_target="1.36")], ids=["containerd", "crio", "later"]
 )
 @pytest.mark.parametrize("poor", POOR.values(), ids=POOR)
-def test_no_check_raises(poor: NodeFacts, target: Target) -> None:
+def test_no_check_raises(poor: NodeFacts, target: HostSettings) -> None:
     """Facts with gaps, and a draft without settings, give findings and no error."""
     strange: tuple[Pod, ...] = (pod("a", images=("@", ":"), host_paths=("",), owner="", phase=""),)
 

@@ -14,18 +14,18 @@ import pytest
 
 from migrator import data_files
 from migrator.app import observe
-from migrator.engine.context import Run, Session, Sessions
+from migrator.engine.context import ProbeSessions, Session, StepContext
 from migrator.engine.executor import apply
 from migrator.engine.steps import CLEANUP
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.docker_removal import Data, Removal
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Cleanup
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import cleanup as cleaning
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from migrator.report import removal as report
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -50,13 +50,13 @@ LEFT = Removal(
 )
 
 
-def now(removal: Removal = LEFT, **update: object) -> Situation:
+def now(removal: Removal = LEFT, **update: object) -> NodeInputs:
     """Give a migrated node with what is left there."""
     left = facts(docker=docker(containers=()))
     return replace(situation(**{"node": MIGRATED, "pods": (), "facts": left, **update}), removal=removal)
 
 
-def planned(given: Situation) -> NodePlan:
+def planned(given: NodeInputs) -> NodePlan:
     """Plan it."""
     return cleaning.make(given, CLEANUP)
 
@@ -90,7 +90,7 @@ def test_where_nothing_is_left_nothing_is_done() -> None:
     assert not planned(now(Removal(root="/var/lib/docker"))).changes
 
 
-AGAINST: Mapping[str, tuple[Situation, str, str]] = {
+AGAINST: Mapping[str, tuple[NodeInputs, str, str]] = {
     "not migrated": (now(node=node()), "docker-needed", "the kubelet reports docker://20.10.24"),
     "somebody's container runs": (now(LEFT.model_copy(update={"running": ("ci",)})), "docker-needed", "containers run in Docker: ci"),
     "a pod reaches into it": (now(pods=(pod("ci", host_paths=("/var/run/docker.sock",)),)), "docker-socket-mounts", "shop/ci"),
@@ -112,7 +112,7 @@ AGAINST: Mapping[str, tuple[Situation, str, str]] = {
 
 
 @pytest.mark.parametrize(("given", "check", "said"), AGAINST.values(), ids=AGAINST)
-def test_what_speaks_against_it(given: Situation, check: str, said: str) -> None:
+def test_what_speaks_against_it(given: NodeInputs, check: str, said: str) -> None:
     """Each by its id; nothing is removed then."""
     found = [entry for entry in planned(given).blockers if entry.id == check]
 
@@ -154,12 +154,12 @@ def looked(removal: Removal) -> HostResult:
     return HostResult(host="worker-1", results={observe.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
 
 
-def run(answer: HostResult, live: Callable[..., Session]) -> tuple[Run, FakeHosts]:
+def run(answer: HostResult, live: Callable[..., Session]) -> tuple[StepContext, FakeHosts]:
     """Give a cleanup."""
     hosts = FakeHosts({"cleanup": answer}, {"worker-1": FakeLine()})
-    cleanup = Run(
-        id="c1", plan=planned(now()), target=Target(proof="none"), hosts=hosts, cluster=FakeCluster([MIGRATED]),
-        clock=FakeClock(), allow=frozenset(), tell=lambda _: None, sessions=Sessions(live=live),
+    cleanup = StepContext(
+        id="c1", plan=planned(now()), target=HostSettings(proof="none"), hosts=hosts, cluster=FakeCluster([MIGRATED]),
+        clock=FakeClock(), allow=frozenset(), tell=lambda _: None, sessions=ProbeSessions(live=live),
     )  # fmt: skip
     return cleanup, hosts
 
@@ -168,7 +168,7 @@ def test_hosts_are_asked_for_what_is_left() -> None:
     """All together, and each is planned from its own answer."""
     hosts = FakeHosts({"cleanup": looked(LEFT)})
 
-    make = observe.cleanup([Host(name="worker-1", target=Target())], hosts)
+    make = observe.cleanup([Host(name="worker-1", target=HostSettings())], hosts)
 
     assert make(situation(node=MIGRATED, pods=())).removal == LEFT
     assert hosts.calls == [Cleanup(state="look")]

@@ -15,9 +15,9 @@ from migrator.errors import InventoryError
 from migrator.hosts import ansible_settings
 from migrator.inventory import Host
 from migrator.local_capacity import Room
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.plan import NodePlan, Plan
-from migrator.rollout.results import Rolled
+from migrator.rollout.results import RolloutResult
 from migrator.rollout.schedule import Batch
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
@@ -32,17 +32,17 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, installing: Sequence[str] = ()) -> None:
         """Give four nodes, of which the first two hold a workload by themselves."""
-        target = Target(batch="2", canaries=0)
+        target = HostSettings(batch="2", canaries=0)
         pods = [pod("a", node="w1"), pod("b", node="w2")]
         cluster = FakeCluster([node(name=name) for name in NAMES], pods)
         chosen = tuple(Host(name=name, target=target) for name in NAMES)
-        self.doors = connections.Doors(chosen, FakeHosts({}), cluster, frozenset())
+        self.doors = connections.Connections(chosen, FakeHosts({}), cluster, frozenset())
         self.installing = set(installing)
         self.asked: list[tuple[str, list[str]]] = []
         self.done: list[list[tuple[str, ...]]] = []
-        monkeypatch.setattr(connections, "open_doors", lambda *_: self.doors)
-        monkeypatch.setattr(connections.Doors, "plan", lambda *_: self.plan())
-        monkeypatch.setattr(connections.Doors, "plan_cleanup", lambda *_: self.plan())
+        monkeypatch.setattr(connections, "connect", lambda *_: self.doors)
+        monkeypatch.setattr(connections.Connections, "plan", lambda *_: self.plan())
+        monkeypatch.setattr(connections.Connections, "plan_cleanup", lambda *_: self.plan())
         monkeypatch.setattr(console, "ask", self.ask)
         monkeypatch.setattr(rollout_job, "do", self.do)
 
@@ -54,11 +54,11 @@ class Asked:
         """Note what is asked."""
         self.asked.append((what, [entry.node for entry in todo]))
 
-    def do(self, doing: rollout_job.Work, todo: Sequence[NodePlan]) -> Rolled:
+    def do(self, doing: rollout_job.RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
         """Note in which batches it would be done."""
         self.done.append(names(doing.doors.batches(todo, doing.most, serving=doing.serving)))
         self.installing.clear()
-        return Rolled(())
+        return RolloutResult(())
 
 
 def planned(name: str, step: str) -> NodePlan:
@@ -151,7 +151,7 @@ def test_no_host_waits_shorter_than_it_may(
     asked: Sequence[int | None], longest: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One time holds for all: that of a host with a short one is not that of hosts with Ansible's own."""
-    monkeypatch.setattr(ansible_settings, "configured", lambda: ansible_settings.Configured({"timeout": 33}))
-    hosts = [Host(name=str(place), target=Target(connect_timeout=entry)) for place, entry in enumerate(asked)]
+    monkeypatch.setattr(ansible_settings, "configured", lambda: ansible_settings.AnsibleSettings({"timeout": 33}))
+    hosts = [Host(name=str(place), target=HostSettings(connect_timeout=entry)) for place, entry in enumerate(asked)]
 
     assert connections.open_hosts(ALL, hosts)._connect_timeout == longest  # type: ignore[attr-defined]  # noqa: SLF001

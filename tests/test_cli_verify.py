@@ -19,15 +19,15 @@ import pytest
 
 from migrator.app import observe
 from migrator.app import reboot as rebooting
-from migrator.app.connections import Doors
-from migrator.app.verify_nodes import Work
+from migrator.app.connections import Connections
+from migrator.app.verify_nodes import VerifyJob
 from migrator.app.verify_nodes import verify as verify_nodes
 from migrator.cli import verify
 from migrator.engine.reboot import READY_SECONDS, reboot
 from migrator.errors import (
     ClusterError,
     CriError,
-    LineError,
+    HostUnreachableError,
     LockedError,
     MigratorError,
     StepFailedError,
@@ -36,8 +36,8 @@ from migrator.errors import (
 )
 from migrator.hosts import HostResult
 from migrator.inventory import Host
-from migrator.model.evidence import Checked, Circumstances, Difference, Evidence, HostView, Outcome, Verdict, Via
-from migrator.model.host_settings import Target
+from migrator.model.evidence import Checked, Difference, Evidence, HostView, NodeProfile, Outcome, Verdict, Via
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import PROGRESS
 from migrator.model.lease import Lease
 from migrator.model.plan import Plan
@@ -49,12 +49,12 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import MACHINE, facts, node, pod, situation
 
-ONE, TWO, THREE = (Host(name=f"w{number}", target=Target(node_name=f"worker-{number}")) for number in (1, 2, 3))
+ONE, TWO, THREE = (Host(name=f"w{number}", target=HostSettings(node_name=f"worker-{number}")) for number in (1, 2, 3))
 
 
 def seen(inventoried: Host = ONE, **update: object) -> Evidence:
     """Give what was seen on a host."""
-    known = Circumstances(node=inventoried.node, via=Via.KUBELET, runtime="containerd")
+    known = NodeProfile(node=inventoried.node, via=Via.KUBELET, runtime="containerd")
     services = {"containerd": "active/enabled"}
     return Evidence(circumstances=known, host=HostView(services=services)).model_copy(update=update)
 
@@ -80,7 +80,7 @@ class World:
         self.kept: list[Evidence] = []
         self.shown: list[NodeProof] = []
         self.reboot_problem: MigratorError | None = None
-        self.work = Work(
+        self.work = VerifyJob(
             prove=self.prove, reboot=self.reboot if reboots else None, keep=self.kept.append, show=self.shown.append
         )
 
@@ -105,7 +105,7 @@ class World:
 
 
 PROBLEMS = (
-    CriError("containerd does not answer"), LineError("the connection to w1 was lost"),
+    CriError("containerd does not answer"), HostUnreachableError("the connection to w1 was lost"),
     ClusterError("the API server refuses our pods"), StepFailedError("not Ready"),
 )  # fmt: skip
 
@@ -184,7 +184,7 @@ def test_a_node_that_is_not_good_is_not_rebooted() -> None:
 # case: what the second session gives, or the reboot
 LOST: dict[str, tuple[list[Proof | MigratorError], MigratorError | None]] = {
     "does not come back": ([proof(ONE)], StepFailedError("w1 did not come back")),
-    "cannot be proved": ([proof(ONE), LineError("no line")], None),
+    "cannot be proved": ([proof(ONE), HostUnreachableError("no line")], None),
     "is not good any more": ([proof(ONE), proof(ONE, Outcome.FAILED)], None),
     "lost a service": ([proof(ONE), proof(ONE, host=HostView(services={"containerd": "failed/enabled"}))], None),
 }
@@ -267,7 +267,7 @@ UNFIT: dict[str, tuple[HostResult, dict[str, Any], str]] = {
 def test_no_pod_is_made_for_a_host_that_is_not_its_node(result: HostResult, update: dict[str, Any], said: str) -> None:
     """What would be judged, and perhaps rebooted, has to be the Node that the pods are on."""
     cluster = FakeCluster([node(**update)])
-    doors = Doors((ONE,), FakeHosts({"inspect": result}), cluster, frozenset())
+    doors = Connections((ONE,), FakeHosts({"inspect": result}), cluster, frozenset())
 
     with pytest.raises(KINDS, match=said):
         verify.prove(doors, ONE, None)
@@ -380,9 +380,11 @@ def test_a_node_that_somebody_is_at_work_on_is_left_alone(
     """Its probes would be in the way of a switch; who is at work is said."""
     cluster = FakeCluster([node(annotations=noted)])
     cluster.held = lease
-    doors = Doors((ONE,), FakeHosts({"inspect": READ}), cluster, frozenset())
+    doors = Connections((ONE,), FakeHosts({"inspect": READ}), cluster, frozenset())
 
-    with pytest.raises((StepFailedError, LineError)) as caught:  # without a line there is nothing more to try here
+    with pytest.raises(
+        (StepFailedError, HostUnreachableError)
+    ) as caught:  # without a line there is nothing more to try here
         verify.prove(doors, ONE, None)
 
     assert ("left alone: anna on desk is at work on it (at drain" in str(caught.value)) == left_alone
@@ -391,7 +393,7 @@ def test_a_node_that_somebody_is_at_work_on_is_left_alone(
 def test_a_node_is_out_of_service_while_it_is_rebooted() -> None:
     """Cordoned and drained before, uncordoned when it has proved itself again, by the holder of the lease alone."""
     cluster = FakeCluster([node(heartbeat="2026-01-01T00:00:30Z"), node(name="worker-2")], [pod("web")])
-    doors = Doors(
+    doors = Connections(
         (ONE,), FakeHosts({"reboot": HostResult(host="w1", results=STAT), "inspect": READ}), cluster, frozenset()
     )
     now = replace(situation(pods=(pod("web"),)), host=ONE.name, target=ONE.target)
@@ -414,12 +416,12 @@ def test_a_node_that_cannot_be_drained_is_given_back_and_not_rebooted() -> None:
     """A budget that holds its pods holds the reboot up, as it does for everybody."""
     cluster = FakeCluster([node(), node(name="worker-2")], [pod("web")])
     cluster.refuse = {"shop/web"}
-    hurried = ONE.model_copy(update={"target": Target(node_name="worker-1", drain_timeout=1)})
-    doors = Doors((hurried,), FakeHosts({"inspect": READ}), cluster, frozenset())
+    hurried = ONE.model_copy(update={"target": HostSettings(node_name="worker-1", drain_timeout=1)})
+    doors = Connections((hurried,), FakeHosts({"inspect": READ}), cluster, frozenset())
     now = replace(situation(pods=(pod("web"),)), host=hurried.name, target=hurried.target)
 
     with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda *_: None) as reboots:
-        work = Work(
+        work = VerifyJob(
             prove=lambda *_: proof(ONE), take_out=reboots.take_out, reboot=reboots.reboot, give_back=reboots.give_back
         )
         (found,) = verify_nodes((hurried,), work).nodes
@@ -432,7 +434,7 @@ def test_a_node_that_cannot_be_drained_is_given_back_and_not_rebooted() -> None:
 def test_a_node_that_is_not_what_it_was_stays_out_of_service() -> None:
     """Somebody has to look at it; the next ones are not touched."""
     done: list[str] = []
-    work = Work(
+    work = VerifyJob(
         prove=World({"worker-1": [proof(ONE), proof(ONE, Outcome.FAILED)]}).prove,
         take_out=lambda host: done.append(f"out {host.node}"),
         reboot=lambda host: done.append(f"reboot {host.node}"),
@@ -450,7 +452,7 @@ def test_nobody_else_is_at_work_while_nodes_are_rebooted() -> None:
 
     with (
         pytest.raises(LockedError, match="anna on desk"),
-        rebooting.alone(Doors((ONE,), FakeHosts({}), cluster, frozenset()), Plan(), lambda *_: None),
+        rebooting.alone(Connections((ONE,), FakeHosts({}), cluster, frozenset()), Plan(), lambda *_: None),
     ):
         pass
 

@@ -24,7 +24,7 @@ from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.planning import cleanup, plan, reboot, rollback
 from migrator.planning.checks.control_plane import known_by
 from migrator.planning.cluster_capacity import fleet as summed
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from tests.fakes.values import ADDRESS, facts, fleet, node, pod, situation
 from tests.test_node_facts import Tree, put
 
@@ -45,7 +45,7 @@ def kept(*components: tuple[str, str]) -> NodeFacts:
     return facts(control_plane=tuple(Component.model_validate({"name": n, "where": w}) for n, w in components))
 
 
-KNOWN: Mapping[str, tuple[Situation, str]] = {
+KNOWN: Mapping[str, tuple[NodeInputs, str]] = {
     "by its labels": (situation(node=node(control_plane=True)), "its Node's labels"),
     "kubeadm's labels on pods": (situation(pods=(static("x", labels={"component": "etcd", "tier": "control-plane"}),)), "kube-system/x-worker-1"),
     "the tier alone": (situation(pods=(static("x", labels={"tier": "control-plane"}),)), "kube-system/x-worker-1"),
@@ -64,7 +64,7 @@ KNOWN: Mapping[str, tuple[Situation, str]] = {
 
 
 @pytest.mark.parametrize(("now", "said"), KNOWN.values(), ids=KNOWN)
-def test_a_control_plane_node_is_refused(now: Situation, said: str) -> None:
+def test_a_control_plane_node_is_refused(now: NodeInputs, said: str) -> None:
     """By apply, rollback, cleanup and the reboot of verify; the finding says what it was known by, and nobody can waive it."""
     allowed = replace(now, allow=frozenset({"control-plane"}), removal=Removal(root="/var/lib/docker"))
 
@@ -78,7 +78,7 @@ def test_a_control_plane_node_is_refused(now: Situation, said: str) -> None:
         assert said in found.evidence
 
 
-WORKERS: Mapping[str, Situation] = {
+WORKERS: Mapping[str, NodeInputs] = {
     "a worker": situation(),
     "its static pods": situation(pods=(static("static-web"), static("nginx-proxy", images=("nginx:1.19",), labels={"k8s-app": "kube-nginx"}))),
     "kube-proxy as a static pod": situation(pods=(static("kube-proxy", images=("k8s.gcr.io/kube-proxy:v1.20.2",)),)),
@@ -93,7 +93,7 @@ WORKERS: Mapping[str, Situation] = {
 
 
 @pytest.mark.parametrize("now", WORKERS.values(), ids=WORKERS)
-def test_a_worker_is_not_taken_for_one(now: Situation) -> None:
+def test_a_worker_is_not_taken_for_one(now: NodeInputs) -> None:
     """Whatever it runs that only sounds so."""
     assert not [entry for entry in plan.make(now, STEPS).findings if entry.id == "control-plane"]
 

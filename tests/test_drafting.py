@@ -8,10 +8,10 @@ import pytest
 
 from migrator.model.facts import Certificate, Disk, FileFact
 from migrator.model.fate import Fate
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.plan import FileChange
 from migrator.planning import translate_node
-from migrator.planning.inputs import Draft
+from migrator.planning.inputs import Translation
 from tests.fakes import values
 from tests.fakes.values import containerd, docker, facts, situation
 
@@ -22,13 +22,15 @@ SPEC = "/etc/containerd/migrator-spec.json"
 ALONE = {"containers": ()}
 
 
-def drafted(settings: dict[str, object] | None = None, *, target: Target | None = None, **update: object) -> Draft:
+def drafted(
+    settings: dict[str, object] | None = None, *, target: HostSettings | None = None, **update: object
+) -> Translation:
     """Draft a node with this daemon.json and these facts."""
     files = {**values.files(daemon=json.dumps(settings or {})), **update.pop("files", {})}
-    return translate_node.draft(situation(facts=facts(files=files, **update), target=target or Target()))
+    return translate_node.draft(situation(facts=facts(files=files, **update), target=target or HostSettings()))
 
 
-def changes(draft: Draft) -> dict[str, FileChange]:
+def changes(draft: Translation) -> dict[str, FileChange]:
     """Give the drafted files by path; nothing may have gone wrong."""
     assert draft.problems == ()
     return {file.path: file for file in draft.files}
@@ -179,7 +181,7 @@ def test_a_registry_that_the_user_described_is_left_alone() -> None:
 
 def test_crio_is_planned_for() -> None:
     """Its files are drafted, none of containerd's, and the kubelet is pointed at its socket."""
-    made = changes(drafted(LIMITS, target=Target(runtime="crio")))
+    made = changes(drafted(LIMITS, target=HostSettings(runtime="crio")))
 
     assert "/etc/crio/crio.conf.d/20-migrator.conf" in made
     assert "crio.sock" in made["/var/lib/kubelet/kubeadm-flags.env"].content
@@ -237,7 +239,7 @@ def test_images_are_carried_by_digest(name: str) -> None:
 
 def test_images_that_are_asked_for_are_carried_too() -> None:
     """For pods that are yet to come, such as a job of the night."""
-    now = situation(target=Target(images=("docker.io/library/unused:1",)), pods=())
+    now = situation(target=HostSettings(images=("docker.io/library/unused:1",)), pods=())
 
     assert translate_node.draft(now).images == (values.PAUSE, "unused:1")
 

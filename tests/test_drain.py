@@ -10,12 +10,12 @@ import pytest
 
 from migrator.cluster import Eviction
 from migrator.engine import drain
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.clock import pace
 from migrator.model.event import Event
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Budget, Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
@@ -26,12 +26,12 @@ from tests.fakes.values import node, pod, situation
 
 def world(
     *pods: Pod, allow: frozenset[str] = frozenset(), budgets: list[Budget] | None = None, drain_timeout: int = 60
-) -> tuple[Run, FakeCluster, list[Event]]:
+) -> tuple[StepContext, FakeCluster, list[Event]]:
     """Give a node with these pods, ready to be drained."""
     cluster = FakeCluster([node()], list(pods), budgets)
     events: list[Event] = []
-    run = Run(
-        id="t1", plan=plan.make(situation(), STEPS), target=Target(drain_timeout=drain_timeout), hosts=FakeHosts({}),
+    run = StepContext(
+        id="t1", plan=plan.make(situation(), STEPS), target=HostSettings(drain_timeout=drain_timeout), hosts=FakeHosts({}),
         cluster=cluster, clock=FakeClock(), allow=allow, tell=events.append,
     )  # fmt: skip
     return run, cluster, events

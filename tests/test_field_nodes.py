@@ -14,7 +14,7 @@ from migrator.model.facts import CniFacts, DockerContainer, DockerUnits
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import plan
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from tests.fakes import values
 from tests.fakes.values import PAUSE, facts, pod, situation
 
@@ -35,7 +35,7 @@ class Field:
 
     source: str
     """Who had it, or what says how it has to be."""
-    now: Situation
+    now: NodeInputs
     blocked: tuple[str, ...] = ()
     """Ids of all findings that block."""
     told: Mapping[str, str] = field(default_factory=dict)
@@ -48,24 +48,24 @@ class Field:
     """Of settings of Docker's."""
 
 
-def on(more: Mapping[str, str] | None = None, **update: object) -> Situation:
+def on(more: Mapping[str, str] | None = None, **update: object) -> NodeInputs:
     """Give a node with other facts, and files by path; "" for one that is not there."""
     given = values.files() | {path: values.file(path, text) for path, text in (more or {}).items()}
     files = {path: fact for path, fact in given.items() if fact.content}
     return situation(facts=facts(files=files, **update))
 
 
-def told(daemon: Mapping[str, Any], more: Mapping[str, str] | None = None, **docker: object) -> Situation:
+def told(daemon: Mapping[str, Any], more: Mapping[str, str] | None = None, **docker: object) -> NodeInputs:
     """Give a node whose Docker was told this by its file."""
     return on({DAEMON: json.dumps(daemon), **(more or {})}, docker=values.docker(**docker))
 
 
-def kubelet(more: Mapping[str, str], words: str, **update: object) -> Situation:
+def kubelet(more: Mapping[str, str], words: str, **update: object) -> NodeInputs:
     """Give a node whose kubelet has these files and this command line."""
     return on(more, kubelet=values.kubelet(arguments=tuple(words.split()), **update))
 
 
-def containerd(config: str, **update: object) -> Situation:
+def containerd(config: str, **update: object) -> NodeInputs:
     """Give a node whose containerd has this configuration."""
     return on({CONFIG: config}, containerd=values.containerd(effective=config, **update))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.kubernetes import ClusterFacts
-from migrator.planning.cluster_capacity import Room, fleet, pods_by_node
+from migrator.planning.cluster_capacity import Resources, fleet, pods_by_node
 from tests.fakes.values import node, pod
 
 
@@ -25,8 +25,8 @@ def test_what_is_free_beside_a_node() -> None:
 
     around = fleet(cluster)
 
-    assert around.total == Room(cpu=1500, memory=1000, pods=18)
-    assert around.beside("a") == Room(cpu=800, memory=100, pods=9)
+    assert around.total == Resources(cpu=1500, memory=1000, pods=18)
+    assert around.beside("a") == Resources(cpu=800, memory=100, pods=9)
     assert around.beside("cordoned") == around.total
 
 

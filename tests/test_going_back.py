@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
 from migrator.engine.steps import ROLLBACK
 from migrator.errors import StepFailedError
@@ -20,7 +20,7 @@ from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Switch
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import rollback
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from tests.fakes import values
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -33,7 +33,7 @@ AGENT = pod("agent", owner="DaemonSet/agent", container_ids=("containerd://a",))
 DONE = Transaction(last="done", source=OLD, annotation="/var/run/dockershim.sock")
 
 
-def migrated(*pods: Pod, **more: object) -> Situation:
+def migrated(*pods: Pod, **more: object) -> NodeInputs:
     """Give a node that was migrated by the switch t1."""
     told = {
         "transactions": {"t0": Transaction(last="undone"), "t1": DONE},
@@ -44,7 +44,7 @@ def migrated(*pods: Pod, **more: object) -> Situation:
     return situation(facts=facts(**told), node=at, pods=pods)
 
 
-def plan_of(now: Situation) -> NodePlan:
+def plan_of(now: NodeInputs) -> NodePlan:
     """Plan its way back."""
     return rollback.make(now, ROLLBACK)
 
@@ -52,12 +52,12 @@ def plan_of(now: Situation) -> NodePlan:
 class World:
     """A migrated node that can go back."""
 
-    def __init__(self, now: Situation) -> None:
+    def __init__(self, now: NodeInputs) -> None:
         """Start on containerd."""
         self.cluster = FakeCluster([now.node], list(now.pods))
         self.hosts = FakeHosts({"switch old": self.back})
         self.events: list[Event] = []
-        self.run = Run(
+        self.run = StepContext(
             id="r1", plan=plan_of(now), target=now.target, hosts=self.hosts, cluster=self.cluster, clock=FakeClock(),
             allow=frozenset(), tell=self.events.append,
         )  # fmt: skip
@@ -116,7 +116,7 @@ BLOCKED = {
 
 
 @pytest.mark.parametrize(("now", "said"), BLOCKED.values(), ids=BLOCKED)
-def test_what_cannot_go_back_is_told(now: Situation, said: str) -> None:
+def test_what_cannot_go_back_is_told(now: NodeInputs, said: str) -> None:
     """It blocks, and nothing waives it."""
     (finding,) = [entry for entry in plan_of(now).findings if entry.id == "no-way-back"]
 

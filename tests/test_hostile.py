@@ -25,13 +25,13 @@ from migrator.model import node_requests, untrusted_text
 from migrator.model.docker_removal import Data, Removal
 from migrator.model.event import Event
 from migrator.model.facts import NodeFacts, Transaction
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import CRI_SOCKET, PROGRESS, ClusterFacts, Node
 from migrator.model.node_answers import Switched
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import cleanup
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from migrator.report import inspection, markdown, removal, status, text
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.values import docker, facts, node, pod, situation
@@ -83,11 +83,11 @@ PLACES = list(places(FACTS))
 def observed(document: Any) -> NodeFacts | str:
     """Give what the door to the hosts makes of what a node answered."""
     result = HostResult(host="worker-1", results={"Read the node": {"node": document}})
-    (seen,) = observe.observe([Host(name="worker-1", target=Target())], FakeHosts({"inspect": result}))
+    (seen,) = observe.observe([Host(name="worker-1", target=HostSettings())], FakeHosts({"inspect": result}))
     return seen.problem if seen.facts is None else seen.facts
 
 
-def plans(now: Situation) -> Iterator[NodePlan]:
+def plans(now: NodeInputs) -> Iterator[NodePlan]:
     """Plan all that can be planned for a node."""
     seen = Observation(host=now.host, target=now.target, facts=now.facts)
     around = ClusterFacts(nodes=(now.node,), pods=now.pods)
@@ -97,7 +97,7 @@ def plans(now: Situation) -> Iterator[NodePlan]:
         yield from made.nodes
 
 
-def _without_docker(now: Situation) -> NodePlan:
+def _without_docker(now: NodeInputs) -> NodePlan:
     return cleanup.make(replace(now, removal=REMOVAL), CLEANUP)
 
 
@@ -136,8 +136,10 @@ def test_no_string_of_a_nodes_facts_is_evaluated_or_reaches_a_terminal(bad: str,
             continue
         seen += 1
         now = situation(facts=found)
-        told = [inspection.text([Observation(host="worker-1", target=Target(), facts=found)], ClusterFacts())]
-        told.append(status.text(status.rows([Observation(host="worker-1", target=Target(), facts=found)], [node()])))
+        told = [inspection.text([Observation(host="worker-1", target=HostSettings(), facts=found)], ClusterFacts())]
+        told.append(
+            status.text(status.rows([Observation(host="worker-1", target=HostSettings(), facts=found)], [node()]))
+        )
         for made in plans(now):
             told += shown(made)
             assert all(PLAIN.fullmatch(word) for word in sent(made)), at
@@ -158,7 +160,7 @@ def test_no_string_of_a_node_in_the_cluster_is_evaluated_or_reaches_a_terminal()
             assert all(PLAIN.fullmatch(word) for word in sent(made)), at
             assert not any(_CONTROL.search(said) for said in shown(made)), at
         assert not _CONTROL.search(
-            status.text(status.rows([Observation(host="worker-1", target=Target(), facts=facts())], [bad]))
+            status.text(status.rows([Observation(host="worker-1", target=HostSettings(), facts=facts())], [bad]))
         )
 
 
@@ -209,7 +211,7 @@ def every_request() -> Iterator[node_requests.Request]:
     removed = Removal(packages={TEMPLATE: TEMPLATE}, data=(Data(path=TEMPLATE, bytes=1),), rules=words, files=words)
     yield node_requests.Cleanup(state="absent", expected=removed)
     yield node_requests.Reboot()
-    yield node_requests.OpenLine(folder=f"/{TEMPLATE}")
+    yield node_requests.OpenSession(folder=f"/{TEMPLATE}")
 
 
 def test_every_request_is_sealed_by_the_door() -> None:

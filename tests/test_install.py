@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
 from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Install
 from migrator.model.plan import NodePlan, Severity
 from migrator.planning import plan
@@ -30,7 +30,7 @@ BARE = facts(containerd=containerd(version="", active=False))
 
 def planned(**target: Any) -> NodePlan:
     """Plan a node without containerd."""
-    return plan.make(situation(facts=BARE, target=Target(**target)), STEPS)
+    return plan.make(situation(facts=BARE, target=HostSettings(**target)), STEPS)
 
 
 def test_only_the_installation_is_planned() -> None:
@@ -51,8 +51,8 @@ def test_what_is_installed_is_told() -> None:
         results={"Install the runtime's package": {"installed": {"runc": "1.1.5", "containerd": "1.6.20"}}},
     )
     hosts, told = FakeHosts({"install": answer}), []
-    run = Run(
-        id="i1", plan=planned(), target=Target(packages="/srv/packages"), hosts=hosts, cluster=FakeCluster([node()]),
+    run = StepContext(
+        id="i1", plan=planned(), target=HostSettings(packages="/srv/packages"), hosts=hosts, cluster=FakeCluster([node()]),
         clock=FakeClock(), allow=frozenset(), tell=told.append,
     )  # fmt: skip
 
@@ -76,8 +76,8 @@ def test_the_version_that_was_judged_is_installed(would: str, pinned: str, asked
     """With its epoch: the package manager's lists may change between its answer and the installation."""
     said = {"would": would, "installed": {"containerd": "x"}}
     hosts = FakeHosts({"install": HostResult(host="worker-1", results={"Install the runtime's package": said})})
-    run = Run(
-        id="i1", plan=planned(), target=Target(package_version=pinned), hosts=hosts, cluster=FakeCluster([node()]),
+    run = StepContext(
+        id="i1", plan=planned(), target=HostSettings(package_version=pinned), hosts=hosts, cluster=FakeCluster([node()]),
         clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
     )  # fmt: skip
 
@@ -91,8 +91,8 @@ def refused(would: str, **update: Any) -> FakeHosts:
     """Run an installation that would bring a version; it is refused."""
     answer = HostResult(host="worker-1", results={"Install the runtime's package": {"would": would}})
     hosts = FakeHosts({"install": answer})
-    run = Run(
-        id="i1", plan=planned(), target=Target(), hosts=hosts, cluster=FakeCluster([node(**update)]),
+    run = StepContext(
+        id="i1", plan=planned(), target=HostSettings(), hosts=hosts, cluster=FakeCluster([node(**update)]),
         clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
     )  # fmt: skip
     with pytest.raises(StepFailedError, match="nothing was installed"):
@@ -121,7 +121,7 @@ def test_the_plan_judges_what_would_come(version: str, check: str | None) -> Non
     coming = BARE.model_copy(update={"candidates": {"containerd": version}})
     other = BARE.model_copy(update={"candidates": {"containerd": "2.3.5-1"}})
     by_candidate = plan.make(situation(facts=coming), STEPS)
-    pinned = plan.make(situation(facts=other, target=Target(package_version=version)), STEPS)
+    pinned = plan.make(situation(facts=other, target=HostSettings(package_version=version)), STEPS)
 
     for made, said in ((by_candidate, "what the package manager would install"), (pinned, "migrator_package_version")):
         ids = {entry.id: entry for entry in made.findings if entry.severity is Severity.BLOCKS}
@@ -133,7 +133,7 @@ def test_the_plan_judges_what_would_come(version: str, check: str | None) -> Non
 def test_what_comes_from_a_folder_is_not_guessed() -> None:
     """What the node's own sources have says nothing of it."""
     coming = BARE.model_copy(update={"candidates": {"containerd": "2.3.5-1"}})
-    made = plan.make(situation(facts=coming, target=Target(packages="/srv/packages")), STEPS)
+    made = plan.make(situation(facts=coming, target=HostSettings(packages="/srv/packages")), STEPS)
 
     assert (made.blockers, made.target) == ((), "containerd://version of the package")
 

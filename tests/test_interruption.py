@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from migrator.rollout.signals import Interruption
+from migrator.rollout.signals import StopSignals
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
@@ -38,7 +38,7 @@ def _heard() -> Iterator[None]:
 @pytest.mark.parametrize(("numbers", "now"), CASES.values(), ids=CASES)
 def test_what_is_put_back(numbers: tuple[signal.Signals, ...], *, now: bool) -> None:
     """A lost SSH session is nobody's wish to undo anything: it lets nodes in their window be finished."""
-    interruption = Interruption()
+    interruption = StopSignals()
 
     with interruption.listening():
         for number in numbers:
@@ -51,7 +51,7 @@ def test_nohup_stays_as_it_is() -> None:
     """Who has a signal ignored wants it so."""
     before = signal.signal(HUP, signal.SIG_IGN)
     try:
-        interruption = Interruption()
+        interruption = StopSignals()
         with interruption.listening():
             os.kill(os.getpid(), HUP)
         assert not interruption.asked

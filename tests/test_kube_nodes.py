@@ -14,7 +14,7 @@ import pytest
 
 from migrator.cluster import Eviction, client
 from migrator.cluster.client import KubeCluster
-from migrator.cluster.request_cache import Recent
+from migrator.cluster.request_cache import RequestCache
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
 from migrator.model.kubernetes import RuntimeClass
 from migrator.model.lease import Lease
@@ -534,7 +534,7 @@ def test_an_error_is_each_threads_own() -> None:
         assert waiting.wait(10)
         raise RefusedError("no right to list pods")
 
-    recent: Recent[str, int] = Recent(read, 4.0, lambda: 0.0)
+    recent: RequestCache[str, int] = RequestCache(read, 4.0, lambda: 0.0)
     found: list[BaseException] = []
 
     def ask() -> None:

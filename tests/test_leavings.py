@@ -8,14 +8,22 @@ import pytest
 
 from migrator.engine.executor import apply
 from migrator.engine.steps import STEPS
-from migrator.errors import ClusterError, CriError, Fault, LineError, MigratorError, RefusedError, StepFailedError
-from migrator.model.evidence import Left
-from migrator.model.host_settings import Target
+from migrator.errors import (
+    ClusterError,
+    CriError,
+    Fault,
+    HostUnreachableError,
+    MigratorError,
+    RefusedError,
+    StepFailedError,
+)
+from migrator.model.evidence import Leftover
+from migrator.model.host_settings import HostSettings
 from tests.fakes.session import FakeSession
 from tests.test_apply import World
 
 GO = "probe-pods-go"
-LEFT = (Left(kind="mount", what="/run/containerd/io.containerd.runtime.v2.task/k8s.io/x/rootfs"),)
+LEFT = (Leftover(kind="mount", what="/run/containerd/io.containerd.runtime.v2.task/k8s.io/x/rootfs"),)
 
 
 def ending(world: World, failure: BaseException) -> None:
@@ -80,7 +88,7 @@ def test_what_they_leave_is_told_and_takes_nothing_back() -> None:
     assert world.run.seen["verify"].left == LEFT
 
 
-@pytest.mark.parametrize("failure", [LineError("no answer"), ClusterError("it is away")], ids=str)
+@pytest.mark.parametrize("failure", [HostUnreachableError("no answer"), ClusterError("it is away")], ids=str)
 def test_that_nobody_could_look_says_nothing_about_the_node(failure: MigratorError) -> None:
     """It is told; the migration has succeeded."""
     world = World()
@@ -197,7 +205,7 @@ def test_a_plan_without_the_step_leaves_no_pods() -> None:
 @pytest.mark.parametrize(("proof", "needed"), [("full", True), ("after", True), ("none", False)])
 def test_it_is_needed_where_something_is_proved(proof: Any, needed: Any) -> None:
     """The plan says so."""
-    world = World(target=Target(proof=proof))
+    world = World(target=HostSettings(proof=proof))
 
     assert {step.id: step.needed for step in world.run.plan.steps}["leavings"] == needed
     assert next(step.settled for step in STEPS if step.id == "leavings")

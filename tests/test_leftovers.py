@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.model.evidence import Left, Via
+from migrator.model.evidence import Leftover, Via
 from migrator.proof.leftovers import excused
 from tests.fakes import proof
 
@@ -25,5 +25,5 @@ def test_empty_cgroups_that_a_kubelet_forgets_are_excused(cgroup: str, driver: s
     """By their names and the layout of the node, seen on real ones."""
     known = proof.good("containerd", cgroup, driver, Via.KUBELET).circumstances
 
-    assert excused(Left(kind="cgroup", what=what), known) is found
-    assert not excused(Left(kind="mount", what=what), known)
+    assert excused(Leftover(kind="cgroup", what=what), known) is found
+    assert not excused(Leftover(kind="mount", what=what), known)

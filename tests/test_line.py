@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 
 from migrator import data_files
-from migrator.errors import LineError
-from migrator.hosts import Line
+from migrator.errors import HostUnreachableError
+from migrator.hosts import HostSession
 from migrator.hosts.runner import AnsibleHosts
 from migrator.hosts.session import opened, witness_source
-from migrator.hosts.session_cache import KeptLines
+from migrator.hosts.session_cache import SessionCache
 from tests.fakes.hosts import FakeHosts
 from tests.fakes.line import FakeLine
 
@@ -71,7 +71,7 @@ def hosts(folder: Path) -> AnsibleHosts:
 
 
 @pytest.fixture(scope="module")
-def line(folder: Path) -> Iterator[Line]:
+def line(folder: Path) -> Iterator[HostSession]:
     """Give a line to this machine."""
     with hosts(folder).line("here") as line:
         yield line
@@ -107,7 +107,7 @@ def serve(path: Path, service: Service) -> str:
     return str(path)
 
 
-def connected(line: Line, path: str) -> socket.socket:
+def connected(line: HostSession, path: str) -> socket.socket:
     """Connect as gRPC would."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(20)
@@ -115,7 +115,7 @@ def connected(line: Line, path: str) -> socket.socket:
     return connection
 
 
-def sent_back(line: Line, path: str, data: bytes) -> str:
+def sent_back(line: HostSession, path: str, data: bytes) -> str:
     """Send data, end the sending, and give the checksum of what came back."""
     with connected(line, path) as connection, ThreadPoolExecutor(1) as sender:
         sending = sender.submit(lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR)))
@@ -130,7 +130,7 @@ def echoing(folder: Path) -> str:
     return serve(folder / "echo", echo)
 
 
-def test_a_question_has_its_answer(line: Line) -> None:
+def test_a_question_has_its_answer(line: HostSession) -> None:
     """Words of any size come to the witness and its answer comes back."""
     words = {"text": "ü" * 300_000, "list": [1, {"a": None}]}
 
@@ -146,16 +146,16 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("question", "said"), FAILURES.items(), ids=FAILURES)
-def test_what_goes_wrong_is_told_and_the_next_question_is_answered(line: Line, question: str, said: str) -> None:
+def test_what_goes_wrong_is_told_and_the_next_question_is_answered(line: HostSession, question: str, said: str) -> None:
     """Whatever a question does to the witness is one error that names the host; later questions have another witness."""
-    with pytest.raises(LineError) as caught:
+    with pytest.raises(HostUnreachableError) as caught:
         line.ask(question, deadline=0.3 if question == "sleep" else 20)
 
     assert str(caught.value) == said
     assert line.ask("repeat", still="there") == {"still": "there"}
 
 
-def test_many_may_ask_at_once(line: Line) -> None:
+def test_many_may_ask_at_once(line: HostSession) -> None:
     """Each of several threads has the answer to its own question."""
     with ThreadPoolExecutor(8) as several:
         answers = several.map(lambda number: line.ask("repeat", number=number), range(40))
@@ -163,7 +163,7 @@ def test_many_may_ask_at_once(line: Line) -> None:
         assert [answer["number"] for answer in answers] == list(range(40))
 
 
-def test_a_stream_is_whole_both_ways(line: Line, echoing: str) -> None:
+def test_a_stream_is_whole_both_ways(line: HostSession, echoing: str) -> None:
     """Of 5 MB through a socket of the host every byte comes back, and the end with them."""
     data = os.urandom(BIG)
 
@@ -171,7 +171,7 @@ def test_a_stream_is_whole_both_ways(line: Line, echoing: str) -> None:
     assert not line.lost(echoing)
 
 
-def test_several_connections_are_kept_apart(line: Line, echoing: str) -> None:
+def test_several_connections_are_kept_apart(line: HostSession, echoing: str) -> None:
     """Connections to one socket at the same time do not mix, and all have one address."""
     several = [os.urandom(200_000 + number) for number in range(4)]
 
@@ -182,7 +182,7 @@ def test_several_connections_are_kept_apart(line: Line, echoing: str) -> None:
     assert line.socket(echoing) == line.socket(echoing)
 
 
-def test_a_service_that_hangs_up_is_told(line: Line, folder: Path) -> None:
+def test_a_service_that_hangs_up_is_told(line: HostSession, folder: Path) -> None:
     """A connection that the service ends while we still want it ends here too, and the reason is kept."""
     path = serve(folder / "short", hang_up)
     with connected(line, path) as connection:
@@ -200,7 +200,7 @@ NOWHERE = {
 
 
 @pytest.mark.parametrize(("name", "said"), NOWHERE.items(), ids=NOWHERE)
-def test_a_socket_that_nobody_serves_is_told(line: Line, folder: Path, name: str, said: str) -> None:
+def test_a_socket_that_nobody_serves_is_told(line: HostSession, folder: Path, name: str, said: str) -> None:
     """The connection ends at once, and why is told as it is on the host."""
     path = folder / name
     if name == "stale":
@@ -212,7 +212,7 @@ def test_a_socket_that_nobody_serves_is_told(line: Line, folder: Path, name: str
     assert line.lost(str(path)) == "here: " + said.format(path=path)
 
 
-def test_a_line_that_rests_has_ended_what_ran_there(line: Line, echoing: str) -> None:
+def test_a_line_that_rests_has_ended_what_ran_there(line: HostSession, echoing: str) -> None:
     """The witness is gone when that returns, because its locks go with it; afterwards everything works as before."""
     first, address = line.ask("who"), line.socket(echoing)
 
@@ -229,7 +229,7 @@ def test_a_line_that_rests_has_ended_what_ran_there(line: Line, echoing: str) ->
 def test_a_kept_line_is_opened_once() -> None:
     """It is the same in each use, at rest in between, and closed at the end."""
     fake = FakeLine({"hello": {}})
-    kept = KeptLines(FakeHosts({}, {"here": fake}))
+    kept = SessionCache(FakeHosts({}, {"here": fake}))
 
     for uses in (1, 2, 3):
         with kept.line("here"):
@@ -241,16 +241,16 @@ def test_a_kept_line_is_opened_once() -> None:
 
 def test_a_kept_line_that_does_not_answer_is_opened_anew() -> None:
     """The host may have been rebooted; one that cannot be reached then has no line, and may have one later."""
-    fake = FakeLine({"hello": LineError("here: the connection to here was lost")})
+    fake = FakeLine({"hello": HostUnreachableError("here: the connection to here was lost")})
     hosts = FakeHosts({}, {"here": fake})
-    kept = KeptLines(hosts)
+    kept = SessionCache(hosts)
     for _ in range(2):
         with kept.line("here"):
             pass
     assert (fake.opened, fake.closed) == (2, 1)
 
     hosts.lines = {}
-    with pytest.raises(LineError), kept.line("here"):
+    with pytest.raises(HostUnreachableError), kept.line("here"):
         pass  # pragma: no cover
     hosts.lines = {"here": fake}
     with kept.line("here"):
@@ -260,7 +260,9 @@ def test_a_kept_line_that_does_not_answer_is_opened_anew() -> None:
 def test_a_host_that_is_not_there_has_no_line(folder: Path) -> None:
     """Why there is no line is said as for any playbook, with the host's name."""
     with (
-        pytest.raises(LineError, match=r"gone: nothing listens for SSH there: check ansible_host and ansible_port"),
+        pytest.raises(
+            HostUnreachableError, match=r"gone: nothing listens for SSH there: check ansible_host and ansible_port"
+        ),
         hosts(folder).line("gone"),
     ):
         pass  # pragma: no cover
@@ -343,7 +345,7 @@ def test_a_host_that_hangs_is_given_up(folder: Path) -> None:
         return ""
 
     with (
-        pytest.raises(LineError, match="here: Ansible did not reach it within 0 s"),
+        pytest.raises(HostUnreachableError, match="here: Ansible did not reach it within 0 s"),
         opened("here", never, folder, seconds=0),
     ):
         pass

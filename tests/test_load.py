@@ -14,11 +14,11 @@ import pytest
 
 from migrator.cluster import client
 from migrator.cluster.client import KubeCluster
-from migrator.cluster.http import Api
+from migrator.cluster.http import ApiRequests
 from migrator.engine import actions, drain, settle
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.steps import STEPS
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.planning import plan
 from migrator.probe_session import api_pods, namespace
 from tests.fakes.api_server import Served, kubeconfig, serving
@@ -70,8 +70,8 @@ def pod(space: str, name: str, on: str, owner: str) -> dict[str, Any]:
 def at_work(
     nodes: int,
     fill: Callable[[BusyApi, str], None],
-    act: Callable[[Run], object],
-    connect: Callable[[BusyApi], Api] = lambda api: api,
+    act: Callable[[StepContext], object],
+    connect: Callable[[BusyApi], ApiRequests] = lambda api: api,
 ) -> Load:
     """Have so many nodes worked on at once, each in a thread of its own, until all are done."""
     clock = SharedClock(nodes)
@@ -89,9 +89,9 @@ def at_work(
 
     def one(name: str) -> None:
         update = {"node": name, "staying": ("kube-system/DaemonSet/agent",)}
-        run = Run(
+        run = StepContext(
             id=name, plan=plan.make(situation(), STEPS).model_copy(update=update), hosts=FakeHosts({}), clock=clock,
-            target=Target(drain_timeout=900, settle_timeout=900, ready_timeout=900, proof="none"),
+            target=HostSettings(drain_timeout=900, settle_timeout=900, ready_timeout=900, proof="none"),
             cluster=cluster, allow=frozenset(), tell=lambda _: None,
         )  # fmt: skip
         try:
@@ -145,7 +145,7 @@ def ready(nodes: int) -> Load:
 def proved(nodes: int) -> Load:
     """Make the pods that prove a node, wait for them, and remove them."""
 
-    def act(run: Run) -> None:
+    def act(run: StepContext) -> None:
         session = f"{int(run.plan.node.rpartition('-')[2]):08x}"
         node = known(name=run.plan.node, kubelet_version="v1.20.2")
         api_pods.start(run.cluster, run.clock, node, session, "image", seconds=60, wait=lambda _: None)
@@ -171,7 +171,7 @@ def settled(nodes: int) -> Load:
             api.replicas[path] = {"spec": {"replicas": pods_each}}
         api.ready = lambda now, _: now >= 320
 
-    def act(run: Run) -> None:
+    def act(run: StepContext) -> None:
         run.left.update({(space, f"ReplicaSet/{owner}"): pods_each for space, owner in owners})
         settle.settle(run)
 
@@ -225,7 +225,7 @@ def test_over_http_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     with serving() as server:
 
-        def connect(busy: BusyApi) -> Api:
+        def connect(busy: BusyApi) -> ApiRequests:
             served = Served()
             served.other = busy.reply
             server.served = served  # type: ignore[attr-defined]

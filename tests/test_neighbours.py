@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from migrator.cluster import Eviction
 from migrator.engine import actions, settle
-from migrator.engine.context import Run
-from migrator.engine.last_ready_pod import Neighbours
+from migrator.engine.context import StepContext
+from migrator.engine.last_ready_pod import LastReadyPods
 from migrator.engine.steps import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.event import Event
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
@@ -41,16 +41,16 @@ def a_cluster(*pods: Pod, wanted: int | None = 2) -> FakeCluster:
 
 def a_run(
     cluster: FakeCluster,
-    neighbours: Neighbours,
+    neighbours: LastReadyPods,
     *,
     name: str = "w1",
     clock: FakeClock | None = None,
     allow: frozenset[str] = frozenset(),
-) -> tuple[Run, list[Event]]:
+) -> tuple[StepContext, list[Event]]:
     """Give a node that is to be drained."""
     events: list[Event] = []
-    run = Run(
-        id="t1", plan=plan.make(situation(host=name, node=node(name=name)), STEPS), target=Target(drain_timeout=60),
+    run = StepContext(
+        id="t1", plan=plan.make(situation(host=name, node=node(name=name)), STEPS), target=HostSettings(drain_timeout=60),
         hosts=FakeHosts({}), cluster=cluster, clock=clock or FakeClock(), allow=allow, tell=events.append,
         neighbours=neighbours,
     )  # fmt: skip
@@ -62,7 +62,7 @@ def evicted(cluster: FakeCluster) -> list[str]:
     return [call.removeprefix("evict shop/") for call in cluster.calls if call.startswith("evict")]
 
 
-def taken(neighbours: Neighbours, cluster: FakeCluster, *pods: Pod) -> None:
+def taken(neighbours: LastReadyPods, cluster: FakeCluster, *pods: Pod) -> None:
     """Have these leave, as another drain does."""
     for entry in pods:
         assert neighbours.held(cluster, entry) == ""
@@ -72,7 +72,7 @@ def taken(neighbours: Neighbours, cluster: FakeCluster, *pods: Pod) -> None:
 def test_the_last_ready_pod_waits_for_one_elsewhere() -> None:
     """The other one has left a node that is drained too; what comes for it is not ready before some seconds."""
     first, last, fresh = on("w1"), on("w2"), on("w3", ready=False)
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
 
     def later(now: float) -> None:
         if now >= 20:
@@ -95,7 +95,7 @@ def test_the_last_ready_pod_waits_for_one_elsewhere() -> None:
 def test_a_pod_that_comes_nowhere_fails_the_drain_and_says_why() -> None:
     """At the drain's own deadline."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     run, events = a_run(cluster, neighbours, name="w2")
     with neighbours.draining("w1"):
         taken(neighbours, cluster, first)
@@ -112,7 +112,7 @@ def test_a_pod_that_comes_nowhere_fails_the_drain_and_says_why() -> None:
 
 def test_whoever_began_first_goes_first() -> None:
     """Otherwise each of two nodes could keep what the other one waits for."""
-    cluster, neighbours = a_cluster(on("w1"), on("w2"), on("w1", "db"), on("w2", "db")), Neighbours()
+    cluster, neighbours = a_cluster(on("w1"), on("w2"), on("w1", "db"), on("w2", "db")), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
         for name in ("web", "db"):
@@ -124,7 +124,7 @@ def test_whoever_began_first_goes_first() -> None:
 
 def test_of_three_nodes_only_the_last_one_waits() -> None:
     """The others need not wait for each other: it keeps the workload for them."""
-    cluster, neighbours = a_cluster(on("w1"), on("w2"), on("w3"), wanted=3), Neighbours()
+    cluster, neighbours = a_cluster(on("w1"), on("w2"), on("w3"), wanted=3), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"), neighbours.draining("w3"):
         assert "w1, w2, drained before" in neighbours.held(cluster, on("w3"))
@@ -137,7 +137,7 @@ def test_of_three_nodes_only_the_last_one_waits() -> None:
 def test_of_several_on_the_last_node_one_stays() -> None:
     """The others leave."""
     one, two = on("w2"), replace(on("w2"), name="web-2", uid="two")
-    cluster, neighbours = a_cluster(on("w1"), one, two, wanted=3), Neighbours()
+    cluster, neighbours = a_cluster(on("w1"), one, two, wanted=3), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
         taken(neighbours, cluster, on("w1"), one)
@@ -147,7 +147,7 @@ def test_of_several_on_the_last_node_one_stays() -> None:
 def test_what_left_earlier_and_is_not_back_counts_too() -> None:
     """That node has served again for long; when its workloads were seen to be available, it counts no more."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     with neighbours.draining("w1"):
         taken(neighbours, cluster, first)
 
@@ -160,7 +160,7 @@ def test_what_left_earlier_and_is_not_back_counts_too() -> None:
 def test_a_drain_that_fails_gives_its_pods_back() -> None:
     """They serve, so that those of another node may leave."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
 
     with ExitStack() as running:
         failing = ExitStack()
@@ -177,7 +177,7 @@ def test_a_drain_that_fails_gives_its_pods_back() -> None:
 def test_a_pod_that_was_told_to_end_is_not_given_back(*, regardless: bool) -> None:
     """Its drain fails; a cache that still shows it as ready is no reason to take the workload's last one."""
     first, last = replace(on("w1"), grace=3600), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     cluster.stuck, cluster.cache = {first.full_name}, [first, last]
     allow = frozenset({"batch-replicas"}) if regardless else frozenset()
     run, _ = a_run(cluster, neighbours, allow=allow)
@@ -193,7 +193,7 @@ def test_a_pod_that_was_told_to_end_is_not_given_back(*, regardless: bool) -> No
 def test_the_one_other_place_is_believed_only_past_the_cache() -> None:
     """The pod there was ready some seconds ago; with two such places nobody is asked."""
     first, last, third = on("w1"), on("w2"), on("w3")
-    cluster, neighbours = a_cluster(first, last, third, wanted=3), Neighbours()
+    cluster, neighbours = a_cluster(first, last, third, wanted=3), LastReadyPods()
     with neighbours.draining("w1"):
         taken(neighbours, cluster, first)
     cluster.cache = [last, third]
@@ -211,7 +211,7 @@ def test_the_one_other_place_is_believed_only_past_the_cache() -> None:
 
 def test_what_was_taken_from_a_node_that_was_put_back_counts_until_it_is_ready_again() -> None:
     """Nobody waits for it any more when the workload has all of its pods."""
-    neighbours = Neighbours()
+    neighbours = LastReadyPods()
     one, two = on("w3"), replace(on("w3"), name="web-2", uid="two")
     cluster = a_cluster(on("w1"), one)
     failing = ExitStack()
@@ -234,7 +234,7 @@ def test_a_workload_whose_replicas_nobody_knows_keeps_its_last_pod(wanted: int |
     """Nothing says that it was scaled down."""
     owner = "StatefulSet.apps.kruise.io/web"
     first, last = on("w1", owner=owner), on("w2", owner=owner)
-    cluster, neighbours = a_cluster(first, last, wanted=wanted), Neighbours()
+    cluster, neighbours = a_cluster(first, last, wanted=wanted), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
         taken(neighbours, cluster, first)
@@ -244,7 +244,7 @@ def test_a_workload_whose_replicas_nobody_knows_keeps_its_last_pod(wanted: int |
 def test_that_it_was_scaled_down_is_believed_only_past_the_cache() -> None:
     """It may have been scaled up again since."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last, wanted=2), Neighbours()
+    cluster, neighbours = a_cluster(first, last, wanted=2), LastReadyPods()
     cluster.replicas = lambda *_, cached=False: 1 if cached else 2  # type: ignore[method-assign]
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
@@ -273,7 +273,7 @@ ALONE: dict[str, tuple[FakeCluster, Pod]] = {
 @pytest.mark.parametrize(("cluster", "leaving"), ALONE.values(), ids=ALONE)
 def test_what_harms_nobody_leaves_at_once(cluster: FakeCluster, leaving: Pod) -> None:
     """Other nodes are drained meanwhile, of other workloads."""
-    neighbours = Neighbours()
+    neighbours = LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"), neighbours.draining("w4"):
         taken(neighbours, a_cluster(on("w1", "other")), on("w1", "other"))
@@ -284,7 +284,7 @@ def test_what_harms_nobody_leaves_at_once(cluster: FakeCluster, leaving: Pod) ->
 def test_a_workload_that_was_scaled_to_one_waits_for_nobody() -> None:
     """Whoever left will not come back."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last, wanted=1), Neighbours()
+    cluster, neighbours = a_cluster(first, last, wanted=1), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
         taken(neighbours, cluster, first, last)
@@ -294,7 +294,7 @@ def test_pods_of_two_replicasets_count_together() -> None:
     """A Deployment is being rolled out: one of the old pods and one of the new ones."""
     old = on("w1", owner="ReplicaSet/web-5f", labels={"pod-template-hash": "5f"})
     new = on("w2", owner="ReplicaSet/web-7c", labels={"pod-template-hash": "7c"})
-    cluster, neighbours = a_cluster(old, new, wanted=1), Neighbours()
+    cluster, neighbours = a_cluster(old, new, wanted=1), LastReadyPods()
 
     with neighbours.draining("w1"), neighbours.draining("w2"):
         taken(neighbours, cluster, old)
@@ -303,12 +303,12 @@ def test_pods_of_two_replicasets_count_together() -> None:
 
 def test_a_node_alone_asks_nobody() -> None:
     """Nothing is read of the API server for it; and otherwise what the API server's cache has, shared by all."""
-    cluster, neighbours = a_cluster(on("w1"), on("w2")), Neighbours()
+    cluster, neighbours = a_cluster(on("w1"), on("w2")), LastReadyPods()
     with neighbours.draining("w1"):
         assert neighbours.held(cluster, on("w1")) == ""
     assert cluster.calls == []
 
-    neighbours = Neighbours()
+    neighbours = LastReadyPods()
     with neighbours.draining("w2"), neighbours.draining("w3"):
         assert neighbours.held(cluster, on("w2")) == ""
     assert cluster.calls == ["cached pods in shop"]
@@ -325,7 +325,7 @@ REFUSED = {
 def test_an_eviction_that_is_refused_took_nothing(trouble: ClusterError | None, says: str) -> None:
     """The pod still serves; one whose eviction nobody answered may be gone, and counts as gone."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     cluster.refuse = {first.full_name}
     evict, seen = cluster.evict, []
 
@@ -350,7 +350,7 @@ def test_an_eviction_that_is_refused_took_nothing(trouble: ClusterError | None, 
 def test_whoever_allows_it_waits_for_nobody() -> None:
     """Two nodes that shall be drained together, and nowhere else to go."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     run, _ = a_run(cluster, neighbours, name="w2", allow=frozenset({"batch-replicas"}))
 
     with neighbours.draining("w1"):
@@ -363,7 +363,7 @@ def test_whoever_allows_it_waits_for_nobody() -> None:
 def test_others_know_of_what_leaves_because_it_is_allowed() -> None:
     """It is allowed on one node only, and the workload's last pod is on another one."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     run, _ = a_run(cluster, neighbours, allow=frozenset({"batch-replicas"}))
 
     actions.drain(run)
@@ -375,7 +375,7 @@ def test_others_know_of_what_leaves_because_it_is_allowed() -> None:
 def test_nobody_is_evicted_when_time_is_up() -> None:
     """A neighbour fails at the same moment, and its pod would let this one go."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     before = ExitStack()
     before.enter_context(neighbours.draining("w1"))
 
@@ -395,7 +395,7 @@ def test_nobody_is_evicted_when_time_is_up() -> None:
 def test_a_pod_that_waits_for_something_else_says_so() -> None:
     """First for a neighbour, then for its budget; each once."""
     first, last = on("w1"), on("w2")
-    cluster, neighbours = a_cluster(first, last), Neighbours()
+    cluster, neighbours = a_cluster(first, last), LastReadyPods()
     cluster.refuse = {last.full_name}
     before = ExitStack()
     before.enter_context(neighbours.draining("w1"))
@@ -428,7 +428,7 @@ class World:
             priority = self.random.choice((0, 0, 2_000_000_000))
             for place in self.random.choices(self.nodes, k=replicas):
                 self.make(app, place, priority, ready=True)
-        self.neighbours = Neighbours()
+        self.neighbours = LastReadyPods()
         self.time = 0.0
         self.starts = {name: self.random.choice((0, 0, 1, 5)) for name in self.workers}
         self.returns: dict[str, float] = {}

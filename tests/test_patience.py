@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrator.engine import timeouts
 from migrator.hosts import runner
 from migrator.hosts import session as host_session
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from tests.test_node_modules import load
 
 node_switch = load("switch", "node_switch")
@@ -42,7 +42,7 @@ def test_somebody_elses_session_ends_before_it_is_given_up() -> None:
 
 def test_a_connection_may_take_as_long_as_its_setting_says() -> None:
     """However long the largest one is, a line is not given up before."""
-    (most,) = [entry.le for entry in Target.model_fields["connect_timeout"].metadata if hasattr(entry, "le")]
+    (most,) = [entry.le for entry in HostSettings.model_fields["connect_timeout"].metadata if hasattr(entry, "le")]
 
     assert host_session.opening(most) > most
     assert host_session.opening(20) >= 180

@@ -10,7 +10,7 @@ import pytest
 
 from migrator.engine.steps import STEPS
 from migrator.model.facts import FileFact
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import Plan
 from migrator.planning import plan
@@ -97,7 +97,7 @@ def test_only_images_in_use_are_carried() -> None:
 def test_a_plan_says_where_images_come_from() -> None:
     """It is the same plan but for that: the registries are asked when it is done."""
     carried, pulled = (
-        plan.make(situation(pods=(pod("web"),), target=Target(image_source=source)), STEPS)
+        plan.make(situation(pods=(pod("web"),), target=HostSettings(image_source=source)), STEPS)
         for source in ("docker", "registry")
     )
 

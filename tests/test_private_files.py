@@ -14,12 +14,12 @@ from migrator.cli.plan import write
 from migrator.errors import UsageError
 from migrator.model.event import Event
 from migrator.model.evidence import Via
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
 from migrator.store import evidence_file, fact_store, private_files
-from migrator.store.run_log import Records
+from migrator.store.run_log import RunLog
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
@@ -30,7 +30,7 @@ SEEN = proof.good("docker", "v2", "systemd", Via.KUBELET)
 def record(folder: Path) -> None:
     """Do what `inspect --save` does."""
     fact_store.save(
-        folder, [Observation(host="worker-1", target=Target(), facts=facts())], ClusterFacts(nodes=(node(),))
+        folder, [Observation(host="worker-1", target=HostSettings(), facts=facts())], ClusterFacts(nodes=(node(),))
     )
 
 
@@ -42,9 +42,9 @@ def plan(folder: Path) -> None:
 
 def run(folder: Path) -> None:
     """Do what `apply` does."""
-    kept = Records(folder, Plan(), moment=MOMENT)
+    kept = RunLog(folder, Plan(), moment=MOMENT)
     kept.around(ClusterFacts(nodes=(node(),)))
-    kept.facts([Observation(host="worker-1", target=Target(), facts=facts())])
+    kept.facts([Observation(host="worker-1", target=HostSettings(), facts=facts())])
     kept.event(Event(node="worker-1", step="drain", kind="changed"))
     kept.event(Event(node="worker-1", step="switch", kind="failed"))
     kept.evidence("worker-1", {"baseline": SEEN})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model.evidence import Checked, Evidence, Left, Outcome, Via
+from migrator.model.evidence import Checked, Evidence, Leftover, Outcome, Via
 from migrator.proof import checks, privileges
 from migrator.proof.catalogue import JOBS, RULES, page
 from migrator.proof.verdict import judge, rule_id
@@ -97,7 +97,7 @@ def act(name: str, container: str = "", **update: Any) -> Evidence:
 
 def left(kind: str) -> Evidence:
     """Leave something behind."""
-    return HEALTHY.model_copy(update={"left": (Left(kind=kind, what=f"a {kind} of ours"),)})
+    return HEALTHY.model_copy(update={"left": (Leftover(kind=kind, what=f"a {kind} of ours"),)})
 
 
 def cgroup(path: str) -> Evidence:

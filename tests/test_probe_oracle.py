@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.model.evidence import Asked, Evidence, RawView
+from migrator.model.evidence import Evidence, ProbeContainerSpec, RawView
 from migrator.proof import privileges
 from migrator.proof.runtime_traits import TRAITS
 from tests.fakes.proof import good
@@ -132,6 +132,6 @@ EXPECTED = {
 @pytest.mark.parametrize(("added", "dropped", "mask"), EXPECTED.values(), ids=EXPECTED)
 def test_what_was_asked_for_decides(added: tuple[str, ...], dropped: tuple[str, ...], mask: str) -> None:
     """As the kernel writes it."""
-    asked = Asked(name="x", pod="x", quality="BestEffort", added=added, dropped=dropped)
+    asked = ProbeContainerSpec(name="x", pod="x", quality="BestEffort", added=added, dropped=dropped)
 
     assert privileges.mask(privileges.expected(asked, TRAITS["containerd"])) == mask

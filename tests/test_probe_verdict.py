@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator.model.evidence import Asked, Evidence, Left, Outcome, RawView, Verdict, Via
+from migrator.model.evidence import Evidence, Leftover, Outcome, ProbeContainerSpec, RawView, Verdict, Via
 from migrator.proof.catalogue import JOBS, RULES
 from migrator.proof.spec import ASKED
 from migrator.proof.verdict import jobs, judge, rule_id
@@ -50,7 +50,7 @@ AMOUNTS = st.integers(1, 1 << 40)
 
 
 @st.composite
-def demands(draw: st.DrawFn) -> tuple[Asked, ...]:
+def demands(draw: st.DrawFn) -> tuple[ProbeContainerSpec, ...]:
     """Make what could be asked for the four containers."""
     found = []
     for asked in ASKED:
@@ -75,7 +75,11 @@ def demands(draw: st.DrawFn) -> tuple[Asked, ...]:
     st.sampled_from([4096, 65536]), st.integers(61, 100),
 )  # fmt: skip
 def test_no_healthy_node_is_accused(
-    combination: tuple[str, str, str, Via], asked: tuple[Asked, ...], uids: dict[str, str], page: int, pids: int
+    combination: tuple[str, str, str, Via],
+    asked: tuple[ProbeContainerSpec, ...],
+    uids: dict[str, str],
+    page: int,
+    pids: int,
 ) -> None:
     """Whatever limits were asked for, and whatever the pods' uids and the pages' size, nothing fails."""
     runtime, cgroup, driver, via = combination
@@ -108,7 +112,7 @@ def test_a_job_is_not_proved_while_what_proves_it_is_unknown() -> None:
 
 def test_a_failed_job_says_what_and_how_many() -> None:
     """The first failure is told with what was found and expected, the others are counted."""
-    left = tuple(Left(kind=kind, what=f"{kind} 1") for kind in ("cgroup", "mount", "netns"))
+    left = tuple(Leftover(kind=kind, what=f"{kind} 1") for kind in ("cgroup", "mount", "netns"))
     verdict = judge(good().model_copy(update={"left": left}))
 
     assert next(row for row in jobs(verdict) if row[0] == "cleanup")[1:] == (

@@ -17,12 +17,12 @@ from migrator.errors import (
     CriError,
     Fault,
     HostProblemError,
-    LineError,
+    HostUnreachableError,
     MigratorError,
     RefusedError,
     StepFailedError,
 )
-from migrator.model.evidence import Evidence, Left, Outcome, Via
+from migrator.model.evidence import Evidence, Leftover, Outcome, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
 from migrator.planning import plan
@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_brought_ends_it(via: Via, problem: str) -> None
     node.line.answers["import_image"] = BROUGHT[problem]
     node.line.answers["remove_image"] = {"had": False}
 
-    with pytest.raises(LineError, match=problem):
+    with pytest.raises(HostUnreachableError, match=problem):
         run(node)
 
     assert [call.split()[0] for call in node.runtime.calls] == ["connect"]
@@ -403,7 +403,7 @@ def test_what_is_left_is_waited_for() -> None:
     assert 60 <= node.clock.now() < 64
 
     node.line.answers["left"] = rest
-    assert run(node).left == (Left(kind="log", what="/var/log/pods/x"),)
+    assert run(node).left == (Leftover(kind="log", what="/var/log/pods/x"),)
     assert 240 <= node.clock.now() < 252
 
 
@@ -622,9 +622,9 @@ def test_a_rehearsal_says_which_containers_were_its_own() -> None:
 
 
 FAILS: dict[str, tuple[str, type[MigratorError]]] = {
-    "the instance does not start": ("start_runtime", LineError),
-    "no image for sandboxes": ("carry_image", LineError),
-    "the host shows nothing": ("host", LineError),
+    "the instance does not start": ("start_runtime", HostUnreachableError),
+    "no image for sandboxes": ("carry_image", HostUnreachableError),
+    "the host shows nothing": ("host", HostUnreachableError),
     "its socket does not answer": ("connect", CriError),
     "it dies at the first sandbox": ("run_sandbox", CriError),
 }

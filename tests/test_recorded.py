@@ -9,7 +9,7 @@ import pytest
 
 from migrator.app import observe
 from migrator.errors import InventoryError
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.store import fact_store
@@ -21,7 +21,7 @@ CLUSTER = ClusterFacts(nodes=(node(),), pods=(pod("web"),))
 def seen(host: str = "worker-1", **update: object) -> Observation:
     """Give an observed host."""
     return Observation(
-        host=host, target=Target(kubeconfig="/home/me/admin.conf", node_name="worker-1"), facts=facts(), **update
+        host=host, target=HostSettings(kubeconfig="/home/me/admin.conf", node_name="worker-1"), facts=facts(), **update
     )
 
 

@@ -13,12 +13,12 @@ import pytest
 from migrator.errors import UsageError
 from migrator.model.event import Event
 from migrator.model.evidence import Via
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
 from migrator.store import fact_store, private_files
-from migrator.store.run_log import Records, usual
+from migrator.store.run_log import RunLog, default_folder
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
@@ -27,7 +27,7 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 def test_a_run_is_kept(tmp_path: Path) -> None:
     """Plan, events, proofs and metrics, for the owner alone."""
-    kept = Records(tmp_path / "runs", Plan(inventory="i.yml"), moment=MOMENT)
+    kept = RunLog(tmp_path / "runs", Plan(inventory="i.yml"), moment=MOMENT)
     kept.event(Event(node="w1", step="drain", kind="start", message="Drain"))
     kept.event(Event(node="w1", step="drain", kind="changed", message="3 pods left", seconds=41.25))
     kept.event(Event(node='w"1', step="switch", kind="failed", message="no", seconds=2))
@@ -54,12 +54,12 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
 
 def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
     """In the form that plans are made from; a host that is begun later is added."""
-    kept, cluster = Records(tmp_path, Plan()), ClusterFacts(nodes=(node(),))
+    kept, cluster = RunLog(tmp_path, Plan()), ClusterFacts(nodes=(node(),))
     kept.around(cluster)
     for host in ("worker-1", "worker-2"):
-        kept.facts([Observation(host=host, target=Target(), facts=facts())])
+        kept.facts([Observation(host=host, target=HostSettings(), facts=facts())])
 
-    kept.facts([Observation.model_construct(host="worker-3", target=Target(), problem="\udc80")])
+    kept.facts([Observation.model_construct(host="worker-3", target=HostSettings(), problem="\udc80")])
 
     assert fact_store.cluster(kept.folder / "facts") == cluster
     assert [entry.host for entry in fact_store.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
@@ -70,12 +70,12 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: 
     (tmp_path / "runs").write_text("a file")
 
     with pytest.raises(UsageError, match="--runs .*/runs: the run's folder cannot be written: "):
-        Records(tmp_path / "runs", Plan())
+        RunLog(tmp_path / "runs", Plan())
 
 
 def test_a_folder_that_goes_away_ends_nothing(tmp_path: Path) -> None:
     """A full disk of the control host is no reason to leave a node in its window."""
-    kept = Records(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan())
     for path in kept.folder.iterdir():
         path.unlink()
     kept.folder.rmdir()
@@ -90,7 +90,7 @@ def test_the_metrics_of_a_large_run_are_written_now_and_then(tmp_path: Path, mon
     steps, count, written = [f"step-{number}" for number in range(12)], 2000, []
     write = private_files.write
     monkeypatch.setattr(private_files, "write", lambda path, text: (written.append(path.name), write(path, text)))
-    kept = Records(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan())
     began = time.monotonic()
 
     for number in range(count):
@@ -104,7 +104,7 @@ def test_the_metrics_of_a_large_run_are_written_now_and_then(tmp_path: Path, mon
 
 def test_metrics_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
     """Whoever watches a run does not wait for its end."""
-    kept = Records(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan())
     for step in ("stage", "drain"):
         kept.event(Event(node="w1", step=step, kind="changed"))
         end = time.monotonic() + 10
@@ -117,7 +117,7 @@ def test_metrics_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
 def test_the_usual_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the desktop's standard has state."""
     monkeypatch.setenv("XDG_STATE_HOME", "/srv/state")
-    assert usual() == Path("/srv/state/migrator/runs")
+    assert default_folder() == Path("/srv/state/migrator/runs")
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.setenv("HOME", "/home/ann")
-    assert usual() == Path("/home/ann/.local/state/migrator/runs")
+    assert default_folder() == Path("/home/ann/.local/state/migrator/runs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.model.facts import Transaction
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import PROGRESS
 from migrator.model.observation import Observation
 from migrator.report import status
@@ -13,7 +13,7 @@ from tests.fakes.values import facts, node
 def seen(host: str, **transactions: str) -> Observation:
     """Give a host with these switches, by their last action."""
     told = {name: Transaction(last=last) for name, last in transactions.items()}
-    return Observation(host=host, target=Target(), facts=facts(transactions=told))
+    return Observation(host=host, target=HostSettings(), facts=facts(transactions=told))
 
 
 def test_each_node_has_a_line() -> None:
@@ -29,7 +29,7 @@ def test_each_node_has_a_line() -> None:
         seen("w2", t1="write files"),
         seen("w3"),
         seen("w4", t1="broken"),
-        Observation(host="w5", target=Target(), problem="the host does not\x1b answer"),
+        Observation(host="w5", target=HostSettings(), problem="the host does not\x1b answer"),
     )
 
     rows = status.rows(hosts, nodes)

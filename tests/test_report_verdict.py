@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from migrator.model.evidence import Checked, Circumstances, Difference, HostView, Leg, Outcome, RawView, Verdict, Via
+from migrator.model.evidence import (
+    Checked,
+    Difference,
+    HostView,
+    NodeProfile,
+    Outcome,
+    RawView,
+    StartupPhase,
+    Verdict,
+    Via,
+)
 from migrator.model.verification import NodeProof, Verification
 from migrator.proof import reboot_compare
 from migrator.report import junit, schema, terminal
@@ -22,19 +32,19 @@ from migrator.report import verdict as report
 
 GOLDEN = Path(__file__).parent / "golden"
 
-KNOWN = Circumstances(
+KNOWN = NodeProfile(
     node="worker-1", via=Via.KUBELET, runtime="containerd", runtime_version="1.6.20", low_level="runc",
     low_level_version="1.1.5", kubelet_version="1.23.17", cgroup="v2", cgroup_driver="systemd", architecture="x86_64",
     security_modules=("apparmor", "yama"),
 )  # fmt: skip
 JOBS = ("cgroup", "command", "namespaces", "rootfs", "cleanup", "runtime", "network", "host")
 TRACE = (
-    Leg(step="api", what="pod created", seconds=0.0, resolution=1.0),
-    Leg(step="kubelet", what="pod accepted", seconds=0.4, resolution=1.0),
-    Leg(step="cri", what="sandbox created", seconds=1.31),
-    Leg(step="image", what="image was there already", seconds=1.9),
-    Leg(step="low-level", what="container created by runc", seconds=2.02),
-    Leg(step="kernel", what="first process", seconds=2.25, resolution=0.01),
+    StartupPhase(step="api", what="pod created", seconds=0.0, resolution=1.0),
+    StartupPhase(step="kubelet", what="pod accepted", seconds=0.4, resolution=1.0),
+    StartupPhase(step="cri", what="sandbox created", seconds=1.31),
+    StartupPhase(step="image", what="image was there already", seconds=1.9),
+    StartupPhase(step="low-level", what="container created by runc", seconds=2.02),
+    StartupPhase(step="kernel", what="first process", seconds=2.25, resolution=0.01),
 )
 
 
@@ -256,7 +266,7 @@ HOSTILE = (
 
 def hostile_node(make: Callable[[], str]) -> NodeProof:
     """Give a node whose shape is always the same and whose texts all come from `make`."""
-    known = Circumstances(node=make(), via=Via.KUBELET, runtime=make(), low_level=make(), security_modules=(make(),))
+    known = NodeProfile(node=make(), via=Via.KUBELET, runtime=make(), low_level=make(), security_modules=(make(),))
     checks = tuple(
         Checked(id=make(), job=make(), outcome=outcome, expected=make(), found=make(), source=make(), remedy=make())
         for outcome in Outcome
@@ -265,7 +275,7 @@ def hostile_node(make: Callable[[], str]) -> NodeProof:
         Difference(what=make(), before=make(), after=make(), announced=announced, source=make())
         for announced in ("", make() + "x")
     )
-    legs = (Leg(step=make(), what=make(), seconds=1),)
+    legs = (StartupPhase(step=make(), what=make(), seconds=1),)
     judged = Verdict(circumstances=known, checks=checks, differences=changes, trace=legs, problems=(make(),))
     return NodeProof(host=make(), node=make(), verdicts=(judged,), problem=make() + "x", reboot=changes)
 

@@ -12,7 +12,7 @@ import yaml
 
 from migrator.cluster import Cluster, client
 from migrator.cluster.client import KubeCluster
-from migrator.cluster.http import Answer, Api
+from migrator.cluster.http import Answer, ApiRequests
 from migrator.model.lease import Lease
 from tests.fakes.values import pod
 
@@ -50,7 +50,7 @@ STATUS = {"nodeInfo": {"machineID": "m", "containerRuntimeVersion": "r", "kubele
 SPEC = {"containers": [], "clusterIP": "10.96.0.1", "ports": [{"port": 443}]}
 
 
-class Recording(Api):
+class Recording(ApiRequests):
     """An API server that has one of everything, and what it was asked."""
 
     def __init__(self) -> None:

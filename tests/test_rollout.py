@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from migrator.errors import ClusterError
 from migrator.model import maintenance_window
 from migrator.model.rollout_policy import Policy, amount
-from migrator.rollout.controller import Around, roll
-from migrator.rollout.results import End
-from migrator.rollout.schedule import Course, Group, Member, batches, spread
+from migrator.rollout.controller import ClusterView, run_rollout
+from migrator.rollout.results import Ending
+from migrator.rollout.schedule import Group, Member, Schedule, batches, spread
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 RUNS = int(os.environ.get("MIGRATOR_RUNS") or 8 * settings().max_examples)
@@ -46,7 +46,7 @@ class World:
     told: list[str] = field(default_factory=list)
     together: int = 0
     """The most nodes that were worked on at once."""
-    ends: dict[str, End] = field(default_factory=dict)
+    ends: dict[str, Ending] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -63,14 +63,16 @@ class World:
         self.of = {node: group for group in self.groups for node in group.everyone}
         self.ordered = batches(self.groups, self.most)
         self.batch = {node: batch for batch in self.ordered for node in batch.nodes}
-        self.course = Course(self.ordered, serving=self.serving, fits=self.fits)
+        self.course = Schedule(self.ordered, serving=self.serving, fits=self.fits)
 
     def run(self) -> World:
         """Roll to the end."""
-        roll(
+        run_rollout(
             self.course,
             self,
-            Around(self.unavailable, self.violated, self.stopping, lambda: self.time, self.moment, self.told.append),
+            ClusterView(
+                self.unavailable, self.violated, self.stopping, lambda: self.time, self.moment, self.told.append
+            ),
         )
         return self
 
@@ -103,7 +105,7 @@ class World:
         group = self.of[nodes[0]]
         batch = self.batch[nodes[0]]
         working = {*self.until, *nodes}
-        failures = Counter(self.of[node].policy.group for node, end in self.ends.items() if end is End.FAILED)
+        failures = Counter(self.of[node].policy.group for node, end in self.ends.items() if end is Ending.FAILED)
         assert not set(nodes) & set(self.begun), "begun twice"
         assert working <= set(batch.nodes), "of two batches at once"
         assert len(working) <= (1 if batch.canary else group.size)
@@ -116,7 +118,7 @@ class World:
         )
         assert self.serving or not self.hurt - (self.excused or set()), "budgets are violated"
         assert failures[group.policy.group] <= group.policy.failures
-        assert not any(end is End.FAILED and self.batch[node].canary for node, end in self.ends.items())
+        assert not any(end is Ending.FAILED and self.batch[node].canary for node, end in self.ends.items())
         assert not self.stopping()
         assert self.serving or not group.policy.windows or self.opened(group.policy)
         earlier = self.ordered[: self.ordered.index(batch)]
@@ -129,7 +131,7 @@ class World:
         """Tell whether a window is open: all here are from 22 to 5 o'clock."""
         return not 5 <= self.moment().hour < 22 and bool(policy.windows)
 
-    def ended(self, seconds: float) -> Mapping[str, End]:
+    def ended(self, seconds: float) -> Mapping[str, Ending]:
         """Let time pass, in longer steps while nothing is worked on."""
         self.time += max(seconds, 20.0 if self.until else 60.0)
         if self.random.random() < 0.2:
@@ -137,10 +139,10 @@ class World:
             self.hurt = {"shop/old"} if self.hurting else set()
             self.hurt |= {"shop/web"} if self.random.random() < self.hurting else set()
         over = [node for node, end in self.until.items() if end <= self.time]
-        found = {node: End.FAILED if self.random.random() < self.failing else End.DONE for node in over}
+        found = {node: Ending.FAILED if self.random.random() < self.failing else Ending.DONE for node in over}
         for node, end in found.items():
             del self.until[node]
-            if end is End.FAILED and self.random.random() < 0.5:
+            if end is Ending.FAILED and self.random.random() < 0.5:
                 self.broken.add(node)
         self.ends |= found
         return found
@@ -256,12 +258,12 @@ def test_what_is_worked_on_together_is_of_many_zones() -> None:
 
 def test_a_node_that_is_unavailable_already_may_be_begun() -> None:
     """That makes it no worse, and keeps nobody waiting for itself: a run that was killed has left it so."""
-    course = Course(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]))
+    course = Schedule(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]))
 
     assert course.begin({"n0001"}) == ("n0001",)
     assert course.begin({"n0001"}) == ()
     assert course.held_up({"n0001"}) == ""
-    course.ended("n0001", End.DONE, 0)
+    course.ended("n0001", Ending.DONE, 0)
     assert course.begin({"n0001"}) == ()
     assert course.held_up({"n0001"}) == "1 nodes are unavailable, 1 may be: n0001"
     assert course.begin(()) == ("n0000",)
@@ -269,23 +271,23 @@ def test_a_node_that_is_unavailable_already_may_be_begun() -> None:
 
 def test_no_more_are_begun_than_can_be_worked_on() -> None:
     """Those too that are unavailable already; and no other node is blamed for that."""
-    course = Course(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]), fits=2)
+    course = Schedule(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]), fits=2)
     away = {"n0000", "n0001", "n0002"}
 
     assert course.begin(away) == ("n0000", "n0001")
     assert course.begin(away) == ()
     assert course.held_up(away) == ""
-    course.ended("n0000", End.DONE, 0)
+    course.ended("n0000", Ending.DONE, 0)
     assert course.begin(away) == ("n0002",)
 
 
 def test_broken_nodes_do_not_keep_themselves_from_being_mended() -> None:
     """More of them are unavailable than may be, and each makes it no worse; a good one waits."""
-    course = Course(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]))
+    course = Schedule(batches([group(Policy(canaries=0, batch="3", max_unavailable="1"), members(3))]))
 
     assert course.begin({"n0000", "n0002"}) == ("n0000", "n0002")
-    course.ended("n0000", End.DONE, 0)
-    course.ended("n0002", End.DONE, 0)
+    course.ended("n0000", Ending.DONE, 0)
+    course.ended("n0002", Ending.DONE, 0)
     assert course.begin({"n0002"}) == ()
     assert course.begin({}) == ("n0001",)
 
@@ -295,7 +297,7 @@ def test_a_way_back_waits_for_no_window() -> None:
     policy = Policy(windows=("22:00-05:00",))
     world = World((group(policy, members(2)),), seed=1)
     world.time = 6 * 3600.0
-    world.course = Course(world.ordered, anytime=True)
+    world.course = Schedule(world.ordered, anytime=True)
     world.opened = lambda _: True  # type: ignore[method-assign]
 
     world.run()
@@ -305,7 +307,7 @@ def test_a_way_back_waits_for_no_window() -> None:
 
 def test_a_neighbour_that_is_not_worked_on_counts() -> None:
     """It is of the same group, and is missed like any other."""
-    course = Course(batches([group(Policy(), members(1), "neighbour")]))
+    course = Schedule(batches([group(Policy(), members(1), "neighbour")]))
 
     assert course.begin({"neighbour"}) == ()
     assert course.begin({"stranger"}) == ("n0000",)
@@ -356,7 +358,7 @@ def test_a_budget_that_was_well_since_is_not_excused() -> None:
     world = World((group(Policy(), members(3)),), seed=1)
     world.hurt = {"shop/old"}
 
-    def ended(seconds: float) -> Mapping[str, End]:
+    def ended(seconds: float) -> Mapping[str, Ending]:
         found = World.ended(world, seconds)
         world.hurt = set() if len(world.ends) == 1 else {"shop/old"}
         return found

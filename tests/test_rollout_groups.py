@@ -8,18 +8,18 @@ import pytest
 
 from migrator.errors import LockedError, MigratorError, StepFailedError, StoppedError
 from migrator.inventory import Host
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.rollout_policy import Policy
 from migrator.planning import plan
 from migrator.rollout.groups import groups
-from migrator.rollout.results import End, Ended, Rolled
-from migrator.rollout.schedule import Course, Group, Member, batches
+from migrator.rollout.results import Ending, NodeResult, RolloutResult
+from migrator.rollout.schedule import Group, Member, Schedule, batches
 from tests.fakes.values import node, situation
 
 
 def host(name: str, **target: Any) -> Host:
     """Give a host of the inventory whose Node has the same name."""
-    return Host(name=name, target=Target(**target))
+    return Host(name=name, target=HostSettings(**target))
 
 
 def test_all_nodes_of_a_group_count() -> None:
@@ -71,7 +71,7 @@ def test_canaries_are_canaries_with_a_limit_too() -> None:
 
 def test_a_course_of_nothing_is_over() -> None:
     """There is nothing to begin, and nobody to wait for."""
-    course = Course([])
+    course = Schedule([])
 
     assert (course.over, course.left, course.policy, course.begin([]), course.held_up(["n1"])) == (
         True,
@@ -82,27 +82,27 @@ def test_a_course_of_nothing_is_over() -> None:
     )
 
 
-DONE, FAILED = Ended("a", End.DONE, ""), Ended("b", End.FAILED, "", StepFailedError("no"))
-OTHER = Ended("c", End.FAILED, "", StepFailedError("no"))
-STOPPED = Ended("b", End.STOPPED, "", KeyboardInterrupt())
-ROLLED: dict[str, tuple[Rolled, bool, type[BaseException] | None]] = {
-    "all done": (Rolled((DONE,)), True, None),
-    "nothing to do": (Rolled(()), True, None),
-    "none left, and stopped all the same": (Rolled((DONE,), stopped="interrupted"), True, None),
-    "some left, as was asked for": (Rolled((DONE,), left=("c",)), True, None),
-    "one failed": (Rolled((DONE, FAILED)), False, StepFailedError),
-    "two failed": (Rolled((FAILED, OTHER)), False, StepFailedError),
-    "one stopped": (Rolled((DONE, STOPPED), interrupted=True), False, StoppedError),
-    "not begun": (Rolled((DONE,), left=("c",), stopped="the canary failed"), False, StepFailedError),
-    "interrupted": (Rolled((DONE,), interrupted=True), False, StoppedError),
-    "lock lost": (Rolled((DONE,), left=("c",), lost=LockedError("ann")), False, LockedError),
-    "a bug": (Rolled((DONE,), bug=KeyError("items")), False, KeyError),
-    "a bug at a node": (Rolled((DONE, Ended("b", End.FAILED, "", KeyError("items")))), False, KeyError),
+DONE, FAILED = NodeResult("a", Ending.DONE, ""), NodeResult("b", Ending.FAILED, "", StepFailedError("no"))
+OTHER = NodeResult("c", Ending.FAILED, "", StepFailedError("no"))
+STOPPED = NodeResult("b", Ending.STOPPED, "", KeyboardInterrupt())
+ROLLED: dict[str, tuple[RolloutResult, bool, type[BaseException] | None]] = {
+    "all done": (RolloutResult((DONE,)), True, None),
+    "nothing to do": (RolloutResult(()), True, None),
+    "none left, and stopped all the same": (RolloutResult((DONE,), stopped="interrupted"), True, None),
+    "some left, as was asked for": (RolloutResult((DONE,), left=("c",)), True, None),
+    "one failed": (RolloutResult((DONE, FAILED)), False, StepFailedError),
+    "two failed": (RolloutResult((FAILED, OTHER)), False, StepFailedError),
+    "one stopped": (RolloutResult((DONE, STOPPED), interrupted=True), False, StoppedError),
+    "not begun": (RolloutResult((DONE,), left=("c",), stopped="the canary failed"), False, StepFailedError),
+    "interrupted": (RolloutResult((DONE,), interrupted=True), False, StoppedError),
+    "lock lost": (RolloutResult((DONE,), left=("c",), lost=LockedError("ann")), False, LockedError),
+    "a bug": (RolloutResult((DONE,), bug=KeyError("items")), False, KeyError),
+    "a bug at a node": (RolloutResult((DONE, NodeResult("b", Ending.FAILED, "", KeyError("items")))), False, KeyError),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("rolled", "well", "error"), ROLLED.values(), ids=ROLLED)
-def test_what_is_well_raises_nothing(rolled: Rolled, *, well: bool, error: type[BaseException] | None) -> None:
+def test_what_is_well_raises_nothing(rolled: RolloutResult, *, well: bool, error: type[BaseException] | None) -> None:
     """And what is not well says why: the end of a program must not say that all is done."""
     assert rolled.well is well
     if error is None:
@@ -114,11 +114,11 @@ def test_what_is_well_raises_nothing(rolled: Rolled, *, well: bool, error: type[
 
 def test_the_one_error_is_raised_as_it_is() -> None:
     """With its own class, by which the program ends; several are counted."""
-    only = Rolled((DONE, FAILED))
+    only = RolloutResult((DONE, FAILED))
 
     with pytest.raises(MigratorError) as raised:
         only.check()
     assert raised.value is FAILED.error
     with pytest.raises(StepFailedError, match="2 of 3 nodes failed: b, c"):
-        Rolled((DONE, FAILED, OTHER)).check()
-    assert (only.of(End.FAILED), only.of(End.STOPPED)) == ((FAILED,), ())
+        RolloutResult((DONE, FAILED, OTHER)).check()
+    assert (only.of(Ending.FAILED), only.of(Ending.STOPPED)) == ((FAILED,), ())

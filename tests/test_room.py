@@ -19,16 +19,16 @@ from pathlib import Path
 import pytest
 
 from migrator import local_capacity
-from migrator.cri.channel import Wire
+from migrator.cri.channel import CriChannel
 from migrator.cri.errors import Place
 from migrator.engine import playbooks
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.steps import STEPS
-from migrator.errors import InventoryError, LineError, StepFailedError
+from migrator.errors import HostUnreachableError, InventoryError, StepFailedError
 from migrator.hosts import HostResult, local_limits, runner
-from migrator.hosts.remote_process import Program
-from migrator.hosts.socket_forward import Relayed
-from migrator.model.host_settings import Target
+from migrator.hosts.remote_process import RemoteProcess
+from migrator.hosts.socket_forward import SocketForward
+from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Inspect, Request
 from migrator.model.rollout_policy import Policy
 from migrator.planning.plan import make
@@ -124,11 +124,11 @@ def test_a_playbook_that_no_file_is_left_for_is_no_verdict(tmp_path: Path) -> No
 
 
 def test_a_line_that_no_file_is_left_for_is_out_of_reach(tmp_path: Path) -> None:
-    """`LineError` is waited for; any other error would end the step."""
+    """`HostUnreachableError` is waited for; any other error would end the step."""
     (tmp_path / "inventory.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
     hosts = runner.AnsibleHosts(tmp_path / "inventory.yml")
 
-    with no_more_files(), pytest.raises(LineError, match="here could not be asked.*Too many open files"):
+    with no_more_files(), pytest.raises(HostUnreachableError, match="here could not be asked.*Too many open files"):
         hosts.line("here").__enter__()
 
 
@@ -137,9 +137,12 @@ def test_a_runtime_that_no_file_is_left_for_is_not_blamed(tmp_path: Path) -> Non
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "cri"))
         listener.listen()
-        wire = Wire(Place("containerd", str(tmp_path / "cri")), seconds=5)
+        wire = CriChannel(Place("containerd", str(tmp_path / "cri")), seconds=5)
         try:
-            with no_more_files(), pytest.raises(LineError, match="containerd could not be asked.*Too many open files"):
+            with (
+                no_more_files(),
+                pytest.raises(HostUnreachableError, match="containerd could not be asked.*Too many open files"),
+            ):
                 wire.negotiate()
         finally:
             wire.close()
@@ -149,11 +152,11 @@ def test_a_relay_goes_on_when_there_are_files_again(tmp_path: Path) -> None:
     """Who connects meanwhile waits for it, or is told that it was this machine; nobody is told that all is closed."""
     holding = threading.Event()
 
-    def start(_path: str, _until: float) -> Program:
+    def start(_path: str, _until: float) -> RemoteProcess:
         holding.wait(10)
-        raise LineError("the host is away")
+        raise HostUnreachableError("the host is away")
 
-    relayed = Relayed("w1", "/run/x", tmp_path / "0", start)
+    relayed = SocketForward("w1", "/run/x", tmp_path / "0", start)
     try:
         with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two, no_more_files():
             one.connect(str(tmp_path / "0"))  # for this one a file was taken before it came
@@ -195,7 +198,7 @@ def until(reached: Callable[[], bool]) -> None:
 def test_what_ends_here_is_told_apart(error: Exception, ours: bool) -> None:  # noqa: FBT001 - a column of the table
     """Only what this machine has too little of; a bug stays one, a verdict too."""
     assert local_limits.exhausted(error) is ours
-    with pytest.raises(LineError if ours else type(error)), local_limits.bounds("w1"):
+    with pytest.raises(HostUnreachableError if ours else type(error)), local_limits.bounds("w1"):
         raise error
 
 
@@ -203,11 +206,18 @@ def test_a_step_waits_for_a_machine_at_its_limits() -> None:
     """What the door gives then is an error that says nothing about the node."""
     told = local_limits.told("w1", OSError(errno.EMFILE, "Too many open files"))
     hosts = FakeHosts({"inspect": HostResult("w1", told, unreachable=True)})
-    run = Run(
-        "run", make(situation(), STEPS), Target(), hosts, FakeCluster([]), FakeClock(), frozenset(), lambda _: None
+    run = StepContext(
+        "run",
+        make(situation(), STEPS),
+        HostSettings(),
+        hosts,
+        FakeCluster([]),
+        FakeClock(),
+        frozenset(),
+        lambda _: None,
     )
 
-    with pytest.raises(LineError) as raised:
+    with pytest.raises(HostUnreachableError) as raised:
         playbooks.play(run, Inspect())
 
     assert not raised.value.verdict

@@ -10,7 +10,7 @@ import time
 import pytest
 import yaml
 
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.planning import translate_node
 from migrator.runtimes.docker.keys import KEYS
 from tests.fakes import values
@@ -308,7 +308,7 @@ def test_what_a_plan_writes_is_read_again_byte_for_byte(runtime: str) -> None:
     daemon = json.dumps({key: value for key, value in json.loads(DAEMON).items() if key != "hosts"})
     specification = HONEST["a specification"][1]
     node = values.facts(files=values.files(daemon=daemon), containerd=values.containerd(oci_spec=specification))
-    made = translate_node.draft(values.situation(target=Target(runtime=runtime), facts=node))
+    made = translate_node.draft(values.situation(target=HostSettings(runtime=runtime), facts=node))
 
     assert made.problems == ()
     assert len(made.files) > 5

@@ -24,11 +24,11 @@ from migrator.cli.options import PlanOutput
 from migrator.errors import MigratorError
 from migrator.model.event import Event
 from migrator.model.facts import NodeFacts
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.store import fact_store
-from migrator.store.run_log import Records
+from migrator.store.run_log import RunLog
 from tests.fakes import values
 from tests.test_node_facts import UNITS, Handler, Tree, needs_root, node_facts, program, put
 
@@ -369,7 +369,7 @@ def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsy
     plan_command.write(folder / "plan.json", plan)
     for form in PlanOutput:
         plan_command.show(plan, form)
-    kept = Records(folder / "runs", plan, moment=datetime(2026, 1, 1, tzinfo=UTC))
+    kept = RunLog(folder / "runs", plan, moment=datetime(2026, 1, 1, tzinfo=UTC))
     kept.around(cluster)
     kept.facts([observation])
     try:
@@ -402,7 +402,7 @@ def test_no_host_gives_its_secrets_away(
     assert {path for path in contents("x", turn) if not facts.file(path).exists} == set()
 
     for name, seen in {"as it is": facts, "else healthy": healthy}.items():
-        observation = Observation(host="worker-1", target=Target(), facts=seen)
+        observation = Observation(host="worker-1", target=HostSettings(), facts=seen)
         (tmp_path / name).mkdir()
         text = printed(observation, cluster, tmp_path / name, capsys)
         assert "worker-1" in text

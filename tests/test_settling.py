@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from migrator.engine import settle
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.steps import STEPS
 from migrator.errors import StepFailedError
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Pod
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
@@ -21,11 +21,11 @@ from tests.fakes.values import node, pod, situation
 ELSEWHERE = pod("web-2", node="worker-2")
 
 
-def world(*pods: Pod, **target: object) -> tuple[Run, FakeCluster]:
+def world(*pods: Pod, **target: object) -> tuple[StepContext, FakeCluster]:
     """Give a node that was left by one of the two pods of a Deployment; these are what there is now."""
     cluster = FakeCluster([node()], [pod("web-1"), ELSEWHERE])
-    run = Run(
-        id="t1", plan=plan.make(situation(), STEPS), target=Target.model_validate({"settle_timeout": 60, **target}),
+    run = StepContext(
+        id="t1", plan=plan.make(situation(), STEPS), target=HostSettings.model_validate({"settle_timeout": 60, **target}),
         hosts=FakeHosts({}), cluster=cluster, clock=FakeClock(), allow=frozenset(), tell=lambda _: None,
     )  # fmt: skip
     settle.remember(run, [pod("web-1")])

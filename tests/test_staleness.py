@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.engine.steps import STEPS
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.plan import NodePlan
 from migrator.planning import plan, staleness
 from tests.fakes.values import facts, files, node, pod, situation
@@ -31,7 +31,7 @@ MOVED = {
     "a file": (made(facts=facts(files=files(default="KUBELET_EXTRA_ARGS=--v=4\n"))), "/etc/default/kubelet"),
     "another containerd": (made(facts=facts(containerd=facts().containerd.model_copy(update={"version": "1.6.99"}))), "target was"),
     "another loss": (made(facts=facts(files=files(daemon='{"init": true}'))), "what becomes of Docker's init"),
-    "another proof": (made(target=Target(proof="none")), "step rehearse"),
+    "another proof": (made(target=HostSettings(proof="none")), "step rehearse"),
     "migrated meanwhile": (made(node=node(runtime="containerd://1.6.20")), "source was"),
 }  # fmt: skip
 

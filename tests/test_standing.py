@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from migrator.app.progress_annotation import Standing
+from migrator.app.progress_annotation import ProgressAnnotation
 from migrator.model.event import Event
 from migrator.model.kubernetes import PROGRESS
 from tests.fakes.cluster import FakeCluster
@@ -13,13 +13,13 @@ from tests.fakes.values import node
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def begun() -> tuple[FakeCluster, Standing]:
+def begun() -> tuple[FakeCluster, ProgressAnnotation]:
     """Give a cluster with the node, and what notes things there."""
     cluster = FakeCluster([node(name="worker-1")])
-    return cluster, Standing(cluster, "worker-1", lambda: MOMENT)
+    return cluster, ProgressAnnotation(cluster, "worker-1", lambda: MOMENT)
 
 
-def tell(standing: Standing, *events: tuple[str, str]) -> None:
+def tell(standing: ProgressAnnotation, *events: tuple[str, str]) -> None:
     """Have it hear of these kinds and steps."""
     for kind, step in events:
         standing.event(Event(node="worker-1", step=step, kind=kind))

@@ -11,17 +11,17 @@ import pytest
 
 from migrator.engine import actions, reboot, settle, stage
 from migrator.engine.actions import REMOVAL_TASK
-from migrator.engine.context import Sessions
+from migrator.engine.context import ProbeSessions
 from migrator.engine.executor import apply
 from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model import node_requests
-from migrator.model.evidence import Circumstances, Evidence
+from migrator.model.evidence import Evidence, NodeProfile
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Request, Stage
 from migrator.model.plan import FileChange, Finding, Phase, Severity
 from migrator.probe_session.api_pods import Wait
@@ -163,11 +163,11 @@ def given_up(*fates: KeyFate, findings: tuple[Finding, ...] = ()) -> tuple[str, 
     """Migrate with a plan of these; give the settings whose loss the proof after the switch took for announced."""
     world, known = World(), []
 
-    def prove(bench: object, cluster: object, circumstances: Circumstances, wait: Wait) -> Evidence:
+    def prove(bench: object, cluster: object, circumstances: NodeProfile, wait: Wait) -> Evidence:
         known.append(circumstances)
         return world.prove(bench, cluster, circumstances, wait)
 
-    sessions = Sessions(rehearsal=world.rehearse, live=prove)
+    sessions = ProbeSessions(rehearsal=world.rehearse, live=prove)
     plan = world.run.plan.model_copy(update={"fates": fates, "findings": findings})
     apply(replace(world.run, plan=plan, sessions=sessions))
     baseline, after = known
@@ -211,7 +211,7 @@ def test_what_is_staged(source: str, *, planned: bool) -> None:
         "root": "/data/containerd",
         "starts": True,
     }
-    target = Target(image_source=source)
+    target = HostSettings(image_source=source)
     run = replace(world.run, plan=world.run.plan.model_copy(update=update), target=target)
 
     stage.stage(run)
@@ -244,7 +244,7 @@ def test_a_bug_before_the_switch_puts_the_node_back() -> None:
         raise KeyError("items")
 
     world.cluster.pods_on = strange  # type: ignore[method-assign]
-    world.run = replace(world.run, target=Target(proof="none"))
+    world.run = replace(world.run, target=HostSettings(proof="none"))
 
     with pytest.raises(KeyError) as caught:
         apply(world.run, [step for step in STEPS if step.id not in {"baseline", "rehearse"}])

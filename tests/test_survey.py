@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from migrator.app import observe
-from migrator.app.connections import Doors
+from migrator.app.connections import Connections
 from migrator.errors import StalePlanError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.facts import NodeFacts
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
@@ -26,10 +26,10 @@ def read(value: NodeFacts) -> HostResult:
     return HostResult(host="worker-1", results={READ: {"node": value.model_dump(mode="json")}})
 
 
-def doors(result: HostResult, *names: str) -> Doors:
+def doors(result: HostResult, *names: str) -> Connections:
     """Give doors to hosts of these names, all answering alike, and a cluster that knows worker-1."""
-    chosen = tuple(Host(name=name, target=Target()) for name in names or ("worker-1",))
-    return Doors(chosen, FakeHosts({"inspect": result}), FakeCluster([node()], [pod("web")]), frozenset())
+    chosen = tuple(Host(name=name, target=HostSettings()) for name in names or ("worker-1",))
+    return Connections(chosen, FakeHosts({"inspect": result}), FakeCluster([node()], [pod("web")]), frozenset())
 
 
 def test_facts_and_objects_become_a_plan() -> None:
@@ -85,7 +85,7 @@ def test_probes_of_ours_are_no_workload() -> None:
     """Somebody's `verify` beside a plan does not refuse it; another namespace with such a beginning is somebody's."""
     ours = pod("probe-a", namespace="migrator-probe-5e551011", owner="", images=("migrator.invalid/probe:1",))
     theirs = pod("probe-a", namespace="migrator-probe-of-theirs", owner="")
-    seen = Observation(host="worker-1", target=Target(), facts=facts())
+    seen = Observation(host="worker-1", target=HostSettings(), facts=facts())
 
     def ids(*pods: Pod) -> set[str]:
         (made,) = observe.plan_all([seen], ClusterFacts(nodes=(node(),), pods=pods), ()).nodes

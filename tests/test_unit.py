@@ -8,7 +8,7 @@ import pytest
 
 from migrator.nodeconf.systemd import syntax as systemd_syntax
 from migrator.nodeconf.systemd import unit
-from migrator.nodeconf.systemd.positions import Traced
+from migrator.nodeconf.systemd.positions import PositionedText
 from migrator.nodeconf.systemd.unit import Unit, Word
 
 MAIN, DROP_IN, LATER = "/lib/systemd/system/k.service", "/etc/systemd/system/k.service.d/10.conf", "/etc/k.d/20.conf"
@@ -125,7 +125,7 @@ def test_a_file_of_variables(text: str, value: str) -> None:
     assert all(letter in text[start:end] for letter, start, end in zip(*_columns(found), strict=True))
 
 
-def _columns(found: Traced) -> tuple[str, list[int], list[int]]:
+def _columns(found: PositionedText) -> tuple[str, list[int], list[int]]:
     return found.text, list(found.starts), list(found.ends)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from migrator.app import rollout_job
-from migrator.app.connections import Doors
+from migrator.app.connections import Connections
 from migrator.cluster import Eviction
 from migrator.engine import drain, settle
 from migrator.engine.steps import STEPS
@@ -21,7 +21,7 @@ from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFai
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.event import Event
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease
 from migrator.model.node_requests import Request, Switch
@@ -30,7 +30,7 @@ from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout import lock
 from migrator.rollout.batches import with_batches
-from migrator.rollout.results import End, Rolled
+from migrator.rollout.results import Ending, RolloutResult
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
 from tests.fakes.values import node, pod, situation
@@ -44,7 +44,7 @@ class World:
 
     def __init__(self, folder: Path, **policy: Any) -> None:
         """Start on Docker."""
-        self.target = Target.model_validate({"proof": "none", "settle_timeout": 0} | policy)
+        self.target = HostSettings.model_validate({"proof": "none", "settle_timeout": 0} | policy)
         self.cluster = FakeCluster([node(name=name) for name in NODES])
         self.hosts = FakeHosts(
             {
@@ -62,8 +62,8 @@ class World:
         self.events: list[Event] = []
         self.plans = [self.plan(name) for name in NODES]
         chosen = tuple(Host(name=name, target=self.target) for name in NODES)
-        self.work = rollout_job.Work(
-            Doors(chosen, self.hosts, self.cluster, frozenset()),
+        self.work = rollout_job.RolloutJob(
+            Connections(chosen, self.hosts, self.cluster, frozenset()),
             Plan(),
             folder,
             STEPS,
@@ -97,7 +97,7 @@ class World:
         self.cluster.change(name, runtime="docker://20.10.24", heartbeat="2026-01-01T02:00:00Z")
         return switched("restored")
 
-    def do(self, **update: Any) -> Rolled:
+    def do(self, **update: Any) -> RolloutResult:
         """Work on all."""
         return rollout_job.do(replace(self.work, **update), self.plans)
 
@@ -113,7 +113,7 @@ def fails() -> None:
     raise StepFailedError("containerd does not start")
 
 
-def ends(rolled: Rolled) -> dict[str, End]:
+def ends(rolled: RolloutResult) -> dict[str, Ending]:
     """Tell how each node ended."""
     return {entry.node: entry.end for entry in rolled.results}
 
@@ -259,7 +259,7 @@ def test_nodes_are_looked_at_again_together(tmp_path: Path, monkeypatch: pytest.
     rolled = world.do(look_again=look)
 
     assert asked == [["w1"], ["w2", "w3"]]
-    assert ends(rolled) == {"w1": End.DONE, "w2": End.FAILED, "w3": End.DONE}
+    assert ends(rolled) == {"w1": Ending.DONE, "w2": Ending.FAILED, "w3": Ending.DONE}
     with pytest.raises(PlanRefusedError):
         rolled.check()
 
@@ -272,7 +272,7 @@ def test_what_cannot_be_looked_at_again_fails_together(tmp_path: Path, monkeypat
     def look(_: Any) -> Any:
         raise StepFailedError("no host answers")
 
-    assert ends(world.do(look_again=look)) == {"w1": End.FAILED}
+    assert ends(world.do(look_again=look)) == {"w1": Ending.FAILED}
     assert world.hosts.calls == []
 
 
@@ -318,7 +318,7 @@ def test_ctrl_c_once_stops_a_node_that_serves_after_its_step(tmp_path: Path, ter
 
     rolled = world.do()
 
-    assert ends(rolled) == {"w1": End.STOPPED}
+    assert ends(rolled) == {"w1": Ending.STOPPED}
     assert rolled.results[0].message == (
         "w1: stopped before step 'cordon'. w1 is Ready on docker://20.10.24, schedulable."
     )
@@ -337,7 +337,7 @@ def test_whoever_cannot_wait_has_nodes_in_work_put_back(
     rolled = world.do()
 
     assert world.runtimes == ["docker+"] * 3
-    assert ends(rolled) == {"w1": End.STOPPED}
+    assert ends(rolled) == {"w1": Ending.STOPPED}
     assert rolled.results[0].message == "The node was put back. w1 is Ready on docker://20.10.24, schedulable."
     with pytest.raises(StoppedError):
         rolled.check()
@@ -376,7 +376,7 @@ def test_a_lock_that_was_taken_over_takes_no_other_node_out_of_service(
 
     rolled = world.do()
 
-    assert ends(rolled) == {"w1": End.STOPPED}
+    assert ends(rolled) == {"w1": Ending.STOPPED}
     assert "cordon" not in world.cluster.calls
     with pytest.raises(LockedError):
         rolled.check()
@@ -433,7 +433,7 @@ def test_what_goes_wrong_with_the_rollout_itself_loses_no_result(tmp_path: Path)
 
     rolled = world.do()
 
-    assert ends(rolled) == {"w1": End.DONE}
+    assert ends(rolled) == {"w1": Ending.DONE}
     assert rolled.left == ("w2", "w3")
     with pytest.raises(KeyError):
         rolled.check()
@@ -458,7 +458,7 @@ def test_a_fleet_is_staged_without_a_limit(tmp_path: Path) -> None:
 
     rolled = world.do(serving=True, steps=[step for step in STEPS if step.phase is Phase.STAGE])
 
-    assert ends(rolled) == dict.fromkeys(NODES, End.DONE)
+    assert ends(rolled) == dict.fromkeys(NODES, Ending.DONE)
     assert set(world.hosts.names) == {"stage"}
 
 

@@ -17,13 +17,13 @@ from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Plan
 from migrator.planning import checks, staleness
-from migrator.planning.inputs import Situation
-from migrator.rollout.batches import schedule
+from migrator.planning.inputs import NodeInputs
+from migrator.rollout.batches import make_batches
 from migrator.rollout.schedule import Batch
 
 
 @dataclass
-class Seen:
+class LastRead:
     """What was read last, for whoever keeps it."""
 
     cluster: ClusterFacts = field(default_factory=ClusterFacts)
@@ -31,7 +31,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Doors:
+class Connections:
     """What a command works with."""
 
     chosen: tuple[Host, ...]
@@ -40,9 +40,9 @@ class Doors:
     allow: frozenset[str]
     everyone: tuple[Host, ...] = ()
     """All hosts of the inventory in the same cluster: limits count those too that were not chosen."""
-    seen: Seen = field(default_factory=Seen)
+    seen: LastRead = field(default_factory=LastRead)
 
-    def plan(self, make: Callable[[Situation], NodePlan] = observe.migration) -> Plan:
+    def plan(self, make: Callable[[NodeInputs], NodePlan] = observe.migration) -> Plan:
         """Look at the chosen nodes and plan them: their migration, or what `make` plans."""
         return self._plan(self.chosen, make)
 
@@ -64,14 +64,14 @@ class Doors:
         They follow from what was read of the cluster for the plan, so that the plan shows what is done; those of nodes
         that serve meanwhile do not depend on pods.
         """
-        return schedule(todo, self.everyone or self.chosen, self._known(), self.allow, most, serving=serving)
+        return make_batches(todo, self.everyone or self.chosen, self._known(), self.allow, most, serving=serving)
 
     def _known(self) -> ClusterFacts:
         if not self.seen.cluster.nodes:
             self.seen.cluster = self.cluster.facts()
         return self.seen.cluster
 
-    def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[Situation], NodePlan]:
+    def cleanup(self, shown: Iterable[NodePlan] = ()) -> Callable[[NodeInputs], NodePlan]:
         """Look at what is left of Docker on the chosen hosts, or on some of them; give what plans its removal."""
         names = {entry.host for entry in shown} or {host.name for host in self.chosen}
         return observe.cleanup(self._hosts_of(names), self.hosts)
@@ -81,7 +81,7 @@ class Doors:
         return self._plan(self.chosen, self.cleanup())
 
     def look_again(
-        self, shown: Sequence[NodePlan], make: Callable[[Situation], NodePlan] = observe.migration
+        self, shown: Sequence[NodePlan], make: Callable[[NodeInputs], NodePlan] = observe.migration
     ) -> dict[str, NodePlan | MigratorError]:
         """Look at nodes again, all together, just before they are begun: their pods may have moved meanwhile.
 
@@ -105,7 +105,7 @@ class Doors:
     def _hosts_of(self, names: Collection[str]) -> list[Host]:
         return [host for host in self.chosen if host.name in names]
 
-    def _plan(self, hosts: Sequence[Host], make: Callable[[Situation], NodePlan] = observe.migration) -> Plan:
+    def _plan(self, hosts: Sequence[Host], make: Callable[[NodeInputs], NodePlan] = observe.migration) -> Plan:
         self.seen.cluster = self.cluster.facts()
         return observe.plan_all(self._noted(observe.observe(hosts, self.hosts)), self.seen.cluster, self.allow, make)
 
@@ -178,9 +178,9 @@ def open_cluster(path: Path, chosen: Sequence[Host], place: KubeconfigChoice) ->
     return client.connect(*place.over(*next(iter(targets))))
 
 
-def open_doors(
+def connect(
     path: Path, nodes: Sequence[str], place: KubeconfigChoice, allow: Collection[str], limit: str = ""
-) -> Doors:
+) -> Connections:
     """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
     allowed = check_allowed(allow)
     known = inventory.load(path, limit=limit)
@@ -188,4 +188,4 @@ def open_doors(
     cluster = open_cluster(path, chosen, place)
     one = (chosen[0].target.kubeconfig, chosen[0].target.context)
     everyone = tuple(host for host in known.everyone if (host.target.kubeconfig, host.target.context) == one)
-    return Doors(chosen, open_hosts(path, chosen), cluster, allowed, everyone)
+    return Connections(chosen, open_hosts(path, chosen), cluster, allowed, everyone)

@@ -23,7 +23,7 @@ from migrator.planning import plan
 from migrator.planning import reboot as reboot_plan
 from migrator.planning import rollback as rollback_plan
 from migrator.planning.cluster_capacity import fleet, pods_by_node
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 
 _READ_TASK = "Read the node"
 
@@ -40,26 +40,26 @@ def observe(chosen: Sequence[Host], hosts: Hosts) -> Iterator[Observation]:
             yield Observation(host=host.name, target=host.target, facts=facts, observed_at=result.at)
 
 
-def migration(situation: Situation) -> NodePlan:
+def migration(situation: NodeInputs) -> NodePlan:
     """Plan a node's migration."""
     return plan.make(situation, STEPS)
 
 
-def rollback(situation: Situation) -> NodePlan:
+def rollback(situation: NodeInputs) -> NodePlan:
     """Plan a node's way back."""
     return rollback_plan.make(situation, ROLLBACK)
 
 
-def reboot(situation: Situation) -> NodePlan:
+def reboot(situation: NodeInputs) -> NodePlan:
     """Plan a node's reboot."""
     return reboot_plan.make(situation, REBOOT)
 
 
-def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[Situation], NodePlan]:
+def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[NodeInputs], NodePlan]:
     """Look at what is left of Docker on hosts; give what plans its removal from each."""
     results = hosts.play(Cleanup(state="look"), [host.name for host in chosen])
 
-    def make(situation: Situation) -> NodePlan:
+    def make(situation: NodeInputs) -> NodePlan:
         result = results[situation.host]
         seen = result.results.get(REMOVAL_TASK, {}).get("removal")
         removal = Removal.model_validate(seen) if seen else Removal(refusal=result.problem or "it was not looked at")
@@ -72,7 +72,7 @@ def plan_all(
     observations: Iterable[Observation],
     cluster: ClusterFacts,
     allow: Collection[str],
-    make: Callable[[Situation], NodePlan] = migration,
+    make: Callable[[NodeInputs], NodePlan] = migration,
 ) -> Plan:
     """Plan each host by itself: one that cannot be planned does not keep the others from it."""
     nodes = {node.name: node for node in cluster.nodes}
@@ -86,7 +86,7 @@ def plan_all(
         elif entry.node not in nodes:
             unplanned.append(Unplanned(host=entry.host, problem=_no_node(entry.node, nodes)))
         else:
-            situation = Situation(
+            situation = NodeInputs(
                 host=entry.host,
                 target=entry.target,
                 facts=entry.facts,

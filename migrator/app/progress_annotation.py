@@ -18,7 +18,7 @@ _TOLD = {"start": "at {}", "failed": "failed at {}", "undone": "{} is taken back
 """How each kind of event is written down, with its step; the others say nothing new."""
 
 
-class Standing:
+class ProgressAnnotation:
     """One node's annotation. Each time it is asked for once only: an API server that is away costs one time-out."""
 
     def __init__(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from migrator.app import observe
-from migrator.app.connections import Doors
-from migrator.app.progress_annotation import Standing
+from migrator.app.connections import Connections
+from migrator.app.progress_annotation import ProgressAnnotation
 from migrator.app.rollout_job import holder
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
 from migrator.engine.steps import REBOOT
 from migrator.engine.wall_clock import WallClock
@@ -30,7 +30,7 @@ _TOLD = frozenset({"progress", "changed", "failed", "undone"})
 class Reboots:
     """Reboots nodes, alone in the cluster. Its steps raise `StepFailedError` or `LockedError`."""
 
-    doors: Doors
+    doors: Connections
     plan: Plan
     alone: Lock
     tell: Callable[[Host, str], None]
@@ -55,7 +55,7 @@ class Reboots:
         self._do(host, "uncordon")
 
     def _do(self, host: Host, *names: str) -> None:
-        standing = Standing(self.doors.cluster, host.node)
+        standing = ProgressAnnotation(self.doors.cluster, host.node)
 
         def tell(event: Event) -> None:
             standing.event(event)
@@ -68,8 +68,8 @@ class Reboots:
     def _plan(self, host: Host) -> NodePlan:
         return self.plans.get(host.name) or next(entry for entry in self.plan.nodes if entry.host == host.name)
 
-    def _run(self, host: Host, tell: Callable[[Event], None]) -> Run:
-        return Run(
+    def _run(self, host: Host, tell: Callable[[Event], None]) -> StepContext:
+        return StepContext(
             id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{host.node}",
             plan=self._plan(host),
             target=host.target,
@@ -82,7 +82,7 @@ class Reboots:
 
 
 @contextmanager
-def alone(doors: Doors, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
+def alone(doors: Connections, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
     """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
     with lock.held(doors.cluster, holder()) as held:
         yield Reboots(doors, plan, held, tell)

@@ -13,27 +13,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from migrator.app.connections import Doors
-from migrator.app.progress_annotation import Standing
-from migrator.app.stop_conditions import Watch
-from migrator.engine.context import Run
+from migrator.app.connections import Connections
+from migrator.app.progress_annotation import ProgressAnnotation
+from migrator.app.stop_conditions import StopConditions
+from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.last_ready_pod import Neighbours
+from migrator.engine.last_ready_pod import LastReadyPods
 from migrator.engine.steps import Step
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import ClusterError, InventoryError, StoppedError
 from migrator.hosts import Hosts
-from migrator.hosts.session_cache import KeptLines
+from migrator.hosts.session_cache import SessionCache
 from migrator.local_capacity import Room, here
 from migrator.model.event import Event
 from migrator.model.plan import NodePlan, Plan
 from migrator.rollout import lock
-from migrator.rollout.controller import Around, roll
-from migrator.rollout.results import Rolled
-from migrator.rollout.schedule import Batch, Course, largest
-from migrator.rollout.signals import Interruption
-from migrator.rollout.workers import Looked, Threads
-from migrator.store.run_log import Records
+from migrator.rollout.controller import ClusterView, run_rollout
+from migrator.rollout.results import RolloutResult
+from migrator.rollout.schedule import Batch, Schedule, largest
+from migrator.rollout.signals import StopSignals
+from migrator.rollout.workers import NodeWorkers, Replanned
+from migrator.store.run_log import RunLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,16 +46,16 @@ _AGAIN = 5.0
 
 
 @dataclass(frozen=True)
-class Work:
+class RolloutJob:
     """What is done to nodes."""
 
-    doors: Doors
+    doors: Connections
     plan: Plan
     """What was shown, to be kept."""
     runs: Path
     """Where each run keeps its folder."""
     steps: Sequence[Step]
-    look_again: Callable[[Sequence[NodePlan]], Looked]
+    look_again: Callable[[Sequence[NodePlan]], Replanned]
     """Plan nodes anew, just before they are begun."""
     done: Callable[[NodePlan], str]
     """Say what became of a node."""
@@ -71,7 +71,7 @@ class Work:
     """Work on no more nodes than that; 0 for all."""
     room: Callable[[], Room] = here
     """Look how many nodes this machine can work on at once."""
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    neighbours: LastReadyPods = field(default_factory=LastReadyPods)
     """What nodes that are drained side by side know of each other."""
 
     def say(self, message: str) -> None:
@@ -80,7 +80,7 @@ class Work:
             self.tell(Event(node="", step="rollout", kind="progress", message=message))
 
 
-def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
+def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
     """Do it on all these nodes, as their groups' policies say, alone in the cluster; give what became of each.
 
     Ctrl-C lets nodes in their window be finished, stops the others between two steps, and begins no other; a second
@@ -92,18 +92,18 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
     ordered, found = work.doors.batches(todo, work.most, serving=work.serving), work.room()
     if not work.serving:
         check_room(ordered, found)
-    course = Course(ordered, serving=work.serving, anytime=work.anytime, fits=found.most)
-    interruption = Interruption()
+    course = Schedule(ordered, serving=work.serving, anytime=work.anytime, fits=found.most)
+    interruption = StopSignals()
     bug: Exception | None = None
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
     with (
         interruption.listening(),
         lock.held(cluster, holder()) as alone,
-        closing(Records(work.runs, work.plan)) as records,
+        closing(RunLog(work.runs, work.plan)) as records,
     ):
-        watch = Watch(alone, interruption, course.working, work.say)
+        watch = StopConditions(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
-        crew = Threads(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
+        crew = NodeWorkers(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
             watch.heard()
@@ -113,14 +113,16 @@ def do(work: Work, todo: Sequence[NodePlan]) -> Rolled:
             found = cluster.budgets(cached=True)
             return {f"{budget.namespace}/{budget.name}" for budget in found if budget.violated}
 
-        around = Around(unavailable, violated, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say)
+        around = ClusterView(
+            unavailable, violated, watch.stopping, time.monotonic, lambda: datetime.now(tz=UTC), work.say
+        )
         try:
-            roll(course, crew, around)
-        except Exception as error:  # noqa: BLE001 - raised by `Rolled.check`, when each node's end was told
+            run_rollout(course, crew, around)
+        except Exception as error:  # noqa: BLE001 - raised by `RolloutResult.check`, when each node's end was told
             bug = error
         finally:
             crew.join()
-    return Rolled(
+    return RolloutResult(
         tuple(crew.results.values()), course.left, course.stopped,
         interrupted=interruption.asked, lost=watch.lost, bug=bug,
     )  # fmt: skip
@@ -150,15 +152,15 @@ def holder() -> str:
     return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, {secrets.token_hex(4)})"
 
 
-def _looker(work: Work, interruption: Interruption, records: Records) -> Callable[[Sequence[NodePlan]], Looked]:
-    def look(plans: Sequence[NodePlan]) -> Looked:
+def _looker(work: RolloutJob, interruption: StopSignals, records: RunLog) -> Callable[[Sequence[NodePlan]], Replanned]:
+    def look(plans: Sequence[NodePlan]) -> Replanned:
         found = newest(plans)
         seen = work.doors.seen.hosts
         # They are kept there: all facts of a large cluster for the days of its rollout would be too much here.
         records.facts(entry for plan in plans if (entry := seen.pop(plan.host, None)))
         return found
 
-    def newest(plans: Sequence[NodePlan]) -> Looked:
+    def newest(plans: Sequence[NodePlan]) -> Replanned:
         if time.monotonic() - work.planned < _FRESH:
             return {plan.node: plan for plan in plans}
         deadline = time.monotonic() + _PATIENCE
@@ -173,10 +175,10 @@ def _looker(work: Work, interruption: Interruption, records: Records) -> Callabl
     return look
 
 
-def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
+def _one(work: RolloutJob, shown: NodePlan, watch: StopConditions, records: RunLog) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
-    standing = Standing(work.doors.cluster, shown.node)
-    with closing(KeptLines(work.doors.hosts)) as hosts:
+    standing = ProgressAnnotation(work.doors.cluster, shown.node)
+    with closing(SessionCache(work.doors.hosts)) as hosts:
         run = _run(work, hosts, shown, watch, (records.event, work.tell, standing.event))
         try:
             apply(run, work.steps)
@@ -192,14 +194,16 @@ def _one(work: Work, shown: NodePlan, watch: Watch, records: Records) -> str:
         return f"{shown.node} is done; what it runs now could not be read: {error}"
 
 
-def _run(work: Work, hosts: Hosts, plan: NodePlan, watch: Watch, hear: Sequence[Callable[[Event], None]]) -> Run:
+def _run(
+    work: RolloutJob, hosts: Hosts, plan: NodePlan, watch: StopConditions, hear: Sequence[Callable[[Event], None]]
+) -> StepContext:
     def tell(event: Event) -> None:
         for one in hear:
             with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
                 one(event)
 
     host = next(entry for entry in work.doors.chosen if entry.name == plan.host)
-    return Run(
+    return StepContext(
         id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{plan.node}",
         plan=plan,
         target=host.target,

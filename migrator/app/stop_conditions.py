@@ -10,14 +10,14 @@ from migrator.errors import ClusterError, LockedError
 
 if TYPE_CHECKING:
     from migrator.rollout.lock import Lock
-    from migrator.rollout.signals import Interruption
+    from migrator.rollout.signals import StopSignals
 
 
-class Watch:
+class StopConditions:
     """Finds out whether a rollout shall end, and says what happens then. Asked by all of its threads."""
 
     def __init__(
-        self, alone: Lock, interruption: Interruption, working: Collection[str], say: Callable[[str], None]
+        self, alone: Lock, interruption: StopSignals, working: Collection[str], say: Callable[[str], None]
     ) -> None:
         """Take the lock, what the user wants, the nodes in work, and who is told."""
         self._alone = alone

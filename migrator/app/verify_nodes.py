@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrator.errors import (
     ClusterError,
     CriError,
-    LineError,
+    HostUnreachableError,
     LockedError,
     PlanRefusedError,
     StalePlanError,
@@ -21,7 +21,7 @@ from migrator.model.facts import NodeFacts
 from migrator.model.kubernetes import Node
 from migrator.model.verification import NodeProof, Verification
 from migrator.planning.checks import node_state
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.probe_session.prove_node import Proof
 from migrator.proof import reboot_compare
 from migrator.runtimes.destination import Destination
@@ -29,7 +29,7 @@ from migrator.runtimes.destination import Destination
 _PROBLEMS = (
     ClusterError,
     CriError,
-    LineError,
+    HostUnreachableError,
     LockedError,
     PlanRefusedError,
     StalePlanError,
@@ -37,16 +37,16 @@ _PROBLEMS = (
     UnaskedError,
 )
 """What keeps one node from being proved, and not the others."""
-_NO_DRAFT = Draft(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)))
+_NO_DRAFT = Translation(destination=Destination(runtime="containerd", version=(0, 0), kubelet=(0, 0)))
 """Nothing is planned here; whether a host is a Node does not depend on it."""
 
 
 @dataclass(frozen=True)
-class Work:
+class VerifyJob:
     """What is done to each node, and who is told."""
 
     prove: Callable[[Host, Evidence | None], Proof]
-    """Run a session and judge it against a baseline. Raises `ClusterError`, `CriError`, `LineError` or
+    """Run a session and judge it against a baseline. Raises `ClusterError`, `CriError`, `HostUnreachableError` or
     `StepFailedError` when nothing can be said of the node."""
     take_out: Callable[[Host], None] = lambda _: None
     """Take a node out of service before its reboot; one where that fails serves on. Raises likewise."""
@@ -62,7 +62,7 @@ class Work:
     """Say something about a node while it is in work."""
 
 
-def verify(chosen: Sequence[Host], work: Work, *, baseline: Evidence | None = None) -> Verification:
+def verify(chosen: Sequence[Host], work: VerifyJob, *, baseline: Evidence | None = None) -> Verification:
     """Prove the nodes; one that cannot be proved does not keep the others from it.
 
     A node that is not good is not rebooted. After one that did not come through its reboot nothing more is done:
@@ -84,7 +84,7 @@ def verify(chosen: Sequence[Host], work: Work, *, baseline: Evidence | None = No
 
 def same_machine(host: Host, facts: NodeFacts, node: Node) -> None:
     """Raise `StepFailedError` when a host is not its Node: one machine would be judged, or rebooted, for another."""
-    now = Situation(host=host.name, target=host.target, facts=facts, node=node)
+    now = NodeInputs(host=host.name, target=host.target, facts=facts, node=node)
     for finding in node_state.right_machine(now, _NO_DRAFT):
         raise StepFailedError(f"{finding.evidence}: correct ansible_host or migrator_node_name")
 
@@ -93,7 +93,7 @@ def _known(host: Host) -> NodeProof:
     return NodeProof(host=host.name, node=host.node)
 
 
-def _verify(host: Host, work: Work, baseline: Evidence | None) -> NodeProof:
+def _verify(host: Host, work: VerifyJob, baseline: Evidence | None) -> NodeProof:
     try:
         proof = work.prove(host, baseline)
     except _PROBLEMS as error:
@@ -109,7 +109,7 @@ def _verify(host: Host, work: Work, baseline: Evidence | None) -> NodeProof:
     return _again(host, work, work.reboot, proof.evidence)
 
 
-def _again(host: Host, work: Work, reboot: Callable[[Host], None], before: Evidence) -> NodeProof:
+def _again(host: Host, work: VerifyJob, reboot: Callable[[Host], None], before: Evidence) -> NodeProof:
     """Reboot a node, and prove it with what it was before as the baseline; it serves again when it is what it was."""
     try:
         work.take_out(host)

@@ -17,7 +17,7 @@ from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import plan_file
 
 if TYPE_CHECKING:
-    from migrator.app.connections import Doors
+    from migrator.app.connections import Connections
     from migrator.model.plan import NodePlan, Plan
 
 
@@ -51,17 +51,17 @@ def command(
     from migrator.engine.steps import STEPS
     from migrator.model.plan import Phase
     from migrator.rollout.batches import with_batches
-    from migrator.rollout.results import Rolled
-    from migrator.store.run_log import usual
+    from migrator.rollout.results import RolloutResult
+    from migrator.store.run_log import default_folder
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"
     planned = time.monotonic()
     doors, plan = _planned(source, node or [], limit, KubeconfigChoice(kubeconfig, context), allow or [])
     doing = partial(
-        rollout_job.Work,
+        rollout_job.RolloutJob,
         doors,
-        runs=runs or usual(),
+        runs=runs or default_folder(),
         look_again=doors.look_again,
         tell=console.teller(as_json=as_json),
         most=max_nodes,
@@ -85,7 +85,7 @@ def command(
     plan = with_batches(plan, ordered)
     _shown(plan, as_json=as_json)
     if not todo:
-        return console.conclude(Rolled(()), plan, as_json=as_json)
+        return console.conclude(RolloutResult(()), plan, as_json=as_json)
     if not staging:
         rollout_job.check_room(ordered, otherwise=otherwise)
     console.ask("Stage" if staging else "Migrate", plan.begun, yes=yes, otherwise=otherwise)
@@ -100,7 +100,7 @@ def _shown(plan: Plan, *, as_json: bool) -> None:
     refuse(plan)
 
 
-def _rest(doors: Doors, plan: Plan, *, again: bool) -> Plan:
+def _rest(doors: Connections, plan: Plan, *, again: bool) -> Plan:
     """Give what is left to do after an installation: all nodes planned anew, or of a plan that was given the others."""
     if again:
         return doors.plan()
@@ -111,7 +111,7 @@ def _installed(plan: NodePlan) -> str:
     return f"{plan.node} has the runtime installed; it is planned again"
 
 
-def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
+def _done(doors: Connections, until: Until, plan: NodePlan) -> str:
     now = doors.cluster.node(plan.node).runtime
     if until is Until.STAGE:
         return f"{plan.node} is staged for {plan.target} and serves on {now}; apply goes on from here"
@@ -120,12 +120,12 @@ def _done(doors: Doors, until: Until, plan: NodePlan) -> str:
 
 def _planned(
     source: Path, node: list[str], limit: str, place: KubeconfigChoice, allow: list[str]
-) -> tuple[Doors, Plan]:
+) -> tuple[Connections, Plan]:
     """Plan the nodes of an inventory; or look again at those of a plan that was shown, which must still hold."""
     from migrator.app import connections
 
     if not plan_file.is_plan(source):
-        doors = connections.open_doors(source, node, place, allow, limit)
+        doors = connections.connect(source, node, place, allow, limit)
         return doors, doors.plan()
     shown = plan_file.read(source)
     if limit or allow:
@@ -133,7 +133,5 @@ def _planned(
     shown = plan_file.select(shown, node)
     refuse(shown)
     names = [entry.host for entry in shown.nodes]
-    doors = connections.open_doors(
-        Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow
-    )
+    doors = connections.connect(Path(shown.inventory), names, place.over(shown.kubeconfig, shown.context), shown.allow)
     return doors, doors.plan_again(shown.nodes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from migrator.model.plan import NodePlan
-    from migrator.rollout.workers import Looked
+    from migrator.rollout.workers import Replanned
 
 
 def command(
@@ -35,14 +35,14 @@ def command(
     from migrator.engine.steps import CLEANUP
     from migrator.report import removal, text
     from migrator.rollout.batches import with_batches
-    from migrator.rollout.results import Rolled
-    from migrator.store.run_log import usual
+    from migrator.rollout.results import RolloutResult
+    from migrator.store.run_log import default_folder
 
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
+    doors = connections.connect(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
     plan = doors.plan_cleanup()
     todo = plan.changing
     plan = with_batches(plan, doors.batches(todo, max_nodes, serving=True))
@@ -53,16 +53,16 @@ def command(
             print(f"{told}\n", flush=True)
     refuse(plan)
     if not todo:
-        return console.conclude(Rolled(()), plan, as_json=as_json)
+        return console.conclude(RolloutResult(()), plan, as_json=as_json)
     console.ask("There is no way back. Remove Docker from", plan.begun, yes=yes)
 
     def done(shown: NodePlan) -> str:
         return f"{shown.node} has no Docker any more; it serves on {doors.cluster.node(shown.node).runtime}"
 
-    doing = rollout_job.Work(
+    doing = rollout_job.RolloutJob(
         doors,
         plan,
-        runs or usual(),
+        runs or default_folder(),
         steps=CLEANUP,
         look_again=lambda shown: _as_shown(shown, doors.look_again(shown, doors.cleanup(shown))),
         done=done,
@@ -74,7 +74,7 @@ def command(
     return console.conclude(rollout_job.do(doing, todo), plan, as_json=as_json)
 
 
-def _as_shown(shown: Sequence[NodePlan], now: Looked) -> Looked:
+def _as_shown(shown: Sequence[NodePlan], now: Replanned) -> Replanned:
     """Have nothing removed that was not shown: the node compares, and refuses where there is more by now."""
     removals = {plan.node: plan.removal for plan in shown}
     return {

@@ -16,7 +16,7 @@ from migrator.report.escape import visible
 if TYPE_CHECKING:
     from migrator.model.event import Event
     from migrator.model.plan import NodePlan, Plan
-    from migrator.rollout.results import Rolled
+    from migrator.rollout.results import RolloutResult
 
 _alone = threading.Lock()
 """Held while something is said: several nodes tell at once, and `print` writes a line and its end one by one."""
@@ -56,7 +56,7 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def conclude(rolled: Rolled, plan: Plan, *, as_json: bool) -> int:
+def conclude(rolled: RolloutResult, plan: Plan, *, as_json: bool) -> int:
     """Say what became of each node, with the plan as JSON on stdout, and raise what is not well."""
     from migrator.report import rollout
 

@@ -50,7 +50,7 @@ def command(
     if facts is not None:
         plan = _from_facts(facts, node or [], limit, allow or [])
     else:
-        doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
+        doors = connections.connect(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
         plan = doors.plan()
         ordered = doors.batches(plan.changing)
         plan, told = with_batches(plan, ordered), rollout_job.too_large(ordered)

@@ -32,13 +32,13 @@ def command(
     from migrator.engine.steps import ROLLBACK
     from migrator.report import text
     from migrator.rollout.batches import with_batches
-    from migrator.store.run_log import usual
+    from migrator.store.run_log import default_folder
 
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")
     as_json = output is options.Output.JSON
     planned = time.monotonic()
-    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
+    doors = connections.connect(inventory, node or [], KubeconfigChoice(kubeconfig, context), allow or [], limit)
     plan = doors.plan(observe.rollback)
     ordered = doors.batches(plan.nodes, max_nodes)
     plan = with_batches(plan, ordered)
@@ -52,10 +52,10 @@ def command(
     def done(shown: NodePlan) -> str:
         return f"{shown.node} is back: {shown.source} → {doors.cluster.node(shown.node).runtime}"
 
-    doing = rollout_job.Work(
+    doing = rollout_job.RolloutJob(
         doors,
         plan,
-        runs or usual(),
+        runs or default_folder(),
         steps=ROLLBACK,
         look_again=lambda shown: doors.look_again(shown, observe.rollback),
         done=done,

@@ -20,7 +20,7 @@ def command(
     from migrator.app import connections, observe
     from migrator.report import status
 
-    doors = connections.open_doors(inventory, node or [], KubeconfigChoice(kubeconfig, context), [], limit)
+    doors = connections.connect(inventory, node or [], KubeconfigChoice(kubeconfig, context), [], limit)
     rows = status.rows(tuple(observe.observe(doors.chosen, doors.hosts)), doors.cluster.nodes())
     if output is options.Output.JSON:
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))

@@ -20,8 +20,8 @@ from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import evidence_file
 
 if TYPE_CHECKING:
-    from migrator.app.connections import Doors
-    from migrator.app.verify_nodes import Work
+    from migrator.app.connections import Connections
+    from migrator.app.verify_nodes import VerifyJob
     from migrator.inventory import Host
     from migrator.model.evidence import Evidence
     from migrator.model.verification import NodeProof, Verification
@@ -70,7 +70,7 @@ def command(
         evidence_file.prepare(save)
     cluster = connections.open_cluster(inventory, chosen, KubeconfigChoice(kubeconfig, context))
     hosts = connections.open_hosts(inventory, chosen)
-    doors = connections.Doors(chosen, hosts, cluster, connections.check_allowed(allow or []))
+    doors = connections.Connections(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     if not reboot:
         return finish(verify_nodes.verify(chosen, work, baseline=before), output)
@@ -106,7 +106,7 @@ def finish(found: Verification, output: VerifyOutput) -> int:
     return 0
 
 
-def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = False) -> Proof:
+def prove(doors: Connections, host: Host, baseline: Evidence | None, *, ours: bool = False) -> Proof:
     """Look at a host, and run a session on it; a node that somebody else is at work on is left alone.
 
     `ours` is whether it is us who change nodes of this cluster now.
@@ -128,7 +128,7 @@ def prove(doors: Doors, host: Host, baseline: Evidence | None, *, ours: bool = F
         return prove_node.prove(line, doors.cluster, WallClock(), seen.facts, host.node, tell=told, baseline=baseline)
 
 
-def _in_work(doors: Doors, host: Host) -> str:
+def _in_work(doors: Connections, host: Host) -> str:
     """Say who is at work on a node, by what they have noted on it; "" when nobody is, or not any more."""
     from migrator.model.kubernetes import PROGRESS
     from migrator.rollout import lock
@@ -140,14 +140,14 @@ def _in_work(doors: Doors, host: Host) -> str:
     return f"left alone: {holder} is at work on it ({progress}); verify it when that is over" if holder else ""
 
 
-def _work(doors: Doors, *, save: Path | None, show: Callable[[NodeProof], None]) -> Work:
-    from migrator.app.verify_nodes import Work
+def _work(doors: Connections, *, save: Path | None, show: Callable[[NodeProof], None]) -> VerifyJob:
+    from migrator.app.verify_nodes import VerifyJob
 
     def keep(seen: Evidence) -> None:
         if save is not None:
             evidence_file.write(save, seen)
 
-    return Work(prove=partial(prove, doors), keep=keep, show=show, tell=tell)
+    return VerifyJob(prove=partial(prove, doors), keep=keep, show=show, tell=tell)
 
 
 def shower(output: VerifyOutput, *, verbose: bool) -> Callable[[NodeProof], None]:

@@ -14,10 +14,10 @@ from kubernetes.client import ApiClient
 from kubernetes.config import ConfigException
 
 from migrator.cluster import Eviction, parse
-from migrator.cluster.http import Answer, Api
-from migrator.cluster.lease_api import Leases
-from migrator.cluster.probe_api import ProbeObjects
-from migrator.cluster.request_cache import Recent
+from migrator.cluster.http import Answer, ApiRequests
+from migrator.cluster.lease_api import LeaseApi
+from migrator.cluster.probe_api import ProbeApi
+from migrator.cluster.request_cache import RequestCache
 from migrator.errors import ClusterError, NotFoundError
 from migrator.model.kubernetes import CORDONED, Budget, ClusterFacts, Node, Pod, RuntimeClass
 
@@ -45,7 +45,7 @@ def connect(kubeconfig: str, context: str = "") -> KubeCluster:
             raise ClusterError(f"{path} is not a usable kubeconfig: {error}") from error
         return client
 
-    return KubeCluster(Api(read(), name=path, renewed=read))
+    return KubeCluster(ApiRequests(read(), name=path, renewed=read))
 
 
 def _current(files: Sequence[str]) -> str:
@@ -72,16 +72,16 @@ _REPLICATED = {
 }
 
 
-class KubeCluster(ProbeObjects, Leases):
+class KubeCluster(ProbeApi, LeaseApi):
     """One API server, as one user."""
 
-    def __init__(self, api: Api, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: ApiRequests, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(api)
         self._eviction_version = ""
-        self._recent_pods: Recent[str, tuple[Pod, ...]] = Recent(
+        self._recent_pods: RequestCache[str, tuple[Pod, ...]] = RequestCache(
             lambda namespace: self._pods_in(namespace, cached=True), _PODS_SECONDS, now
         )
-        self._recent_replicas: Recent[tuple[str, str], int] = Recent(
+        self._recent_replicas: RequestCache[tuple[str, str], int] = RequestCache(
             lambda owner: self._replicas(*owner, cached=True), _REPLICAS_SECONDS, now
         )
 

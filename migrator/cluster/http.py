@@ -34,7 +34,7 @@ _RENEWAL_SECONDS = 10.0
 _REFUSALS = frozenset({400, 403, 422})
 
 
-class Api:
+class ApiRequests:
     """One API server, as one user. Every method raises `ClusterError`."""
 
     def __init__(self, client: ApiClient, *, name: str, renewed: Callable[[], ApiClient] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from migrator.cluster.http import Answer, Api
+from migrator.cluster.http import Answer, ApiRequests
 from migrator.cluster.parse_probe import moment
 from migrator.errors import NotFoundError
 from migrator.model.lease import Lease
@@ -17,10 +17,10 @@ _TAKEN = 409
 """Somebody else was faster: it exists by now, or has another version."""
 
 
-class Leases:
+class LeaseApi:
     """What a lock reads and writes; `KubeCluster` is one."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiRequests) -> None:
         self._api = api
 
     def lease(self) -> Lease | None:

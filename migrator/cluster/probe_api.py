@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator.cluster import admission_errors, parse_probe
-from migrator.cluster.http import Answer, Api
+from migrator.cluster.http import Answer, ApiRequests
 from migrator.errors import NotFoundError
 from migrator.model.probe_status import Namespace, PodEvent, ProbePod
 
@@ -19,10 +19,10 @@ serviceaccount/admission.go), and while this one of several API servers has not 
 _LOG_BYTES = 2**20
 
 
-class ProbeObjects:
+class ProbeApi:
     """What a session makes and reads; `KubeCluster` is one."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiRequests) -> None:
         self._api = api
 
     def create_namespace(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Namespace:

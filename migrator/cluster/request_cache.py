@@ -12,7 +12,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 _Given = TypeVar("_Given")
 
 
-class Recent(Generic[_Key, _Given]):
+class RequestCache(Generic[_Key, _Given]):
     """Reads by a key, and gives what it read to whoever asks for the same within some seconds, or meanwhile.
 
     An error is told to all who waited for the same answer, and not kept.

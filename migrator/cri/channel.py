@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from migrator.cri import Version, api_pb2
 from migrator.cri.errors import Attempt, Place, explain, ours
-from migrator.errors import CriError, Fault, LineError
+from migrator.errors import CriError, Fault, HostUnreachableError
 
 MESSAGE = 16 * 2**20
 """Bytes of the largest answer; the kubelet allows as much (pkg/kubelet/cri/remote, maxMsgSize)."""
@@ -23,7 +23,7 @@ _IMAGE_METHODS = {"ImageStatus", "RemoveImage"}
 Answer = TypeVar("Answer", bound=Message)
 
 
-class Wire:
+class CriChannel:
     """A channel to one runtime's socket. Nothing is ever asked twice."""
 
     def __init__(self, place: Place, *, seconds: float) -> None:
@@ -64,7 +64,7 @@ class Wire:
     def ask(self, method: str, request: Message, answer: type[Answer], doing: str, seconds: float = 0) -> Answer:
         """Call a method and give its answer; `doing` says in messages what was asked for ("start container one").
 
-        Raises `CriError`, or `LineError` where it was this machine that could not ask.
+        Raises `CriError`, or `HostUnreachableError` where it was this machine that could not ask.
         """
         service = "ImageService" if method in _IMAGE_METHODS else "RuntimeService"
         call = self._channel.unary_unary(
@@ -79,7 +79,7 @@ class Wire:
         except grpc.RpcError as error:
             if reason := ours(error):
                 told = f"{self._place.name} could not be asked: this machine is at its limits ({reason})"
-                raise LineError(told) from error
+                raise HostUnreachableError(told) from error
             attempt = Attempt(doing, deadline, time.monotonic() - started, spoken=self._spoken)
             raise explain(error, self._place, attempt) from error
         self._spoken = True

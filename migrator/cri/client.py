@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from migrator.cri import Container, ContainerSpec, Executed, Sandbox, SandboxSpec, Status, Version, api_pb2, messages
 from migrator.cri import cgroup_driver as drivers
-from migrator.cri.channel import Answer, Wire
+from migrator.cri.channel import Answer, CriChannel
 from migrator.cri.errors import Place, shortened
 from migrator.errors import CriError, Fault
 
@@ -29,7 +29,7 @@ def connect(address: str, *, seconds: float = 30, name: str = "") -> GrpcRuntime
     path = "/" + address.removeprefix("unix:").lstrip("/")
     if len(path.encode()) > _PATH:
         raise CriError(f"a socket's path may have {_PATH} bytes, {path} is longer: name a shorter one", Fault.ABSENT)
-    wire = Wire(Place(name=name or f"the runtime at {path}", path=path), seconds=seconds)
+    wire = CriChannel(Place(name=name or f"the runtime at {path}", path=path), seconds=seconds)
     try:
         return GrpcRuntime(wire, wire.negotiate(), seconds=seconds)
     except BaseException:
@@ -40,7 +40,7 @@ def connect(address: str, *, seconds: float = 30, name: str = "") -> GrpcRuntime
 class GrpcRuntime:
     """A runtime that has said what it is."""
 
-    def __init__(self, wire: Wire, version: Version, *, seconds: float) -> None:
+    def __init__(self, wire: CriChannel, version: Version, *, seconds: float) -> None:
         self._wire = wire
         self._version = version
         self._seconds = seconds

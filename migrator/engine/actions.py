@@ -9,7 +9,7 @@ from datetime import datetime
 from migrator.engine import drain as draining
 from migrator.engine import polling, proof, timeouts
 from migrator.engine import reboot as rebooting
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.playbooks import answer, planned_file, play, request
 from migrator.errors import BusyError, RefusedError, StalePlanError, StepFailedError
 from migrator.model import node_requests
@@ -26,7 +26,7 @@ _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:_-]*")
 _INSTALL_TASK = "Install the runtime's package"
 
 
-def install(run: Run) -> str:
+def install(run: StepContext) -> str:
     """Install the new runtime's package, and nothing that is there already anew.
 
     Which version would come is asked first: raises `StepFailedError` for one that no node may be moved to. Exactly the
@@ -56,7 +56,7 @@ def install(run: Run) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(new.items())) + unknown
 
 
-def cordon(run: Run) -> str:
+def cordon(run: StepContext) -> str:
     """Keep new pods away."""
 
     def ours() -> None:
@@ -67,11 +67,11 @@ def cordon(run: Run) -> str:
         except RefusedError as error:  # nothing is out of service yet that would be worth waiting
             raise StepFailedError(str(error)) from error
 
-    polling.patiently(run, ours)
+    polling.retry_on_api_error(run, ours)
     return "no new pods"
 
 
-def uncordon(run: Run) -> str:
+def uncordon(run: StepContext) -> str:
     """Let pods come again, unless somebody else had cordoned the node."""
     if run.plan.cordoned_before:
         return "stays cordoned, as somebody else had it"
@@ -82,23 +82,23 @@ def uncordon(run: Run) -> str:
         if not others[-1]:
             run.cluster.set_unschedulable(run.plan.node, unschedulable=False)
 
-    polling.patiently(run, back)
+    polling.retry_on_api_error(run, back)
     return "stays cordoned, as somebody else has it by now" if others[-1] else "takes pods again"
 
 
-def drain(run: Run) -> str:
+def drain(run: StepContext) -> str:
     """Move what can run elsewhere."""
     with run.neighbours.draining(run.plan.node):
         return draining.drain(run)
 
 
-def drain_back(run: Run) -> str:
+def drain_back(run: StepContext) -> str:
     """Likewise before a runtime is left that may be unable to end its containers."""
     with run.neighbours.draining(run.plan.node):
         return draining.drain(run, overdue_may_stay=True)
 
 
-def switch(run: Run) -> str:
+def switch(run: StepContext) -> str:
     """Do the transaction on the node."""
     result = _transact(run, "new", run.id)
     match result.outcome:
@@ -112,29 +112,31 @@ def switch(run: Run) -> str:
             raise StepFailedError(result.cause or "the node gave no result")
 
 
-def switch_back(run: Run) -> str:
+def switch_back(run: StepContext) -> str:
     """Undo the transaction, and wait until the node is Ready on its old runtime with what stays on it."""
     return _put_back(run, run.id, run.plan.source)
 
 
-def restore(run: Run) -> str:
+def restore(run: StepContext) -> str:
     """Likewise for the transaction of an earlier run, on a node that serves on its new runtime."""
     return _put_back(run, run.plan.transaction, run.plan.target)
 
 
-def remain(run: Run) -> str:
+def remain(run: StepContext) -> str:
     """See a node Ready whose rollback failed: one that is not must not take pods again."""
     runtime = _runtime(run).partition("://")[0]
-    polling.until(run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout)
+    polling.wait_until(
+        run, lambda: _lacking(run, runtime), f"{run.plan.node} to be Ready", seconds=run.target.ready_timeout
+    )
     return f"Ready on {_runtime(run)}"
 
 
-def _put_back(run: Run, transaction: str, to: str) -> str:
+def _put_back(run: StepContext, transaction: str, to: str) -> str:
     result = _transact(run, "old", transaction)
     if result.outcome not in {"restored", "unchanged"}:
         raise StepFailedError(result.cause or "the node gave no result")
     runtime = to.partition("://")[0]
-    polling.until(
+    polling.wait_until(
         run,
         lambda: _lacking(run, runtime, since=result.kubelet_started, removed=result.removed),
         f"{run.plan.node} to be Ready on {runtime}",
@@ -143,7 +145,7 @@ def _put_back(run: Run, transaction: str, to: str) -> str:
     return f"Ready on {_runtime(run)}"
 
 
-def verify(run: Run) -> str:
+def verify(run: StepContext) -> str:
     """See the node Ready on the new runtime with what stays on it, and prove it as far as was asked for.
 
     The pods that prove it stay until it serves again.
@@ -151,7 +153,7 @@ def verify(run: Run) -> str:
     return _ready(run) if run.target.proof == "none" else prove(run, stays=True)
 
 
-def prove(run: Run, *, stays: bool = False) -> str:
+def prove(run: StepContext, *, stays: bool = False) -> str:
     """See the same, and prove the node by pods of our own; where they do not stay, see them leave nothing.
 
     They are asked as soon as its kubelet runs them and what stays: that it is Ready it may say only ten seconds later
@@ -167,30 +169,30 @@ def prove(run: Run, *, stays: bool = False) -> str:
     return f"{_ready(run)}; {proved}"
 
 
-def _runtime(run: Run) -> str:
+def _runtime(run: StepContext) -> str:
     """Read which runtime the node reports."""
-    return polling.patiently(run, lambda: run.cluster.node(run.plan.node).runtime)
+    return polling.retry_on_api_error(run, lambda: run.cluster.node(run.plan.node).runtime)
 
 
-def _ready(run: Run) -> str:
+def _ready(run: StepContext) -> str:
     _await_ready(run)
     return f"Ready on {_runtime(run)}, {len(run.plan.staying)} pods that stay run on it"
 
 
-def _await_node(run: Run) -> None:
+def _await_node(run: StepContext) -> None:
     """Wait until the Node is there: whoever deletes one may have its kubelet make it anew."""
 
     def lacking() -> str:
         run.cluster.node(run.plan.node)
         return ""
 
-    polling.until(run, lacking, f"Node {run.plan.node}", seconds=run.target.ready_timeout)
+    polling.wait_until(run, lacking, f"Node {run.plan.node}", seconds=run.target.ready_timeout)
 
 
-def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
+def _await_ready(run: StepContext, or_else: Callable[[], bool] = lambda: False) -> None:
     """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
     scheme = run.target.scheme
-    polling.until(
+    polling.wait_until(
         run,
         lambda: _lacking(run, scheme, or_else=or_else),
         f"{run.plan.node} to be Ready on {scheme}",
@@ -198,25 +200,25 @@ def _await_ready(run: Run, or_else: Callable[[], bool] = lambda: False) -> None:
     )
 
 
-def reboot(run: Run) -> str:
+def reboot(run: StepContext) -> str:
     """Boot the machine, and wait until its kubelet says again that it is Ready."""
     rebooting.reboot(run.hosts, run.cluster, run.clock, host=run.plan.host, node=run.plan.node)
     return "came back and is Ready"
 
 
-def annotate(run: Run) -> str:
+def annotate(run: StepContext) -> str:
     """Tell kubeadm where the runtime's socket is."""
-    polling.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
+    polling.retry_on_api_error(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
     return run.plan.endpoint
 
 
-def annotate_back(run: Run) -> str:
+def annotate_back(run: StepContext) -> str:
     """Put the annotation back as it was."""
-    polling.patiently(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
+    polling.retry_on_api_error(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
     return run.plan.socket_annotation or "removed"
 
 
-def retire(run: Run) -> str:
+def retire(run: StepContext) -> str:
     """Stop Docker, keeping its packages and data; leave it running where somebody uses it by now."""
     kept = answer(Retired, play(run, node_requests.Retire()).get(RETIRE_TASK, {})).kept
     if kept:
@@ -224,7 +226,7 @@ def retire(run: Run) -> str:
     return "Docker is stopped and disabled; its packages and data stay"
 
 
-def remove(run: Run) -> str:
+def remove(run: StepContext) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
     removal = run.plan.removal or Removal()
     results = play(run, request(node_requests.Cleanup, state="absent", expected=removal))
@@ -234,7 +236,7 @@ def remove(run: Run) -> str:
 
 
 def _lacking(
-    run: Run,
+    run: StepContext,
     runtime: str,
     *,
     since: float = 0,
@@ -262,7 +264,7 @@ def _lacking(
     return f"not running there yet: {', '.join(lacking)}" if lacking else ""
 
 
-def _present(run: Run, *, cached: bool) -> dict[str, list[Pod]]:
+def _present(run: StepContext, *, cached: bool) -> dict[str, list[Pod]]:
     """Give the pods that are there of what stays, by name."""
     present: dict[str, list[Pod]] = {name: [] for name in run.plan.staying}
     for pod in run.cluster.pods_on(run.plan.node, cached=cached):
@@ -288,7 +290,7 @@ def _runs_on(pod: Pod, runtime: str, removed: Collection[str]) -> bool:
     return pod.ready and all(scheme == runtime and name not in removed for scheme, _, name in containers)
 
 
-def _transact(run: Run, state: str, name: str) -> Switched:
+def _transact(run: StepContext, state: str, name: str) -> Switched:
     """Have the node do its transaction; give what came of it.
 
     It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers, and
@@ -298,7 +300,9 @@ def _transact(run: Run, state: str, name: str) -> Switched:
     until = run.clock.now() + timeouts.SWITCH
 
     while True:
-        results = polling.in_reach(run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again")
+        results = polling.retry_while_unreachable(
+            run, lambda: play(run, asked), meanwhile="what the node does goes on, asks it again"
+        )
         found = answer(Switched, results.get(_SWITCH_TASK, {}))
         if found.outcome != "busy":
             break

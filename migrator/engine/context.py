@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from migrator.cluster import Cluster
-from migrator.engine.last_ready_pod import Neighbours
+from migrator.engine.last_ready_pod import LastReadyPods
 from migrator.hosts import Hosts
 from migrator.model.clock import Clock
 from migrator.model.event import Event
-from migrator.model.evidence import Circumstances, Evidence
-from migrator.model.host_settings import Target
+from migrator.model.evidence import Evidence, NodeProfile
+from migrator.model.host_settings import HostSettings
 from migrator.model.plan import NodePlan
 from migrator.probe_session import kubelet_session, rehearsal
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.exercise import Around
-from migrator.probe_session.session import Bench
+from migrator.probe_session.session import ProbeTools
 
 
 class Session(Protocol):
@@ -35,18 +35,18 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True)
-class Sessions:
+class ProbeSessions:
     """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
 
-    rehearsal: Callable[[Bench, NodePlan, Circumstances, Around], Evidence] = rehearsal.rehearse
-    live: Callable[[Bench, Cluster, Circumstances, Wait], Session] = kubelet_session.begin
+    rehearsal: Callable[[ProbeTools, NodePlan, NodeProfile, Around], Evidence] = rehearsal.rehearse
+    live: Callable[[ProbeTools, Cluster, NodeProfile, Wait], Session] = kubelet_session.begin
 
 
 @dataclass
-class Teller:
+class ProgressReporter:
     """Tells what a session does, as progress of the step that is at work."""
 
-    run: Run
+    run: StepContext
 
     def __call__(self, message: str) -> None:
         """Tell it."""
@@ -54,12 +54,12 @@ class Teller:
 
 
 @dataclass
-class Ongoing:
+class OpenProbe:
     """A session on a node, with the line that it goes over."""
 
     session: Session
     line: ExitStack
-    teller: Teller
+    teller: ProgressReporter
 
     def end(self) -> Evidence:
         """End it, without waiting for logs: the kubelet takes up to a minute to collect them."""
@@ -68,19 +68,19 @@ class Ongoing:
 
 
 @dataclass(frozen=True)
-class Run:
+class StepContext:
     """One migration of one node."""
 
     id: str
     """Names the transaction on the node."""
     plan: NodePlan
-    target: Target
+    target: HostSettings
     hosts: Hosts
     cluster: Cluster
     clock: Clock
     allow: frozenset[str]
     tell: Callable[[Event], None]
-    sessions: Sessions = Sessions()
+    sessions: ProbeSessions = ProbeSessions()
     stopping: Callable[[], bool] = lambda: False
     """Whether the user wants an end: a node that still serves is left between two steps."""
     hurried: Callable[[], bool] = lambda: False
@@ -89,20 +89,20 @@ class Run:
     """Time that nobody cuts short, for putting a node back; `clock` when None."""
     left: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many ready pods each workload had before some of them left the node, by namespace and "Kind/name"."""
-    neighbours: Neighbours = field(default_factory=Neighbours)
+    neighbours: LastReadyPods = field(default_factory=LastReadyPods)
     """What this node and those that are drained beside it must leave to each other's workloads."""
     step: str = ""
     """The id of the step that is at work."""
     seen: dict[str, Evidence] = field(default_factory=dict)
     """What probes saw, by the id of the step, for those that come later and for whoever keeps it."""
-    ongoing: list[Ongoing] = field(default_factory=list)
+    ongoing: list[OpenProbe] = field(default_factory=list)
     """The session that proved the node, until somebody has looked for what its pods leave."""
 
-    def unhurried(self) -> Run:
+    def unhurried(self) -> StepContext:
         """Give the same run with nobody who could cut its waiting short."""
         return replace(self, clock=self.steady or self.clock)
 
-    def at(self, step: str) -> Run:
+    def at(self, step: str) -> StepContext:
         """Give the same run as the step of that id has it."""
         return replace(self, step=step)
 

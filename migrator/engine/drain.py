@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
 from migrator.engine import settle, timeouts
-from migrator.engine.context import Run
-from migrator.engine.leaving_pods import Leaving, leaving
+from migrator.engine.context import StepContext
+from migrator.engine.leaving_pods import LeavingPods, leaving
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.clock import pace
 from migrator.model.kubernetes import Budget, Pod
@@ -49,7 +49,7 @@ class _Asked:
     """Those that were read at this look, by namespace."""
 
 
-def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
+def drain(run: StepContext, *, overdue_may_stay: bool = False) -> str:
     """Evict every pod that does not stay, and wait until all are gone. Give a summary.
 
     With `overdue_may_stay` a pod that has had its grace period and still does not end, which may be the runtime's
@@ -59,7 +59,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
     needs consent, or when the Node is gone.
     """
     deadline = run.clock.now() + run.target.drain_timeout
-    looked = Leaving(run)
+    looked = LeavingPods(run)
     asked = _Asked(until=deadline)
     told: dict[str, float] = {}
     since, before = run.clock.now(), (0, 0)
@@ -87,7 +87,7 @@ def drain(run: Run, *, overdue_may_stay: bool = False) -> str:
         run.clock.sleep(pace(run.clock.now() - since))
 
 
-def _evict_in_turn(run: Run, pods: Sequence[Pod], asked: _Asked) -> None:
+def _evict_in_turn(run: StepContext, pods: Sequence[Pod], asked: _Asked) -> None:
     """Ask all of a wave to leave, and those of the next one as soon as nobody of it has to be asked again."""
     asked.budgets.clear()
     for wave in _waves(pods):
@@ -118,7 +118,7 @@ def _overdue(leaving: Sequence[Pod], told: dict[str, float], now: float) -> list
     return []
 
 
-def _detached(run: Run, pods: Sequence[Pod], deadline: float) -> str:
+def _detached(run: StepContext, pods: Sequence[Pod], deadline: float) -> str:
     """Wait until no volume is attached to the node that a pod may need elsewhere; `pods` are those that stay.
 
     The kubelet reports which are in use: once it is stopped, others wait six minutes for such a volume (Kubernetes
@@ -139,7 +139,7 @@ def _detached(run: Run, pods: Sequence[Pod], deadline: float) -> str:
     return ", their volumes too" if told else ""
 
 
-def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
+def _evict(run: StepContext, pod: Pod, asked: _Asked) -> None:
     """Ask for a pod's end, unless that was done. A lack of rights, or a webhook's no, counts after two minutes."""
     now = run.clock.now()
     if pod.uid in asked.accepted or pod.terminating:
@@ -175,7 +175,7 @@ def _evict(run: Run, pod: Pod, asked: _Asked) -> None:
     run.progress(f"{pod.full_name} leaves")
 
 
-def _held(run: Run, pod: Pod) -> str:
+def _held(run: StepContext, pod: Pod) -> str:
     """Say why a pod waits for other nodes; where the user allows it to leave, they must know of it all the same."""
     if "batch-replicas" not in run.allow:
         return run.neighbours.held(run.cluster, pod)
@@ -183,7 +183,7 @@ def _held(run: Run, pod: Pod) -> str:
     return ""
 
 
-def _note(run: Run, pod: Pod, asked: _Asked, how: str, why: str) -> None:
+def _note(run: StepContext, pod: Pod, asked: _Asked, how: str, why: str) -> None:
     """Note why a pod has not left, and say so when it is the first reason, or one of another kind."""
     if asked.told.get(pod.full_name) != how:
         run.progress(f"{pod.full_name} {how} {why}")
@@ -191,7 +191,7 @@ def _note(run: Run, pod: Pod, asked: _Asked, how: str, why: str) -> None:
     asked.refused[pod.full_name] = why
 
 
-def _exhausted(run: Run, pod: Pod, asked: _Asked) -> bool:
+def _exhausted(run: StepContext, pod: Pod, asked: _Asked) -> bool:
     """Tell whether a pod's budget still allows no eviction.
 
     One list of a namespace's budgets spares an eviction of each pod in it, for which the API server would read the pod
@@ -200,7 +200,7 @@ def _exhausted(run: Run, pod: Pod, asked: _Asked) -> bool:
     return pod.ready and any(budget.disruptions_allowed == 0 for budget in _covering(run, pod, asked))
 
 
-def _covering(run: Run, pod: Pod, asked: _Asked) -> list[Budget]:
+def _covering(run: StepContext, pod: Pod, asked: _Asked) -> list[Budget]:
     """Give the budgets of a pod; those of a namespace are read once at a look."""
     if pod.namespace not in asked.budgets:
         asked.budgets[pod.namespace] = ()  # where they cannot be read, pods are asked to leave without them
@@ -217,7 +217,7 @@ def _named(budgets: Sequence[Budget]) -> str:
     )
 
 
-def _left(run: Run, asked: _Asked, seen: Sequence[Pod]) -> str:
+def _left(run: StepContext, asked: _Asked, seen: Sequence[Pod]) -> str:
     """Name who is left, and why; `seen` are the pods of the last look."""
     try:
         pods = leaving(run.cluster.pods_on(run.plan.node, cached=True))

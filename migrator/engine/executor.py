@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrator.engine import proof
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.steps import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase
 
 
-def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
+def apply(run: StepContext, steps: Sequence[Step] = STEPS) -> None:
     """Migrate the node as planned.
 
     Raises `StepFailedError`, or `StalePlanError` when the node changed since the plan, with the state that the node
@@ -43,7 +43,7 @@ def apply(run: Run, steps: Sequence[Step] = STEPS) -> None:
     proof.let_go(run)  # a plan of an older release has no step that does
 
 
-def _ended(run: Run, steps: Sequence[Step], begun: Sequence[Step], error: BaseException) -> str:
+def _ended(run: StepContext, steps: Sequence[Step], begun: Sequence[Step], error: BaseException) -> str:
     """Take back what was begun, or leave it, after the last step failed; say which, and the state that it is in."""
     step = begun[-1]
     try:
@@ -61,7 +61,7 @@ def _ended(run: Run, steps: Sequence[Step], begun: Sequence[Step], error: BaseEx
     return _undo(run.unhurried(), begun)
 
 
-def _held(run: Run, step: Step) -> str:
+def _held(run: StepContext, step: Step) -> str:
     name = run.plan.node
     if step.commits:
         return (
@@ -74,7 +74,7 @@ def _held(run: Run, step: Step) -> str:
     )
 
 
-def _act(run: Run, step: Step) -> None:
+def _act(run: StepContext, step: Step) -> None:
     run.event("start", step.title)
     started = run.clock.now()
     try:
@@ -85,7 +85,7 @@ def _act(run: Run, step: Step) -> None:
     run.event("changed", message, run.clock.now() - started)
 
 
-def _undo(run: Run, begun: Sequence[Step]) -> str:
+def _undo(run: StepContext, begun: Sequence[Step]) -> str:
     """Undo what was begun, the last first; give a sentence about the state the node is in now.
 
     A step that cannot be undone ends the undoing: what came before it must not be taken back above it.
@@ -109,14 +109,14 @@ def _undo(run: Run, begun: Sequence[Step]) -> str:
     return f"{said}. {_state(run)}"
 
 
-def _taken_back(undo: Act, run: Run) -> str:
+def _taken_back(undo: Act, run: StepContext) -> str:
     try:
         return undo(run)
     except NotFoundError:  # cordon and annotation are the Node's own; Docker is put back without one
         return "somebody has deleted the Node, and this with it"
 
 
-def _state(run: Run) -> str:
+def _state(run: StepContext) -> str:
     """Describe the node as the API server knows it now."""
     name = run.plan.node
     try:

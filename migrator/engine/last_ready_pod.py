@@ -35,7 +35,7 @@ class _Found(Enum):
     """When one that was taken is ready again."""
 
 
-class Neighbours:
+class LastReadyPods:
     """What the nodes of one run know of each other's pods. Each is in a thread of its own."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.errors import StepFailedError
 from migrator.model.kubernetes import Pod
 
@@ -18,10 +18,10 @@ _SURE_SECONDS = 5.0
 look."""
 
 
-class Leaving:
+class LeavingPods:
     """The pods of one node, each time they are looked at."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: StepContext) -> None:
         self._run = run
         self._asked_at: float | None = None
         self.pods: tuple[Pod, ...] = ()
@@ -46,7 +46,7 @@ def leaving(pods: Sequence[Pod]) -> list[Pod]:
     return [pod for pod in pods if not pod.stays and not pod.finished]
 
 
-def unconsented(run: Run, pods: Sequence[Pod]) -> str:
+def unconsented(run: StepContext, pods: Sequence[Pod]) -> str:
     """Say which pod came since the plan and must not be evicted without a consent that is lacking; "" for none."""
     for pod in pods:
         if not pod.leaves:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from migrator.engine.context import Run
-from migrator.errors import LineError, StepFailedError, UnaskedError
-from migrator.hosts import Heard, unheard
+from migrator.engine.context import StepContext
+from migrator.errors import HostUnreachableError, StepFailedError, UnaskedError
+from migrator.hosts import OnTaskResult, ignore_task_result
 from migrator.model import node_requests
 from migrator.model.node_answers import Answer
 from migrator.model.node_requests import Request
@@ -29,14 +29,14 @@ def request(kind: type[_Request], **words: object) -> _Request:
         raise StepFailedError(f"nothing was asked of the node, a value is not allowed: {mistake(error)}") from None
 
 
-def play(run: Run, asked: Request, heard: Heard = unheard) -> Mapping[str, Mapping[str, Any]]:
+def play(run: StepContext, asked: Request, heard: OnTaskResult = ignore_task_result) -> Mapping[str, Mapping[str, Any]]:
     """Run a request's playbook; give what each task returned.
 
-    Raises `LineError` for a host that is out of reach, `StepFailedError` for one that has another problem.
+    Raises `HostUnreachableError` for a host that is out of reach, `StepFailedError` for one that has another problem.
     """
     result = run.hosts.play(asked, [run.plan.host], heard)[run.plan.host]
     if result.problem:
-        kind = LineError if result.unreachable else StepFailedError
+        kind = HostUnreachableError if result.unreachable else StepFailedError
         raise kind(f"{run.plan.host}: {result.problem}")
     return result.results
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from migrator.engine import timeouts
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.errors import (
     ClusterError,
     HostProblemError,
-    LineError,
+    HostUnreachableError,
     MigratorError,
     NotFoundError,
     StepFailedError,
@@ -21,7 +21,7 @@ from migrator.model.clock import EVERY, pace
 _Given = TypeVar("_Given")
 
 
-def patiently(run: Run, act: Callable[[], _Given]) -> _Given:
+def retry_on_api_error(run: StepContext, act: Callable[[], _Given]) -> _Given:
     """Do what may be done twice, again and again while the API server does not answer or does not know us.
 
     Raises `ClusterError` after ten minutes, `NotFoundError` at once.
@@ -29,16 +29,16 @@ def patiently(run: Run, act: Callable[[], _Given]) -> _Given:
     return asked_again(run, act, (ClusterError,), seconds=timeouts.API)
 
 
-def in_reach(run: Run, act: Callable[[], _Given], *, meanwhile: str = "tries again") -> _Given:
+def retry_while_unreachable(run: StepContext, act: Callable[[], _Given], *, meanwhile: str = "tries again") -> _Given:
     """Do what may be done twice, again and again while the node is out of reach; say so, and `meanwhile`.
 
-    Raises `LineError` when it was away for a quarter of an hour.
+    Raises `HostUnreachableError` when it was away for a quarter of an hour.
     """
-    return asked_again(run, act, (LineError,), seconds=timeouts.AWAY, meanwhile=meanwhile)
+    return asked_again(run, act, (HostUnreachableError,), seconds=timeouts.AWAY, meanwhile=meanwhile)
 
 
 def asked_again(
-    run: Run,
+    run: StepContext,
     act: Callable[[], _Given],
     away: tuple[type[MigratorError], ...],
     *,
@@ -68,7 +68,9 @@ def asked_again(
             run.clock.sleep(timeouts.EVERY)
 
 
-def until(run: Run, lacking: Callable[[], str], what: str, *, seconds: float, every: float = EVERY) -> None:
+def wait_until(
+    run: StepContext, lacking: Callable[[], str], what: str, *, seconds: float, every: float = EVERY
+) -> None:
     """Poll until `lacking()` gives "". Raises `StepFailedError` with what was still lacking after `seconds`.
 
     Every so many seconds, and less often the longer it lasts.

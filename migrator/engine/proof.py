@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from migrator.engine import polling, timeouts
-from migrator.engine.context import Ongoing, Run, Teller
-from migrator.errors import ClusterError, CriError, LineError, MigratorError, StepFailedError, UnaskedError
-from migrator.hosts import Line
-from migrator.model.evidence import Checked, Circumstances, Evidence, Outcome, Verdict
+from migrator.engine.context import OpenProbe, ProgressReporter, StepContext
+from migrator.errors import ClusterError, CriError, HostUnreachableError, MigratorError, StepFailedError, UnaskedError
+from migrator.hosts import HostSession
+from migrator.model.evidence import Checked, Evidence, NodeProfile, Outcome, Verdict
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan
 from migrator.probe_session import kubelet_session
 from migrator.probe_session.api_pods import Wait
-from migrator.probe_session.session import Bench
+from migrator.probe_session.session import ProbeTools
 from migrator.proof import verdict
 from migrator.proof.spec import ASKED
 
@@ -24,7 +24,7 @@ VERIFY = "verify"
 """The step whose evidence is whole only when somebody has looked for what its pods leave."""
 
 
-def baseline(run: Run) -> str:
+def baseline(run: StepContext) -> str:
     """See how containers are on the old runtime; what is another way afterwards must have been announced."""
     known = _known(run)
     if short := _short(run):
@@ -36,7 +36,7 @@ def baseline(run: Run) -> str:
     return f"{_counted(found)} on {known.runtime}" + (f"; not right before the migration: {failed}" if failed else "")
 
 
-def rehearse(run: Run) -> str:
+def rehearse(run: StepContext) -> str:
     """Prove the planned configuration while the node serves."""
     with run.hosts.line(run.plan.host) as line:
         evidence = run.sessions.rehearsal(
@@ -48,12 +48,13 @@ def rehearse(run: Run) -> str:
     return f"{_counted(found)} in an instance of its own, which is gone again"
 
 
-def prove(run: Run, *, wait: Wait, stays: bool = False) -> str:
+def prove(run: StepContext, *, wait: Wait, stays: bool = False) -> str:
     """Prove the node on its new runtime with pods of its kubelet, against what was before; `wait` for it meanwhile.
 
     Where it `stays`, a good node keeps these pods, for `leavings` to remove when it serves; else they go, and what they
     leave is looked for too. Raises `StepFailedError` for a node that is not what it must be. One that nobody could ask,
-    or whose API server nobody could, is asked again; raises `LineError`, `ClusterError` or `UnaskedError` in the end.
+    or whose API server nobody could, is asked again; raises `HostUnreachableError`, `ClusterError` or `UnaskedError` in
+    the end.
     """
     evidence = _asked(run, wait, stays=stays)
     if evidence.problems:  # once more before that is believed: it takes good nodes back
@@ -69,7 +70,7 @@ def prove(run: Run, *, wait: Wait, stays: bool = False) -> str:
     return _counted(found)
 
 
-def leavings(run: Run) -> str:
+def leavings(run: StepContext) -> str:
     """Remove the pods that proved the node, and look for what they leave. Raises `StepFailedError` for that.
 
     The node serves by then, so that nothing is taken back: whoever is told decides. That nobody could look says
@@ -81,7 +82,7 @@ def leavings(run: Run) -> str:
     ongoing.teller.run = run
     try:
         evidence = ongoing.end()
-    except (LineError, ClusterError) as error:
+    except (HostUnreachableError, ClusterError) as error:
         return f"nobody could look for what our pods leave: {error}"
     except CriError as error:
         raise StepFailedError(f"our pods could not be removed: {error}{_advice(run)}") from error
@@ -93,20 +94,20 @@ def leavings(run: Run) -> str:
     return _counted(found)
 
 
-def let_go(run: Run) -> None:
+def let_go(run: StepContext) -> None:
     """Remove the pods that proved a node which is not given back after all; what goes wrong is told."""
     while run.ongoing:
         _let_go(run, run.ongoing.pop())
 
 
-def _advice(run: Run) -> str:
+def _advice(run: StepContext) -> str:
     return f"\n`migrator rollback --node {run.plan.node}` takes the node back."
 
 
-_UNASKED = (LineError, ClusterError, UnaskedError)
+_UNASKED = (HostUnreachableError, ClusterError, UnaskedError)
 
 
-def _asked(run: Run, wait: Wait, *, stays: bool) -> Evidence:
+def _asked(run: StepContext, wait: Wait, *, stays: bool) -> Evidence:
     """Give what a session saw that could be asked; it is over, unless it `stays`."""
 
     def ask() -> Evidence:
@@ -126,18 +127,18 @@ def _asked(run: Run, wait: Wait, *, stays: bool) -> Evidence:
     return polling.asked_again(run, ask, _UNASKED, seconds=timeouts.AWAY)
 
 
-def _begun(run: Run, known: Circumstances, wait: Wait) -> Ongoing:
+def _begun(run: StepContext, known: NodeProfile, wait: Wait) -> OpenProbe:
     with ExitStack() as held:
         line = held.enter_context(run.hosts.line(run.plan.host))
-        teller = Teller(run)
+        teller = ProgressReporter(run)
         try:
-            session = run.sessions.live(Bench(line=line, clock=run.clock, tell=teller), run.cluster, known, wait)
+            session = run.sessions.live(ProbeTools(line=line, clock=run.clock, tell=teller), run.cluster, known, wait)
         except CriError as error:  # the host answered, and its runtime did not
             raise StepFailedError(str(error)) from error
-        return Ongoing(session, held.pop_all(), teller)
+        return OpenProbe(session, held.pop_all(), teller)
 
 
-def _let_go(run: Run, ongoing: Ongoing) -> Evidence:
+def _let_go(run: StepContext, ongoing: OpenProbe) -> Evidence:
     """End a session whose node has been judged; give what was seen. Whatever goes wrong is told, and hides nothing."""
     try:
         return ongoing.end()
@@ -146,17 +147,17 @@ def _let_go(run: Run, ongoing: Ongoing) -> Evidence:
         return ongoing.session.evidence
 
 
-def _good(run: Run, found: Verdict) -> bool:
+def _good(run: StepContext, found: Verdict) -> bool:
     return bool(found.passed) and not (_new(run, found) or found.unannounced or found.problems)
 
 
-def _new(run: Run, found: Verdict) -> list[Checked]:
+def _new(run: StepContext, found: Verdict) -> list[Checked]:
     """Give what failed and had not in the baseline: what was wrong before is not held against the new runtime."""
     before = {entry.id for entry in verdict.judge(run.seen[BASELINE]).failed} if BASELINE in run.seen else set()
     return [entry for entry in found.failed if entry.id not in before]
 
 
-def _short(run: Run) -> str:
+def _short(run: StepContext) -> str:
     """Say what the node lacks for our pods beside those that are there; "" for nothing. A kubelet admits no others."""
     node = run.cluster.node(run.plan.node)
     pods = [pod for pod in run.cluster.pods_on(run.plan.node, cached=True) if not pod.finished]
@@ -171,7 +172,7 @@ def _short(run: Run) -> str:
     return ", ".join(what for what, left in lacking.items() if left < 0) if node.room else ""
 
 
-def _planned(run: Run) -> Circumstances:
+def _planned(run: StepContext) -> NodeProfile:
     """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan and nothing in the old."""
     scheme, _, version = run.plan.target.partition("://")
     return _known(run).model_copy(
@@ -192,17 +193,17 @@ def _given_up(plan: NodePlan) -> Iterator[str]:
         yield "default-ulimits"
 
 
-def _known(run: Run) -> Circumstances:
+def _known(run: StepContext) -> NodeProfile:
     if run.plan.circumstances is None:
         raise StepFailedError(f"{run.plan.node}: the plan does not say what must hold on this node; make a new plan")
     return run.plan.circumstances
 
 
-def _bench(run: Run, line: Line) -> Bench:
-    return Bench(line=line, clock=run.clock, tell=run.progress)
+def _bench(run: StepContext, line: HostSession) -> ProbeTools:
+    return ProbeTools(line=line, clock=run.clock, tell=run.progress)
 
 
-def _kept(run: Run, evidence: Evidence, before: Evidence | None = None) -> Verdict:
+def _kept(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:
     run.seen[run.step] = evidence
     return verdict.judge(evidence, before)
 

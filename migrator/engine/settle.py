@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from migrator.engine import polling
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.errors import ClusterError, StepFailedError
 from migrator.model.kubernetes import Pod
 
@@ -17,7 +17,7 @@ _BLINK = 60.0
 """Seconds for which a node may be out of sight while it is watched: an API server that stumbles is no failure."""
 
 
-def remember(run: Run, leaving: Iterable[Pod]) -> None:
+def remember(run: StepContext, leaving: Iterable[Pod]) -> None:
     """Note how many ready pods each owner of `leaving` has in the cluster, before any of them leaves."""
     owners = {(pod.namespace, pod.owner) for pod in leaving if pod.owner} - set(run.left)
     for namespace in {namespace for namespace, _ in owners}:
@@ -25,7 +25,7 @@ def remember(run: Run, leaving: Iterable[Pod]) -> None:
         run.left.update({(place, owner): ready[owner] for place, owner in owners if place == namespace})
 
 
-def settle(run: Run) -> str:
+def settle(run: StepContext) -> str:
     """Wait for that, then watch the node. Raises `StepFailedError`."""
     away = set(run.left)
 
@@ -38,7 +38,7 @@ def settle(run: Run) -> str:
             away.update(found)
         return "; ".join(found.values())
 
-    polling.until(
+    polling.wait_until(
         run, lacking, "the workloads that left to be available again", seconds=run.target.settle_timeout, every=_EVERY
     )
     run.neighbours.settled(run.plan.node)
@@ -46,7 +46,7 @@ def settle(run: Run) -> str:
     return f"{settled}; {_watched(run)}" if run.target.soak else settled
 
 
-def _lacking(run: Run, owners: Collection[_Owner], *, cached: bool = False) -> Iterator[tuple[_Owner, str]]:
+def _lacking(run: StepContext, owners: Collection[_Owner], *, cached: bool = False) -> Iterator[tuple[_Owner, str]]:
     """Give each of these that has fewer ready pods than before, and than it shall have, with a sentence about it."""
     present: Counter[_Owner] = Counter()
     ready: Counter[_Owner] = Counter()
@@ -63,13 +63,13 @@ def _lacking(run: Run, owners: Collection[_Owner], *, cached: bool = False) -> I
             yield owner, f"{'/'.join(owner)} has {ready[owner]} of {wanted} pods ready"
 
 
-def _wanted(run: Run, owner: _Owner, present: int, *, cached: bool) -> int:
+def _wanted(run: StepContext, owner: _Owner, present: int, *, cached: bool) -> int:
     """Give how many pods there shall be: it may have been scaled down, or be gone, since they were counted."""
     replicas = run.cluster.replicas(*owner, cached=cached)
     return present if replicas is None else replicas
 
 
-def _watched(run: Run) -> str:
+def _watched(run: StepContext) -> str:
     started = seen = run.clock.now()
     why = ""
     while (now := run.clock.now()) - started < run.target.soak or why:

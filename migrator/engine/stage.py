@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.engine.playbooks import answer, encoded, planned_file, play, request
 from migrator.model import node_requests
 from migrator.model.node_answers import Carried, Carrying
@@ -20,7 +20,7 @@ _CARRY_TASK = "Carry images from Docker's store into containerd's"
 class _Carrying:
     """Images on their way, as the tasks tell of them."""
 
-    run: Run
+    run: StepContext
     wanted: list[Carried] = field(default_factory=list)
     done: list[Carried] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class _Carrying:
             )
 
 
-def stage(run: Run) -> str:
+def stage(run: StepContext) -> str:
     """Have the new runtime read its configuration, and carry the images over."""
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
     registries = _registries(run, config)
@@ -60,7 +60,7 @@ def stage(run: Run) -> str:
     return f"configuration accepted by containerd; {len(done)} images carried over{from_where}, {_mega(done)} MB"
 
 
-def _registries(run: Run, config: str) -> dict[str, object] | None:
+def _registries(run: StepContext, config: str) -> dict[str, object] | None:
     """Say what containerd will know of registries; None when nothing is to be pulled from them."""
     if run.target.image_source == "docker":
         return None

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrator.engine import actions, proof, settle, stage
-from migrator.engine.context import Run
+from migrator.engine.context import StepContext
 from migrator.model.plan import Phase
 from migrator.planning import cleanup, reboot, rollback, step_decisions
 from migrator.planning.step_protocol import Decide
 
-Act = Callable[[Run], str]
+Act = Callable[[StepContext], str]
 
 
 @dataclass(frozen=True)

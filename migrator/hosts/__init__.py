@@ -29,14 +29,14 @@ class HostResult:
     """When the last answer came, in seconds since the epoch by this machine's clock."""
 
 
-Heard = Callable[[str, Mapping[str, Any]], None]
+OnTaskResult = Callable[[str, Mapping[str, Any]], None]
 
 
-def unheard(task: str, result: Mapping[str, Any]) -> None:
+def ignore_task_result(task: str, result: Mapping[str, Any]) -> None:
     """Take what a task returned, and wait for the end all the same."""
 
 
-class Line(Protocol):
+class HostSession(Protocol):
     """A connection to one host that stays open: Ansible's own, with its user, keys, jump hosts and escalation.
 
     Nothing is installed on the host; what runs there is a program that came over the connection and ends with it.
@@ -70,13 +70,15 @@ class Line(Protocol):
 class Hosts(Protocol):
     """Run our playbooks on hosts of the inventory."""
 
-    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+    def play(
+        self, request: Request, hosts: Sequence[str], heard: OnTaskResult = ignore_task_result
+    ) -> Mapping[str, HostResult]:
         """Run a request's playbook; give a result for every host asked for. Never raises for a host's fault.
 
         `heard` is told what each task returned as soon as it did: its own name, and for a loop each item alone.
         """
         ...
 
-    def line(self, host: str) -> AbstractContextManager[Line]:
+    def line(self, host: str) -> AbstractContextManager[HostSession]:
         """Open a line to a host, closed at the end of the `with` block. Raises `LineError` when there is none."""
         ...

@@ -8,25 +8,25 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.errors import HostProblemError, LineError
-from migrator.hosts.remote_process import Program
+from migrator.errors import HostProblemError, HostUnreachableError
+from migrator.hosts.remote_process import RemoteProcess
 from migrator.hosts.ssh_errors import shortened
 from migrator.model.untrusted_text import excess
 
 
-class Asking:
+class AgentClient:
     """Asks the witness of one host, which is started with the first question, and anew after it was lost."""
 
-    def __init__(self, host: str, start: Callable[[float], Program]) -> None:
+    def __init__(self, host: str, start: Callable[[float], RemoteProcess]) -> None:
         """Take what starts the witness, in time."""
         self._host = host
         self._start = start
-        self._program: Program | None = None
+        self._program: RemoteProcess | None = None
         self._number = 0
         self._one_at_a_time = threading.Lock()
 
     def ask(self, question: str, words: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - the witness's JSON
-        """Give the answer. Raises `LineError`."""
+        """Give the answer. Raises `HostUnreachableError`."""
         until = time.monotonic() + seconds
         with self._one_at_a_time:
             try:
@@ -34,7 +34,7 @@ class Asking:
             except TimeoutError:
                 # Half a question may have been written, and the answer may yet come: neither is worth anything.
                 self.close()
-                raise LineError(
+                raise HostUnreachableError(
                     f'{self._host}: no answer to "{question}" within {seconds:g} s: is the host overloaded, '
                     "or the connection to it cut?"
                 ) from None
@@ -59,9 +59,11 @@ class Asking:
             answer = None
         if not isinstance(answer, dict) or answer.get("id") != self._number:
             start = shortened(said[:200].decode("utf-8", "replace"))
-            raise LineError(f'{self._host}: what came back for "{question}" is not the witness\'s answer: {start}')
+            raise HostUnreachableError(
+                f'{self._host}: what came back for "{question}" is not the witness\'s answer: {start}'
+            )
         if why := excess(answer):
-            raise LineError(f'{self._host}: its answer to "{question}" is refused: {why}')
+            raise HostUnreachableError(f'{self._host}: its answer to "{question}" is refused: {why}')
         return answer
 
     def close(self) -> None:
@@ -74,6 +76,6 @@ class Asking:
         if program := self._taken():
             program.end()
 
-    def _taken(self) -> Program | None:
+    def _taken(self) -> RemoteProcess | None:
         program, self._program = self._program, None
         return program

@@ -27,7 +27,7 @@ _TIMEOUT = 20
 
 
 @dataclass(frozen=True)
-class Configured:
+class AnsibleSettings:
     """What somebody has set, by the names that `ansible-config` has: those of Ansible and those of its ssh plugin."""
 
     options: Mapping[str, Any]
@@ -60,19 +60,19 @@ class Configured:
         return given
 
 
-def configured() -> Configured:
+def configured() -> AnsibleSettings:
     """Ask Ansible, once for each folder and environment. Raises `InventoryError` when it cannot read its settings."""
     relevant = {key: value for key, value in os.environ.items() if key.startswith("ANSIBLE_") or key == "HOME"}
     return _configured(Path.cwd(), tuple(sorted(relevant.items())))
 
 
 @functools.cache
-def _configured(folder: Path, _environment: tuple[tuple[str, str], ...]) -> Configured:
+def _configured(folder: Path, _environment: tuple[tuple[str, str], ...]) -> AnsibleSettings:
     # Side by side: each is a start of Ansible.
     with ThreadPoolExecutor() as both:
         base, plugins = both.map(lambda kind: _changed(folder, kind), ("base", "connection"))
     ssh: Sequence[Mapping[str, Any]] = next((entry["ssh"] for entry in plugins if "ssh" in entry), ())
-    return Configured(dict([*_pairs(base), *_pairs(ssh)]))
+    return AnsibleSettings(dict([*_pairs(base), *_pairs(ssh)]))
 
 
 def _pairs(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from migrator.errors import LineError
+from migrator.errors import HostUnreachableError
 
 _SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS})
 _ADVICE = "have it work on fewer nodes at once (migrator_batch), or give it more"
@@ -27,13 +27,13 @@ def exhausted(error: BaseException) -> bool:
 
 @contextmanager
 def bounds(host: str) -> Iterator[None]:
-    """Raise `LineError` where this machine has no more of something: `host` could not be asked."""
+    """Raise `HostUnreachableError` where this machine has no more of something: `host` could not be asked."""
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:
         if not exhausted(error):
             raise
-        raise LineError(told(host, error)) from error
+        raise HostUnreachableError(told(host, error)) from error
 
 
 def told(host: str, error: BaseException) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator.errors import LineError
+from migrator.errors import HostUnreachableError
 from migrator.hosts.ssh_errors import explain
 
 _CHUNK = 65536
@@ -22,7 +22,7 @@ _ENDING = 5.0
 """Seconds in which the last words of a program that has ended must be here."""
 
 
-class Program:
+class RemoteProcess:
     """A running program. Times are those of `time.monotonic`; `TimeoutError` is raised when one has come."""
 
     def __init__(self, host: str, ends: Sequence[int], channel: socket.socket) -> None:
@@ -37,7 +37,7 @@ class Program:
         os.set_blocking(self._input, blocking)
 
     def write(self, data: bytes, until: float = float("inf")) -> None:
-        """Write to its input. Raises `LineError` when the program is gone."""
+        """Write to its input. Raises `HostUnreachableError` when the program is gone."""
         left = memoryview(data)
         while left:
             _wait([], [self._input], until)
@@ -46,18 +46,20 @@ class Program:
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise LineError(self.ending()) from error
+                raise HostUnreachableError(self.ending()) from error
 
     def line(self, until: float) -> bytes:
-        """Read one line of its output. Raises `LineError` when the program ends before."""
+        """Read one line of its output. Raises `HostUnreachableError` when the program ends before."""
         while b"\n" not in self._read:
             _wait([self._output], [], until)
             chunk = os.read(self._output, _CHUNK)
             if not chunk:
-                raise LineError(self.ending())
+                raise HostUnreachableError(self.ending())
             self._read += chunk
             if len(self._read) > _LONGEST:
-                raise LineError(f"{self._host}: it says more than {_LONGEST} bytes at once: nothing of ours does")
+                raise HostUnreachableError(
+                    f"{self._host}: it says more than {_LONGEST} bytes at once: nothing of ours does"
+                )
         line, _, rest = bytes(self._read).partition(b"\n")
         self._read = bytearray(rest)
         return line
@@ -114,8 +116,8 @@ class Program:
         return self._end
 
 
-def start(host: str, door: Path, source: bytes, words: Sequence[str], until: float) -> Program:
-    """Start a program through the line whose other side listens at `door`. Raises `LineError`."""
+def start(host: str, door: Path, source: bytes, words: Sequence[str], until: float) -> RemoteProcess:
+    """Start a program through the line whose other side listens at `door`. Raises `HostUnreachableError`."""
     seconds = max(0.0, until - time.monotonic())
     channel = socket.socket(socket.AF_UNIX)
     try:
@@ -126,13 +128,15 @@ def start(host: str, door: Path, source: bytes, words: Sequence[str], until: flo
         said, ends, _, _ = socket.recv_fds(channel, _CHUNK, 2)
     except OSError as error:
         channel.close()
-        raise LineError(f"{host}: the line is closed: Ansible ended, or does not answer ({error})") from error
+        raise HostUnreachableError(
+            f"{host}: the line is closed: Ansible ended, or does not answer ({error})"
+        ) from error
     answer = _parsed(said)
     if len(ends) != 2:
         channel.close()
         why = explain(str(answer["problem"])) if answer.get("problem") else "Ansible ended meanwhile"
-        raise LineError(f"{host}: no program can be started there: {why}")
-    program = Program(host, ends, channel)
+        raise HostUnreachableError(f"{host}: no program can be started there: {why}")
+    program = RemoteProcess(host, ends, channel)
     try:
         program.write(source, until)
     except BaseException:

@@ -21,11 +21,11 @@ import ansible_runner
 
 from migrator import data_files
 from migrator.errors import MigratorError
-from migrator.hosts import Heard, HostResult, Line, local_limits, signals, unheard
-from migrator.hosts.ansible_settings import Configured, configured
+from migrator.hosts import HostResult, HostSession, OnTaskResult, ignore_task_result, local_limits, signals
+from migrator.hosts.ansible_settings import AnsibleSettings, configured
 from migrator.hosts.session import opened, opening
 from migrator.hosts.ssh_errors import explain
-from migrator.model.node_requests import OpenLine, Request
+from migrator.model.node_requests import OpenSession, Request
 from migrator.model.untrusted_text import excess
 
 _SECONDS = 7200
@@ -72,7 +72,9 @@ class AnsibleHosts:
         self._limits = limits
         self._programs = programs or data_files.folder("roles") / "line" / "files"
 
-    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+    def play(
+        self, request: Request, hosts: Sequence[str], heard: OnTaskResult = ignore_task_result
+    ) -> Mapping[str, HostResult]:
         """Run the request's playbook on `hosts` and collect what each task returned."""
         # ansible-runner keeps what it is given in this folder; it is ours alone and goes with the run.
         try:
@@ -86,12 +88,14 @@ class AnsibleHosts:
                 raise
             return {host: HostResult(host, local_limits.told(host, error), unreachable=True) for host in hosts}
 
-    def line(self, host: str) -> AbstractContextManager[Line]:
+    def line(self, host: str) -> AbstractContextManager[HostSession]:
         """Open a line to a host."""
 
         def run(folder: Path, stopped: Callable[[], bool]) -> str:
             try:
-                return self._run(folder, OpenLine(folder=str(folder)), [host], stopped, unheard)[host].problem
+                return self._run(folder, OpenSession(folder=str(folder)), [host], stopped, ignore_task_result)[
+                    host
+                ].problem
             except (OSError, MemoryError, RuntimeError) as error:
                 if not local_limits.exhausted(error):
                     raise
@@ -105,7 +109,7 @@ class AnsibleHosts:
         request: Request,
         hosts: Sequence[str],
         stopped: Callable[[], bool],
-        heard: Heard,
+        heard: OnTaskResult,
     ) -> Mapping[str, HostResult]:
         collected = {host: _Collected() for host in hosts}
 
@@ -146,7 +150,7 @@ class AnsibleHosts:
             _cut_off(collected, "Ansible ended at {task}: " + explain(_end_of(run.stdout)[-2000:]))
         return {host: _result(host, entry) for host, entry in collected.items()}
 
-    def _environment(self, users: Configured, programs: Path) -> dict[str, str]:
+    def _environment(self, users: AnsibleSettings, programs: Path) -> dict[str, str]:
         return {
             "PATH": f"{programs}{os.pathsep}{_search_path()}",
             "ANSIBLE_ROLES_PATH": str(data_files.folder("roles")),  # nobody else's roles are played
@@ -191,7 +195,7 @@ def _end_of(printed: IO[str]) -> str:
         return printed.read()
 
 
-def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: Heard) -> None:
+def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: OnTaskResult) -> None:
     data = event.get("event_data") or {}
     entry = collected.get(str(data.get("host", "")))
     if entry is None:

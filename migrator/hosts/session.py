@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from migrator.errors import LineError
+from migrator.errors import HostUnreachableError
 from migrator.hosts import local_limits, signals
-from migrator.hosts.agent_client import Asking
-from migrator.hosts.remote_process import Program, start
-from migrator.hosts.socket_forward import Relayed
+from migrator.hosts.agent_client import AgentClient
+from migrator.hosts.remote_process import RemoteProcess, start
+from migrator.hosts.socket_forward import SocketForward
 
 _OPENING = 180
 """Seconds in which Ansible must have connected, beside what a connection may take: a host may hang after it."""
@@ -30,7 +30,7 @@ Run = Callable[[Path, Callable[[], bool]], str]
 """Runs the playbook of the line with this folder until it ends or is told to; gives what went wrong."""
 
 
-class OpenLine:
+class AnsibleSession:
     """A line that is open: see `migrator.hosts.Line`."""
 
     def __init__(self, host: str, folder: Path, programs: Path) -> None:
@@ -39,8 +39,8 @@ class OpenLine:
         self._folder = folder
         self._relay = (programs / "relay.py").read_bytes()
         witness = witness_source(programs)
-        self._asking = Asking(host, lambda until: start(host, folder / "programs", witness, (), until))
-        self._relayed: dict[str, Relayed] = {}
+        self._asking = AgentClient(host, lambda until: start(host, folder / "programs", witness, (), until))
+        self._relayed: dict[str, SocketForward] = {}
         self._numbers = count()
         self._making = Lock()
 
@@ -54,7 +54,7 @@ class OpenLine:
         with self._making, local_limits.bounds(self._host):
             if path not in self._relayed:
                 address = self._folder / str(next(self._numbers))
-                self._relayed[path] = Relayed(self._host, path, address, self._start_relay)
+                self._relayed[path] = SocketForward(self._host, path, address, self._start_relay)
             return self._relayed[path].address
 
     def lost(self, path: str) -> str:
@@ -74,7 +74,7 @@ class OpenLine:
         self._relayed.clear()
         self._asking.rest()
 
-    def _start_relay(self, path: str, until: float) -> Program:
+    def _start_relay(self, path: str, until: float) -> RemoteProcess:
         return start(self._host, self._folder / "programs", self._relay, (path,), until)
 
 
@@ -90,10 +90,10 @@ def opening(connect_timeout: int) -> int:
 
 
 @contextlib.contextmanager
-def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> Iterator[OpenLine]:
+def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> Iterator[AnsibleSession]:
     """Open a line within so many `seconds`, and close it in all cases.
 
-    Raises `LineError` when the host cannot be reached.
+    Raises `HostUnreachableError` when the host cannot be reached.
     """
     with contextlib.ExitStack() as closing:
         with local_limits.bounds(host):
@@ -114,7 +114,7 @@ def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> I
             try:
                 with local_limits.bounds(host):
                     control = _connected(host, listener, playing, seconds)
-                    line = OpenLine(host, folder, programs)
+                    line = AnsibleSession(host, folder, programs)
                 yield line
             finally:
                 with signals.held():
@@ -142,8 +142,10 @@ def _connected(host: str, listener: socket.socket, playing: Future[str], seconds
             except TimeoutError:
                 continue
         else:
-            raise LineError(f"{host}: Ansible did not reach it within {seconds} s: it accepts connections, and hangs")
-    raise LineError(f"{host}: {_problem(playing) or 'Ansible ended before it reached the host'}")
+            raise HostUnreachableError(
+                f"{host}: Ansible did not reach it within {seconds} s: it accepts connections, and hangs"
+            )
+    raise HostUnreachableError(f"{host}: {_problem(playing) or 'Ansible ended before it reached the host'}")
 
 
 def _problem(playing: Future[str]) -> str:
@@ -153,7 +155,7 @@ def _problem(playing: Future[str]) -> str:
     return ""
 
 
-def _close(line: OpenLine | None, control: socket.socket | None, playing: Future[str], stop: Event) -> None:
+def _close(line: AnsibleSession | None, control: socket.socket | None, playing: Future[str], stop: Event) -> None:
     if line is not None:
         line.rest()
     if control is None:

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from migrator.errors import LineError
-from migrator.hosts import Heard, HostResult, Hosts, Line, unheard
+from migrator.errors import HostUnreachableError
+from migrator.hosts import HostResult, Hosts, HostSession, OnTaskResult, ignore_task_result
 from migrator.model.node_requests import Request
 
 _ANSWERS = 60.0
 """Seconds in which a line that was kept must answer; its connection may be made anew meanwhile."""
 
 
-class KeptLines:
+class SessionCache:
     """The same hosts, asked from one thread; each line is opened at its first use and kept until `close`."""
 
     def __init__(self, hosts: Hosts) -> None:
         """Take the door whose lines are kept."""
         self._hosts = hosts
-        self._kept: dict[str, tuple[Line, ExitStack]] = {}
+        self._kept: dict[str, tuple[HostSession, ExitStack]] = {}
 
-    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+    def play(
+        self, request: Request, hosts: Sequence[str], heard: OnTaskResult = ignore_task_result
+    ) -> Mapping[str, HostResult]:
         """Run a playbook."""
         return self._hosts.play(request, hosts, heard)
 
     @contextmanager
-    def line(self, host: str) -> Iterator[Line]:
-        """Give a line on which nothing runs yet; afterwards nothing does again. Raises `LineError`."""
+    def line(self, host: str) -> Iterator[HostSession]:
+        """Give a line on which nothing runs yet; afterwards nothing does again. Raises `HostUnreachableError`."""
         self._renew(host)
         line, _ = self._kept[host]
         try:
@@ -46,7 +48,7 @@ class KeptLines:
         if host in self._kept:
             try:
                 self._kept[host][0].ask("hello", deadline=_ANSWERS)
-            except LineError:
+            except HostUnreachableError:
                 self._kept.pop(host)[1].close()
         if host not in self._kept:
             opened = ExitStack()

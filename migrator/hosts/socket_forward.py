@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from migrator.errors import HostProblemError, LineError
+from migrator.errors import HostProblemError, HostUnreachableError
 from migrator.hosts import local_limits
-from migrator.hosts.remote_process import Program
+from migrator.hosts.remote_process import RemoteProcess
 
 _STARTING = 60.0
 """Seconds in which a relay must run on the host and be connected to the socket there."""
@@ -27,10 +27,10 @@ _PROBLEMS = {
 }
 
 
-class Relayed:
+class SocketForward:
     """Listens at `address` and carries each connection to `path` on the host."""
 
-    def __init__(self, host: str, path: str, address: Path, start: Callable[[str, float], Program]) -> None:
+    def __init__(self, host: str, path: str, address: Path, start: Callable[[str, float], RemoteProcess]) -> None:
         """Take what starts a relay to a path, in time."""
         self.address = f"unix:{address}"
         self.lost = ""
@@ -82,7 +82,7 @@ class Relayed:
                     program = self._connected()
             except HostProblemError as error:
                 self.lost, self.unreached = str(error), False
-            except LineError as error:
+            except HostUnreachableError as error:
                 self.lost, self.unreached = str(error), True
             except TimeoutError:
                 self.unreached = True
@@ -92,7 +92,7 @@ class Relayed:
                 self._through(connection, program)
         self._open.discard(connection)
 
-    def _through(self, connection: socket.socket, program: Program) -> None:
+    def _through(self, connection: socket.socket, program: RemoteProcess) -> None:
         """Carry a connection to its end, and keep why it ended when this side did not end it."""
         left = threading.Event()
         up = threading.Thread(target=_up, args=(connection, program, left), daemon=True)
@@ -116,8 +116,8 @@ class Relayed:
         up.join()
         program.forget()
 
-    def _connected(self) -> Program:
-        """Start a relay that is connected to the socket there. Raises `LineError` or `TimeoutError`."""
+    def _connected(self) -> RemoteProcess:
+        """Start a relay that is connected to the socket there. Raises `HostUnreachableError` or `TimeoutError`."""
         until = time.monotonic() + _STARTING
         program = self._start(self._path, until)
         try:
@@ -134,12 +134,12 @@ class Relayed:
         return program
 
 
-def _up(connection: socket.socket, program: Program, left: threading.Event) -> None:
+def _up(connection: socket.socket, program: RemoteProcess, left: threading.Event) -> None:
     """Copy what this side sends, until it sends no more."""
     try:
         while chunk := connection.recv(65536):
             program.write(chunk)
-    except (OSError, LineError):  # either side is gone, which the other way tells
+    except (OSError, HostUnreachableError):  # either side is gone, which the other way tells
         pass
     else:
         left.set()

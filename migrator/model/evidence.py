@@ -45,7 +45,7 @@ class Via(StrEnum):
     """The kubelet does, because we made pods."""
 
 
-class Circumstances(Value):
+class NodeProfile(Value):
     """What is right depends on these: facts of the node, never of the probe."""
 
     node: str
@@ -88,7 +88,7 @@ class Circumstances(Value):
     when nobody looked."""
 
 
-class Asked(Value):
+class ProbeContainerSpec(Value):
     """What was asked for one probe container, in Kubernetes' words."""
 
     name: str
@@ -115,10 +115,10 @@ class Asked(Value):
     """Lines that its main process writes to stdout at its start."""
 
 
-class Seen(Value):
+class ContainerObservation(Value):
     """One probe container as it was found running."""
 
-    asked: Asked
+    asked: ProbeContainerSpec
     pod_uid: str = ""
     pod_name: str = ""
     """Also the hostname that it must have."""
@@ -138,13 +138,13 @@ class Seen(Value):
     """Why it never ran, in the runtime's or kubelet's words."""
 
 
-class Act(Value):
+class ActionResult(Value):
     """Something that a probe was asked to do, and what came of it."""
 
     name: str
     """For example "memory-over"; docs/proof.md lists them."""
     container: str = ""
-    """`Asked.name` of the container that did it; "" for the host."""
+    """`ProbeContainerSpec.name` of the container that did it; "" for the host."""
     exit_code: int = 0
     answer: Mapping[str, str | int | float | bool | tuple[str, ...]] = {}
     """The probe's own JSON answer; {} when it died before it could give one."""
@@ -186,7 +186,7 @@ class RuntimeView(Value):
     """Why it could not be asked."""
 
 
-class Left(Value):
+class Leftover(Value):
     """Something of the probe that was still there after its removal."""
 
     kind: str
@@ -194,7 +194,7 @@ class Left(Value):
     what: str
 
 
-class Leg(Value):
+class StartupPhase(Value):
     """One time on the way of a pod to its first process (foundations: the five-step flow)."""
 
     step: str
@@ -212,15 +212,15 @@ class Evidence(Value):
     schema_version: int = SCHEMA
     taken_at: float = 0.0
     """Seconds since the epoch, by this machine's clock."""
-    circumstances: Circumstances
+    circumstances: NodeProfile
     resting: Mapping[str, str] = {}
     """Settings of the host before the session's first pod, which may mend them, by their path below /proc/sys."""
     host: HostView = HostView()
     runtime: RuntimeView = RuntimeView()
-    containers: tuple[Seen, ...] = ()
-    acts: tuple[Act, ...] = ()
-    trace: tuple[Leg, ...] = ()
-    left: tuple[Left, ...] | None = None
+    containers: tuple[ContainerObservation, ...] = ()
+    acts: tuple[ActionResult, ...] = ()
+    trace: tuple[StartupPhase, ...] = ()
+    left: tuple[Leftover, ...] | None = None
     """What was not cleaned up; None when nobody looked."""
     waited: bool = True
     """Whether logs had their time to go: the kubelet collects those of deleted pods once a minute."""
@@ -230,11 +230,11 @@ class Evidence(Value):
     """Likewise, for no fault of the node: its host or the API server could not be asked, or had no place for a pod."""
     seconds: float = 0.0
 
-    def container(self, name: str) -> Seen | None:
+    def container(self, name: str) -> ContainerObservation | None:
         """Give a probe container by its asked name, when it ran."""
         return next((entry for entry in self.containers if entry.asked.name == name and entry.id), None)
 
-    def act(self, name: str, container: str = "") -> Act | None:
+    def act(self, name: str, container: str = "") -> ActionResult | None:
         """Give an act by name, that of one container where several did it; None when it was not tried."""
         return next(
             (entry for entry in self.acts if entry.name == name and container in {"", entry.container}),
@@ -284,10 +284,10 @@ class Verdict(Value):
     """What a session's evidence proves."""
 
     schema_version: int = SCHEMA
-    circumstances: Circumstances
+    circumstances: NodeProfile
     checks: tuple[Checked, ...]
     differences: tuple[Difference, ...] = ()
-    trace: tuple[Leg, ...] = ()
+    trace: tuple[StartupPhase, ...] = ()
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -11,7 +11,7 @@ from migrator.model.rollout_policy import Policy
 PREFIX = "migrator_"
 
 
-class Target(Policy):
+class HostSettings(Policy):
     """The settings of one host, and those of its group. Each field is the inventory variable `migrator_<field>`."""
 
     runtime: Literal["containerd", "crio"] = "containerd"

@@ -121,7 +121,7 @@ class Reboot(Request):
     playbook: ClassVar[str] = "reboot"
 
 
-class OpenLine(Request):
+class OpenSession(Request):
     """Keep the connection open for whoever listens in a folder of the control host."""
 
     playbook: ClassVar[str] = "line"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.model.base import Value
 from migrator.model.facts import SCHEMA, NodeFacts
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 
 
 class Observation(Value):
@@ -13,7 +13,7 @@ class Observation(Value):
     schema_version: int = SCHEMA
     host: str
     """Its name in the inventory."""
-    target: Target
+    target: HostSettings
     facts: NodeFacts | None = None
     problem: str = ""
     """Why there are no facts, for a person."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from migrator.model.base import Value
 from migrator.model.docker_removal import Removal
-from migrator.model.evidence import Circumstances
+from migrator.model.evidence import NodeProfile
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import KeyFate
 
@@ -115,7 +115,7 @@ class NodePlan(Value):
     """The kubelet's command line after the switch, without its program; () where it cannot be known before."""
     transaction: str = ""
     """The switch on the node that a rollback undoes; "" for a migration, whose switch is yet to get its name."""
-    circumstances: Circumstances | None = None
+    circumstances: NodeProfile | None = None
     """What is right for containers of this node now; None where the kubelet's configuration could not be read."""
     removal: Removal | None = None
     """What is left of Docker and goes, in a cleanup."""

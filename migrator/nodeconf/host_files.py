@@ -11,7 +11,7 @@ import jinja2
 import yaml
 
 from migrator import data_files
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.parsing import NOT_YAML, bound
 from migrator.nodeconf.settings import RuntimeSettings, Written
 
@@ -58,7 +58,7 @@ def toml(value: str | float | Iterable[str]) -> str:
     return "[" + ", ".join(toml(entry) for entry in value) + "]"
 
 
-@remembered
+@memoize
 def crictl(endpoint: str, existing: str) -> Written:
     """Give crictl's configuration: it finds the runtime at `endpoint`; the user's other keys and comments stay.
 
@@ -82,7 +82,7 @@ def crictl(endpoint: str, existing: str) -> Written:
     return Written(path=CRICTL, content=plain + yaml.safe_dump(others, sort_keys=False))
 
 
-@remembered
+@memoize
 def modules(names: Iterable[str] = KEPT_MODULES) -> Written:
     """Give the list of kernel modules that systemd loads at boot, in the order given.
 
@@ -95,7 +95,7 @@ def modules(names: Iterable[str] = KEPT_MODULES) -> Written:
     return Written(path=MODULES, content=render("modules-load.conf.j2", modules=wanted))
 
 
-@remembered
+@memoize
 def sysctl(settings: RuntimeSettings) -> Written:
     """Give the sysctls that systemd turns on at boot: what Docker turned on, sorted by name.
 

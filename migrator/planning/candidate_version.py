@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from migrator import versions
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from migrator.runtimes.registry import RUNTIMES
 
 _EPOCH = re.compile(r"^\d+:")
@@ -15,7 +15,7 @@ PINNED = "migrator_package_version"
 
 
 @dataclass(frozen=True)
-class Coming:
+class CandidateVersion:
     """A version of the runtime, there already or not yet."""
 
     version: str
@@ -36,18 +36,20 @@ class Unfit:
     remedy: str
 
 
-def coming(now: Situation) -> Coming:
+def find_candidate(now: NodeInputs) -> CandidateVersion:
     """Give the version that is installed, else the pinned one, else what the package manager would take."""
     runtime, target = RUNTIMES[now.target.runtime], now.target
     if installed := runtime.installed(now.facts):
-        return Coming(installed, f"{runtime.title} {installed} is installed", there=True)
+        return CandidateVersion(installed, f"{runtime.title} {installed} is installed", there=True)
     if target.package_version:
         pinned = plain(target.package_version)
-        return Coming(pinned, f"{target.package} {pinned} is asked for ({PINNED})", there=False)
+        return CandidateVersion(pinned, f"{target.package} {pinned} is asked for ({PINNED})", there=False)
     candidate = "" if target.packages else plain(now.facts.candidates.get(target.package, ""))
     if candidate:
-        return Coming(candidate, f"{target.package} {candidate} is what the package manager would install", there=False)
-    return Coming("", f"which version of {target.package} would come is not known yet", there=False)
+        return CandidateVersion(
+            candidate, f"{target.package} {candidate} is what the package manager would install", there=False
+        )
+    return CandidateVersion("", f"which version of {target.package} would come is not known yet", there=False)
 
 
 def plain(version: str) -> str:

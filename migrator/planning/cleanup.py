@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from migrator.model.plan import NodePlan
 from migrator.planning import checks
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.node_profile import known
 from migrator.planning.plan import decided
 from migrator.planning.step_protocol import Decision, Planned
 from migrator.planning.translate_node import destination
 
 
-def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
     """Say what goes, and what speaks against it."""
     around = known(situation)
     return decided(
@@ -26,7 +26,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             endpoint=f"unix://{around.socket}" if around else "",
             circumstances=around,
             staying=situation.staying,
-            findings=checks.judged(checks.OF_CLEANUP, situation, Draft(destination=destination(situation))),
+            findings=checks.judged(checks.OF_CLEANUP, situation, Translation(destination=destination(situation))),
             removal=situation.removal,
         ),
         situation,
@@ -34,12 +34,12 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     )
 
 
-def prove(now: Situation, _: NodePlan) -> Decision:
+def prove(now: NodeInputs, _: NodePlan) -> Decision:
     """See that the node needs no way back."""
     return _anything(now) or (True, f"three pods of our own on {now.node.runtime}: there is no way back afterwards")
 
 
-def remove(now: Situation, _: NodePlan) -> Decision:
+def remove(now: NodeInputs, _: NodePlan) -> Decision:
     """Remove it."""
     return _anything(now) or (
         True,
@@ -47,10 +47,10 @@ def remove(now: Situation, _: NodePlan) -> Decision:
     )
 
 
-def prove_again(now: Situation, _: NodePlan) -> Decision:
+def prove_again(now: NodeInputs, _: NodePlan) -> Decision:
     """See that nothing was missed."""
     return _anything(now) or (True, "the same, without Docker")
 
 
-def _anything(now: Situation) -> Decision | None:
+def _anything(now: NodeInputs) -> Decision | None:
     return None if now.removal and now.removal.anything else (False, "nothing is left of Docker")

@@ -14,7 +14,7 @@ _MIB = 1024**2
 
 
 @dataclass(frozen=True)
-class Room:
+class Resources:
     """What is free on a node, or taken by pods."""
 
     cpu: int = 0
@@ -23,15 +23,15 @@ class Room:
     """Bytes."""
     pods: int = 0
 
-    def plus(self, other: Room) -> Room:
+    def plus(self, other: Resources) -> Resources:
         """Add."""
-        return Room(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
 
-    def less(self, other: Room) -> Room:
+    def less(self, other: Resources) -> Resources:
         """Take away."""
-        return Room(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods)
+        return Resources(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods)
 
-    def lacking(self, wanted: Room) -> str:
+    def lacking(self, wanted: Resources) -> str:
         """Say of what there is too little for that, for example "50 of 100 mCPU"; "" when it is enough."""
         return ", ".join(
             f"{have} of {want} {unit}"
@@ -44,25 +44,25 @@ class Room:
         )
 
 
-def requested(pods: Iterable[Pod]) -> Room:
+def requested(pods: Iterable[Pod]) -> Resources:
     """Sum up what pods have requested."""
     cpu = memory = count = 0
     for pod in pods:
         cpu, memory, count = cpu + pod.cpu, memory + pod.memory, count + 1
-    return Room(cpu, memory, count)
+    return Resources(cpu, memory, count)
 
 
 @dataclass(frozen=True)
-class Fleet:
+class ClusterCapacity:
     """The cluster around a node."""
 
     budgets: tuple[Budget, ...] = ()
     runtime_classes: tuple[RuntimeClass, ...] = ()
     daemon_sets: tuple[DaemonSet, ...] = ()
     """Those that reach into the hosts' file systems."""
-    free: Mapping[str, Room] = default(default_factory=dict)
+    free: Mapping[str, Resources] = default(default_factory=dict)
     """What no pod has requested, on each node that takes ordinary pods now."""
-    total: Room = Room()
+    total: Resources = Resources()
     """The sum of `free`."""
     replicas: Mapping[tuple[str, str], int] = default(default_factory=dict)
     """How many unfinished pods each workload has, by namespace and "Kind/name"."""
@@ -73,9 +73,9 @@ class Fleet:
     api_servers: tuple[str, ...] = ()
     """Addresses behind the service default/kubernetes."""
 
-    def beside(self, node: str) -> Room:
+    def beside(self, node: str) -> Resources:
         """Give what is free on all nodes but this one."""
-        return self.total.less(self.free.get(node, Room()))
+        return self.total.less(self.free.get(node, Resources()))
 
 
 def pods_by_node(cluster: ClusterFacts) -> dict[str, tuple[Pod, ...]]:
@@ -86,20 +86,20 @@ def pods_by_node(cluster: ClusterFacts) -> dict[str, tuple[Pod, ...]]:
     return {node: tuple(pods) for node, pods in found.items()}
 
 
-def fleet(cluster: ClusterFacts) -> Fleet:
+def fleet(cluster: ClusterFacts) -> ClusterCapacity:
     """Sum up the cluster, in one pass over its pods."""
     alive = [pod for pod in cluster.pods if not pod.finished]
-    taken: dict[str, Room] = {}
+    taken: dict[str, Resources] = {}
     for pod in alive:
-        before = taken.get(pod.node, Room())
-        taken[pod.node] = Room(before.cpu + pod.cpu, before.memory + pod.memory, before.pods + 1)
-    free = {node.name: _left(node, taken.get(node.name, Room())) for node in cluster.nodes if _takes_pods(node)}
-    return Fleet(
+        before = taken.get(pod.node, Resources())
+        taken[pod.node] = Resources(before.cpu + pod.cpu, before.memory + pod.memory, before.pods + 1)
+    free = {node.name: _left(node, taken.get(node.name, Resources())) for node in cluster.nodes if _takes_pods(node)}
+    return ClusterCapacity(
         budgets=cluster.budgets,
         runtime_classes=cluster.runtime_classes,
         daemon_sets=cluster.daemon_sets,
         free=free,
-        total=Room(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
+        total=Resources(*(sum(getattr(room, what) for room in free.values()) for what in ("cpu", "memory", "pods"))),
         replicas=Counter((pod.namespace, pod.workload) for pod in alive if pod.owner),
         serving=Counter((pod.namespace, pod.workload) for pod in alive if pod.owner and pod.serves),
         competitors=of_pods(alive),
@@ -111,5 +111,5 @@ def _takes_pods(node: Node) -> bool:
     return node.ready and not node.unschedulable and not node.tainted
 
 
-def _left(node: Node, taken: Room) -> Room:
-    return Room(max(0, node.cpu - taken.cpu), max(0, node.memory - taken.memory), max(0, node.room - taken.pods))
+def _left(node: Node, taken: Resources) -> Resources:
+    return Resources(max(0, node.cpu - taken.cpu), max(0, node.memory - taken.memory), max(0, node.room - taken.pods))

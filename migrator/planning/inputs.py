@@ -9,26 +9,26 @@ from functools import cached_property
 from migrator.model.docker_removal import Removal
 from migrator.model.facts import NodeFacts
 from migrator.model.fate import KeyFate
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Node, Pod
 from migrator.model.plan import FileChange
 from migrator.nodeconf.settings import RuntimeSettings
-from migrator.planning.cluster_capacity import Fleet
+from migrator.planning.cluster_capacity import ClusterCapacity
 from migrator.runtimes.destination import Destination
 
 
 @dataclass(frozen=True)
-class Situation:
+class NodeInputs:
     """A node as it was observed on both sides, and what is asked for it."""
 
     host: str
     """Its name in the inventory."""
-    target: Target
+    target: HostSettings
     facts: NodeFacts
     node: Node
     pods: tuple[Pod, ...] = ()
     """The pods on it."""
-    fleet: Fleet = default(default_factory=Fleet)
+    fleet: ClusterCapacity = default(default_factory=ClusterCapacity)
     """The rest of the cluster."""
     observed_at: float = 0.0
     """When the facts arrived, by the clock of the machine that migrator runs on; 0 when that is not known."""
@@ -69,7 +69,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Draft:
+class Translation:
     """What was worked out for a node before anything was judged."""
 
     destination: Destination

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.model.evidence import Circumstances, Via
+from migrator.model.evidence import NodeProfile, Via
 from migrator.model.facts import NodeFacts
 from migrator.nodeconf import kubelet
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from migrator.runtimes.registry import RUNTIMES
 
 _LOW_LEVEL = ("runc", "crun")
 _DOCKERSHIM = "/var/run/dockershim.sock"
 
 
-def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
+def circumstances(facts: NodeFacts, node: str, runtime: str) -> NodeProfile:
     """Say what holds for pods of a node's kubelet. `runtime` is what the Node reports, as "containerd://1.6.20".
 
     Raises `ValueError` when the kubelet's configuration is not YAML.
@@ -23,7 +23,7 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
     limit = kubelet.option(facts, "--pod-max-pids", "podPidsLimit") or "-1"
     seccomp = kubelet.enabled(facts, "--seccomp-default", "seccompDefault", default=False)
     low_level, low_level_version = _low_level(facts, name)
-    return Circumstances(
+    return NodeProfile(
         node=node,
         via=Via.KUBELET,
         runtime=name,
@@ -45,7 +45,7 @@ def circumstances(facts: NodeFacts, node: str, runtime: str) -> Circumstances:
     )
 
 
-def known(situation: Situation) -> Circumstances | None:
+def known(situation: NodeInputs) -> NodeProfile | None:
     """Say the same of a node as it is; None where its files cannot be read: the checks say which, and block."""
     try:
         return circumstances(situation.facts, situation.node.name, situation.node.runtime)

@@ -8,20 +8,20 @@ from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan, PlannedStep
 from migrator.nodeconf.kubelet import expected as kubelet_expected
 from migrator.planning import checks, cni, node_profile, translate_node
-from migrator.planning.candidate_version import coming
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.candidate_version import find_candidate
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.step_protocol import Planned
 from migrator.runtimes import containerd
 from migrator.runtimes.registry import RUNTIMES
 
 
-def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
     """Decide for each of `steps` whether this node needs it, and why; collect findings and file contents."""
     runtime = RUNTIMES[situation.target.runtime]
     to = translate_node.destination(situation)
-    draft = Draft(destination=to) if situation.migrated else translate_node.draft(situation)
+    draft = Translation(destination=to) if situation.migrated else translate_node.draft(situation)
     installed = runtime.installed(situation.facts)
-    version = coming(situation).version or "version of the package"
+    version = find_candidate(situation).version or "version of the package"
     plan = NodePlan(
         host=situation.host,
         node=situation.node.name,
@@ -49,25 +49,25 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     return decided(plan, situation, steps)
 
 
-def decided(plan: NodePlan, situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+def decided(plan: NodePlan, situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
     """Complete a plan by what each step decides on it."""
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
 
 
-def _kubelet_arguments(situation: Situation, draft: Draft) -> tuple[str, ...]:
+def _kubelet_arguments(situation: NodeInputs, draft: Translation) -> tuple[str, ...]:
     if draft.settings is None or draft.problems:
         return ()
     texts = {file.path: file.content for file in draft.files if file.copies is None}
     return kubelet_expected.arguments(situation.facts, texts)
 
 
-def _unchanged(situation: Situation, draft: Draft) -> str:
+def _unchanged(situation: NodeInputs, draft: Translation) -> str:
     if draft.settings is None or any(file.path == containerd.CONFIG for file in draft.files):
         return ""
     file = situation.facts.file(containerd.CONFIG)
     return "" if file.hidden or containerd.credentials(file.content) else file.content
 
 
-def _decide(step: Planned, situation: Situation, plan: NodePlan) -> PlannedStep:
+def _decide(step: Planned, situation: NodeInputs, plan: NodePlan) -> PlannedStep:
     needed, reason = step.decide(situation, plan)
     return PlannedStep(id=step.id, title=step.title, phase=step.phase, needed=needed, reason=reason)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from migrator.model.plan import NodePlan
 from migrator.planning import checks, translate_node
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.plan import decided
 from migrator.planning.step_protocol import Decision, Planned
 
 
-def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
     """Say what leaves the node before it is rebooted, and what speaks against that."""
     return decided(
         NodePlan(
@@ -24,7 +24,7 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
             staying=situation.staying,
             cordoned_before=situation.node.cordoned_by_others,
             findings=checks.judged(
-                checks.OF_REBOOT, situation, Draft(destination=translate_node.destination(situation))
+                checks.OF_REBOOT, situation, Translation(destination=translate_node.destination(situation))
             ),
         ),
         situation,
@@ -32,18 +32,18 @@ def make(situation: Situation, steps: Sequence[Planned]) -> NodePlan:
     )
 
 
-def drain(now: Situation, _: NodePlan) -> Decision:
+def drain(now: NodeInputs, _: NodePlan) -> Decision:
     """Move what can run elsewhere."""
     leaving = sum(not pod.finished for pod in now.leaving)
     return True, f"{leaving} pods leave by eviction; {len(now.pods) - leaving} stay and stop for that time"
 
 
-def reboot(now: Situation, _: NodePlan) -> Decision:
+def reboot(now: NodeInputs, _: NodePlan) -> Decision:
     """Boot the machine."""
     return True, f"{now.node.name} must come back as it was"
 
 
-def uncordon(_: Situation, plan: NodePlan) -> Decision:
+def uncordon(_: NodeInputs, plan: NodePlan) -> Decision:
     """Give the node back, unless somebody else had taken it away."""
     if plan.cordoned_before:
         return False, "somebody else had cordoned the node"

@@ -6,45 +6,45 @@ from migrator.model.kubernetes import CRI_SOCKET
 from migrator.model.plan import NodePlan
 from migrator.nodeconf import kubelet
 from migrator.planning import cni
-from migrator.planning.candidate_version import coming
+from migrator.planning.candidate_version import find_candidate
 from migrator.planning.checks.docker_users import needing_docker, reaches
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 from migrator.planning.step_protocol import Decision
 from migrator.runtimes.registry import RUNTIMES
 
 
-def _done(now: Situation) -> Decision | None:
+def _done(now: NodeInputs) -> Decision | None:
     """Say that nothing is left to do here, or nothing yet."""
     if now.migrated:
         return False, f"the node already runs {now.node.runtime}"
     return None if _installed(now) else (False, "is planned when the runtime is installed: its version decides")
 
 
-def _installed(now: Situation) -> str:
+def _installed(now: NodeInputs) -> str:
     return RUNTIMES[now.target.runtime].installed(now.facts)
 
 
-def _given_back(now: Situation) -> Decision | None:
+def _given_back(now: NodeInputs) -> Decision | None:
     """Likewise, unless a run that ended too early has left it cordoned."""
     return None if now.node.cordoned_by_us else _done(now)
 
 
-def _unwanted(now: Situation) -> Decision | None:
+def _unwanted(now: NodeInputs) -> Decision | None:
     return None if now.target.proof == "full" else (False, f"migrator_proof is {now.target.proof!r}")
 
 
-def install(now: Situation, _: NodePlan) -> Decision:
+def install(now: NodeInputs, _: NodePlan) -> Decision:
     """Bring the runtime to a node that lacks it."""
     name = RUNTIMES[now.target.runtime].name
     if now.migrated or (version := _installed(now)):
         return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
-    version = now.target.package_version or coming(now).version
+    version = now.target.package_version or find_candidate(now).version
     package = "=".join(filter(None, (now.target.package, version)))
     origin = f"the packages in {now.target.packages}" if now.target.packages else "the node's package sources"
     return True, f"{package} from {origin}, if that removes and upgrades nothing; then the node is planned again"
 
 
-def stage(now: Situation, plan: NodePlan) -> Decision:
+def stage(now: NodeInputs, plan: NodePlan) -> Decision:
     """Validate and carry over while the node still serves."""
     if done := _done(now):
         return done
@@ -58,14 +58,14 @@ def stage(now: Situation, plan: NodePlan) -> Decision:
     return True, f"{name} {_installed(now)} reads the new configuration; {brings}"
 
 
-def baseline(now: Situation, _: NodePlan) -> Decision:
+def baseline(now: NodeInputs, _: NodePlan) -> Decision:
     """See containers on the old runtime, to compare with those on the new one."""
     if done := _done(now) or _unwanted(now):
         return done
     return True, f"three pods of our own on {now.node.runtime}, to compare with afterwards; they go again"
 
 
-def rehearse(now: Situation, plan: NodePlan) -> Decision:
+def rehearse(now: NodeInputs, plan: NodePlan) -> Decision:
     """Prove the configuration before the node is taken out of service."""
     if done := _done(now) or _unwanted(now):
         return done
@@ -75,7 +75,7 @@ def rehearse(now: Situation, plan: NodePlan) -> Decision:
     return True, f"a private instance of {plan.target} with this configuration runs our probe, and goes again"
 
 
-def cordon(now: Situation, _: NodePlan) -> Decision:
+def cordon(now: NodeInputs, _: NodePlan) -> Decision:
     """Keep new pods away."""
     if done := _done(now):
         return done
@@ -86,7 +86,7 @@ def cordon(now: Situation, _: NodePlan) -> Decision:
     return True, "no new pods may come"
 
 
-def drain(now: Situation, _: NodePlan) -> Decision:
+def drain(now: NodeInputs, _: NodePlan) -> Decision:
     """Move what can run elsewhere."""
     if done := _done(now):
         return done
@@ -99,7 +99,7 @@ def drain(now: Situation, _: NodePlan) -> Decision:
     )
 
 
-def switch(now: Situation, plan: NodePlan) -> Decision:
+def switch(now: NodeInputs, plan: NodePlan) -> Decision:
     """The transaction on the node."""
     if done := _done(now):
         return done
@@ -107,7 +107,7 @@ def switch(now: Situation, plan: NodePlan) -> Decision:
     return True, f"removes {len(containers)} Docker containers of Kubernetes, writes {len(plan.files)} files"
 
 
-def verify(now: Situation, plan: NodePlan) -> Decision:
+def verify(now: NodeInputs, plan: NodePlan) -> Decision:
     """See the node and what stays on it ready again."""
     if done := _given_back(now):
         return done
@@ -115,7 +115,7 @@ def verify(now: Situation, plan: NodePlan) -> Decision:
     return True, f"Ready on {now.target.runtime}, and {len(plan.staying)} pods that stay run again{own}"
 
 
-def annotate(now: Situation, plan: NodePlan) -> Decision:
+def annotate(now: NodeInputs, plan: NodePlan) -> Decision:
     """Tell kubeadm."""
     if not now.migrated and (done := _done(now)):
         return done
@@ -127,7 +127,7 @@ def annotate(now: Situation, plan: NodePlan) -> Decision:
     return True, f"kubeadm reads the socket from the Node's annotation; it is {present or 'missing'}"
 
 
-def uncordon(now: Situation, plan: NodePlan) -> Decision:
+def uncordon(now: NodeInputs, plan: NodePlan) -> Decision:
     """Give the node back, unless somebody else had taken it away."""
     if done := _given_back(now):
         return done
@@ -136,7 +136,7 @@ def uncordon(now: Situation, plan: NodePlan) -> Decision:
     return True, "the node takes pods again"
 
 
-def leavings(now: Situation, _: NodePlan) -> Decision:
+def leavings(now: NodeInputs, _: NodePlan) -> Decision:
     """See that what proved the node goes without a trace."""
     if done := _given_back(now):
         return done
@@ -145,20 +145,20 @@ def leavings(now: Situation, _: NodePlan) -> Decision:
     return True, "the pods that proved the node go, and must leave nothing behind"
 
 
-def settle(now: Situation, _: NodePlan) -> Decision:
+def settle(now: NodeInputs, _: NodePlan) -> Decision:
     """See that what left is available again."""
     if done := _given_back(now):
         return done
     return settled(now)
 
 
-def settled(now: Situation) -> Decision:
+def settled(now: NodeInputs) -> Decision:
     """Likewise, forth and back."""
     watches = f", then watches the node for {now.target.soak:.0f} s" if now.target.soak else ""
     return True, f"workloads that leave have {now.target.settle_timeout} s to be available again{watches}"
 
 
-def retire(now: Situation, _: NodePlan) -> Decision:
+def retire(now: NodeInputs, _: NodePlan) -> Decision:
     """Stop Docker where nothing uses it any more."""
     if done := _given_back(now):
         return done

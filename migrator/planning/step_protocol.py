@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from migrator.model.plan import NodePlan, Phase
-from migrator.planning.inputs import Situation
+from migrator.planning.inputs import NodeInputs
 
 Decision = tuple[bool, str]
 """Whether the step is needed, and why or why not."""
-Decide = Callable[[Situation, NodePlan], Decision]
+Decide = Callable[[NodeInputs, NodePlan], Decision]
 
 
 class Planned(Protocol):

@@ -18,7 +18,7 @@ from migrator.runtimes.docker import options as docker_options
 from migrator.runtimes.registry import RUNTIMES
 
 
-class Translation(Value):
+class FileTranslation(Value):
     """What one configuration becomes."""
 
     destination: Destination
@@ -36,7 +36,7 @@ def translate(
     runtime: str,
     runtime_version: str,
     kubelet_version: str,
-) -> Translation:
+) -> FileTranslation:
     """Give the files and the fates. Raises `TranslationError` for a configuration that Docker would not read either."""
     new = RUNTIMES[runtime]
     kubelet = _version(kubelet_version, "--kubelet-version")
@@ -52,7 +52,7 @@ def translate(
             host_files.modules(),
             host_files.sysctl(settings),
         )
-        return Translation(destination=to, fates=docker.fates(source, to), files=files)
+        return FileTranslation(destination=to, fates=docker.fates(source, to), files=files)
     except ValueError as error:
         raise TranslationError(str(error)) from error
 

@@ -10,7 +10,7 @@ from migrator.nodeconf import kubelet
 from migrator.nodeconf.settings import RuntimeSettings
 from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd, docker
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource, storage
@@ -18,7 +18,7 @@ from migrator.runtimes.docker import options as docker_options
 from migrator.runtimes.registry import RUNTIMES, data_root, registries_kept
 
 
-def destination(now: Situation) -> Destination:
+def destination(now: NodeInputs) -> Destination:
     """Say what is written for, by the versions of the programs on the node."""
     runtime = RUNTIMES[now.target.runtime]
     installed = runtime.installed(now.facts)
@@ -30,11 +30,13 @@ def destination(now: Situation) -> Destination:
     )
 
 
-def draft(now: Situation) -> Draft:
+def draft(now: NodeInputs) -> Translation:
     """Translate the node's configuration; what cannot be read for what it is becomes a problem, never a guess."""
     to = destination(now)
     if not (now.facts.kubelet.version and now.facts.kubelet.unit.fragments):
-        return Draft(destination=to)  # there is no kubelet here that could be told anything; checks.source says so
+        return Translation(
+            destination=to
+        )  # there is no kubelet here that could be told anything; checks.source says so
     settings: RuntimeSettings | None = None
     fates: tuple[KeyFate, ...] = ()
     written: tuple[FileChange, ...] = ()
@@ -47,7 +49,7 @@ def draft(now: Situation) -> Draft:
             written = files.changes(now.facts, files.wanted(now.facts, settings, to))
     except ValueError as error:
         problems.append(str(error))
-    return Draft(
+    return Translation(
         destination=to,
         settings=settings,
         fates=fates,
@@ -58,7 +60,7 @@ def draft(now: Situation) -> Draft:
     )
 
 
-def _base(now: Situation) -> RuntimeSettings:
+def _base(now: NodeInputs) -> RuntimeSettings:
     """Collect what Docker's configuration does not say: the kubelet's part and the network's."""
     return RuntimeSettings(
         cgroup_driver=kubelet.cgroup_driver(now.facts),
@@ -129,7 +131,7 @@ def _unread(facts: NodeFacts) -> list[str]:
     return [f"{path}: {facts.file(path).problem}" for path in sorted(deciding) if facts.file(path).problem]
 
 
-def _images(now: Situation, settings: RuntimeSettings | None) -> tuple[str, ...]:
+def _images(now: NodeInputs, settings: RuntimeSettings | None) -> tuple[str, ...]:
     """Name the images to carry over: those that are in use or asked for and Docker has, and the pause image."""
     if now.facts.docker is None:
         return ()

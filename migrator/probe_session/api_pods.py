@@ -11,7 +11,7 @@ from typing import Any
 from migrator.cluster import Cluster
 from migrator.errors import ClusterError, NotFoundError, RefusedError
 from migrator.model.clock import Clock, pace
-from migrator.model.evidence import Asked, Seen
+from migrator.model.evidence import ContainerObservation, ProbeContainerSpec
 from migrator.model.kubernetes import Node
 from migrator.model.probe_status import Namespace, PodEvent, ProbePod
 from migrator.probe_session import manifest, namespace, pod_problems
@@ -39,10 +39,10 @@ class Started:
 
     namespace: str
     pods: Mapping[str, ProbePod]
-    """As last seen, by `Asked.pod`."""
+    """As last seen, by `ProbeContainerSpec.pod`."""
     requests: Mapping[str, Request]
-    """Likewise by `Asked.pod`."""
-    seen: tuple[Seen, ...]
+    """Likewise by `ProbeContainerSpec.pod`."""
+    seen: tuple[ContainerObservation, ...]
     """The containers that run, and with their `problem` those that kubelet or runtime could not start."""
     problems: tuple[str, ...] = ()
     """Why there is nothing to see of the others: their kubelet does nothing."""
@@ -139,9 +139,9 @@ class _Watch:
         self.coming = {entry.name: entry for entry in ASKED}
         self.pods: dict[str, ProbePod] = {}
         self.obstacles: dict[str, Obstacle] = {}
-        """By `Asked.name`."""
+        """By `ProbeContainerSpec.name`."""
         self._before: dict[str, Counter[str]] = {}
-        """What was tried in vain while the node was waited for, by `Asked.pod`."""
+        """What was tried in vain while the node was waited for, by `ProbeContainerSpec.pod`."""
 
     @property
     def pause(self) -> float:
@@ -218,14 +218,14 @@ class _Watch:
             return ()
 
 
-def _seen(asked: Asked, watch: _Watch) -> list[Seen]:
+def _seen(asked: ProbeContainerSpec, watch: _Watch) -> list[ContainerObservation]:
     """Give what is to be seen of a container: nothing when it does not run for no fault of the node."""
     obstacle = watch.obstacles.get(asked.name)
     pod = watch.pods.get(asked.pod)
     if pod is None or (obstacle and not obstacle.node):
         return []
     return [
-        Seen(
+        ContainerObservation(
             asked=asked,
             pod_uid=pod.uid,
             pod_name=pod.name,

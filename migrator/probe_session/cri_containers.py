@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator.cri import OWNER_LABEL, ContainerSpec, Runtime, SandboxSpec
 from migrator.errors import CriError
-from migrator.model.evidence import Asked, Seen
+from migrator.model.evidence import ContainerObservation, ProbeContainerSpec
 from migrator.proof.spec import ASKED
 
 _SHARES = 1024
@@ -48,13 +48,13 @@ class Parents:
         return f"/migrator-{self.session}/{pod}"
 
 
-def start(runtime: Runtime, session: str, image: str, *, driver: str, logs: str) -> tuple[Seen, ...]:
+def start(runtime: Runtime, session: str, image: str, *, driver: str, logs: str) -> tuple[ContainerObservation, ...]:
     """Run the probe's pods, with their logs in a folder of our own: a kubelet removes those of pods it does not know.
 
     What the runtime refuses becomes a container's problem; a runtime that died or hangs is raised as `CriError`.
     """
     parents = Parents(session, driver)
-    seen: list[Seen] = []
+    seen: list[ContainerObservation] = []
     for pod in dict.fromkeys(asked.pod for asked in ASKED):
         containers = [asked for asked in ASKED if asked.pod == pod]
         spec = _sandbox(session, pod, parents.of(pod), logs, privileged=any(asked.privileged for asked in containers))
@@ -63,7 +63,7 @@ def start(runtime: Runtime, session: str, image: str, *, driver: str, logs: str)
         except CriError as error:
             if error.fatal:
                 raise
-            failed = Seen(asked=containers[0], pod_uid=spec.uid, pod_name=spec.name, problem=str(error))
+            failed = ContainerObservation(asked=containers[0], pod_uid=spec.uid, pod_name=spec.name, problem=str(error))
             seen += [failed.model_copy(update={"asked": asked}) for asked in containers]
             continue
         seen += [_run(runtime, spec, identity, asked, image) for asked in containers]
@@ -82,7 +82,7 @@ def stop(runtime: Runtime, session: str) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def log_path(entry: Seen, logs: str) -> str:
+def log_path(entry: ContainerObservation, logs: str) -> str:
     """Where the log of a container that `start` made lies on the node."""
     return f"{logs}/{entry.pod_uid}/{entry.asked.name}/0.log"
 
@@ -101,8 +101,10 @@ def _sandbox(session: str, pod: str, parent: str, logs: str, *, privileged: bool
     )
 
 
-def _run(runtime: Runtime, within: SandboxSpec, sandbox: str, asked: Asked, image: str) -> Seen:
-    seen = Seen(asked=asked, pod_uid=within.uid, pod_name=within.name, sandbox=sandbox)
+def _run(
+    runtime: Runtime, within: SandboxSpec, sandbox: str, asked: ProbeContainerSpec, image: str
+) -> ContainerObservation:
+    seen = ContainerObservation(asked=asked, pod_uid=within.uid, pod_name=within.name, sandbox=sandbox)
     try:
         identity = runtime.create_container(sandbox, within, _container(asked, image, within.labels))
         runtime.start_container(identity)
@@ -113,7 +115,7 @@ def _run(runtime: Runtime, within: SandboxSpec, sandbox: str, asked: Asked, imag
     return seen.model_copy(update={"id": identity})
 
 
-def _container(asked: Asked, image: str, labels: Mapping[str, str]) -> ContainerSpec:
+def _container(asked: ProbeContainerSpec, image: str, labels: Mapping[str, str]) -> ContainerSpec:
     """Say it as a kubelet would (kubelet 1.20.2, pkg/kubelet/cm/helpers_linux.go and qos/policy.go)."""
     request = asked.cpu_request or asked.cpu_limit
     return ContainerSpec(
@@ -136,14 +138,14 @@ def _container(asked: Asked, image: str, labels: Mapping[str, str]) -> Container
     )
 
 
-def arguments(asked: Asked) -> tuple[str, ...]:
+def arguments(asked: ProbeContainerSpec) -> tuple[str, ...]:
     """Give the words after the program for a container's main process."""
     lines = ("--lines", str(asked.lines)) if asked.lines else ()
     port = ("--port", str(asked.port)) if asked.port else ()
     return ("wait", *lines, *port)
 
 
-def identities(seen: Sequence[Seen]) -> dict[str, list[str]]:
+def identities(seen: Sequence[ContainerObservation]) -> dict[str, list[str]]:
     """Give every name by which something of these containers could be found on a host."""
     return {
         "ids": sorted({name for entry in seen for name in (entry.id, entry.sandbox) if name}),

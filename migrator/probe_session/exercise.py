@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from migrator.cri import Runtime
 from migrator.errors import CriError, HostProblemError
-from migrator.hosts import Line
-from migrator.model.evidence import Act, RawView, Seen
+from migrator.hosts import HostSession
+from migrator.model.evidence import ActionResult, ContainerObservation, RawView
 from migrator.proof.spec import FORKS, MEMORY_OVER, MEMORY_UNDER, PORT, SPIN_SECONDS
 
 _SECONDS = 90
@@ -52,11 +52,16 @@ Done = tuple[int, dict[str, Any], str]
 """Exit code, the probe's answer, and why something could not even be tried."""
 
 
-class Interview:
+class Exercise:
     """One session's questions to its probe containers."""
 
     def __init__(
-        self, session: str, runtime: Runtime, line: Line, seen: Sequence[Seen], log: Callable[[Seen], str]
+        self,
+        session: str,
+        runtime: Runtime,
+        line: HostSession,
+        seen: Sequence[ContainerObservation],
+        log: Callable[[ContainerObservation], str],
     ) -> None:
         self._runtime = runtime
         self._line = line
@@ -64,15 +69,15 @@ class Interview:
         self._seen = {entry.asked.name: entry for entry in seen if entry.id}
         self._mark = f"migrator-{session}"
         self._key = zlib.crc32(session.encode()) & 0x3FFFFFFF | 0x10000
-        self._acts: list[Act] = []
+        self._acts: list[ActionResult] = []
 
     @property
-    def seen(self) -> dict[str, Seen]:
+    def seen(self) -> dict[str, ContainerObservation]:
         """The containers as they are known so far, by name."""
         return dict(self._seen)
 
     @property
-    def done(self) -> tuple[Act, ...]:
+    def done(self) -> tuple[ActionResult, ...]:
         """The acts so far."""
         return tuple(self._acts)
 
@@ -255,7 +260,7 @@ class Interview:
     def _add(self, name: str, container: str, done: Done, **facts: Any) -> None:  # noqa: ANN401
         code, answer, problem = done
         self._acts.append(
-            Act(name=name, container=container, exit_code=code, answer=answer, facts=facts, problem=problem)
+            ActionResult(name=name, container=container, exit_code=code, answer=answer, facts=facts, problem=problem)
         )
 
 

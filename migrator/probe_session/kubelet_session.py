@@ -9,12 +9,12 @@ from functools import partial
 
 from migrator.cluster import Cluster
 from migrator.cri import Runtime
-from migrator.errors import ClusterError, CriError, LineError, MigratorError, NoImageError
-from migrator.model.evidence import Act, Circumstances, Evidence, Leg, RuntimeView, Seen
+from migrator.errors import ClusterError, CriError, HostUnreachableError, MigratorError, NoImageError
+from migrator.model.evidence import ActionResult, ContainerObservation, Evidence, NodeProfile, RuntimeView, StartupPhase
 from migrator.probe_session import api_pods, namespace, session
 from migrator.probe_session.api_pods import Started
 from migrator.probe_session.exercise import Address, Around
-from migrator.probe_session.session import Bench, Store, Troubles
+from migrator.probe_session.session import ProbeTools, SessionProblems, Store
 from migrator.probe_session.startup_trace import trace
 
 _START_SECONDS = 300.0
@@ -31,7 +31,7 @@ def at_once(_: Callable[[], bool]) -> None:
     """Wait for nothing: the node serves."""
 
 
-def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = True) -> Evidence:
+def prove(bench: ProbeTools, cluster: Cluster, known: NodeProfile, *, logs: bool = True) -> Evidence:
     """Run a session of pods on the node and remove all of it; wait for their `logs` to go too, or not.
 
     Raises what `begin` and `Session.end` raise.
@@ -39,14 +39,14 @@ def prove(bench: Bench, cluster: Cluster, known: Circumstances, *, logs: bool = 
     return begin(bench, cluster, known, at_once).end(logs=logs)
 
 
-def begin(bench: Bench, cluster: Cluster, known: Circumstances, wait: api_pods.Wait) -> Session:
+def begin(bench: ProbeTools, cluster: Cluster, known: NodeProfile, wait: api_pods.Wait) -> Session:
     """Start a session of pods on the node, and ask them; they are there until it is ended.
 
     Between the two it waits for the node, so that the kubelet can start them as soon as it can start anything.
 
     A runtime that does not answer, or has no room for the probe's image, is evidence too, with a problem: no pod is
-    started then. Raises `LineError` or `ClusterError` when there is nothing to see: the host cannot be reached,
-    another session is at work on the node for too long, the API server refuses our pods.
+    started then. Raises `HostUnreachableError` or `ClusterError` when there is nothing to see: the host cannot be
+    reached, another session is at work on the node for too long, the API server refuses our pods.
     """
     identity = session.new_id()
     begun = Session(bench)
@@ -65,15 +65,15 @@ class Session:
     evidence: Evidence
     """What was seen until now: nobody has looked for what they leave."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: ProbeTools) -> None:
         """Have nothing yet."""
-        self.troubles = Troubles()
+        self.troubles = SessionProblems()
         self._bench = bench
         self._began = bench.clock.now()
         self._held = ExitStack()
         self._pods: _Pods | None = None
 
-    def start(self, cluster: Cluster, known: Circumstances, identity: str, wait: api_pods.Wait) -> None:
+    def start(self, cluster: Cluster, known: NodeProfile, identity: str, wait: api_pods.Wait) -> None:
         """Start the pods and ask them. Whatever is raised, nothing of it stays."""
         with ExitStack() as held:
             try:
@@ -87,7 +87,7 @@ class Session:
             try:
                 reference = held.enter_context(image)
             except NoImageError as error:
-                refused = Act(name="image", facts={"refused": str(error)})
+                refused = ActionResult(name="image", facts={"refused": str(error)})
                 described = session.described(runtime)
                 self.evidence = session.unstarted(self._bench, known, described, str(error), refused)
                 return
@@ -99,7 +99,7 @@ class Session:
     def end(self, *, logs: bool) -> Evidence:
         """Remove the pods, look for what they leave, and give all that was seen; wait for their `logs` too, or not.
 
-        Raises `LineError`, or `CriError` when the runtime ends while remains are removed.
+        Raises `HostUnreachableError`, or `CriError` when the runtime ends while remains are removed.
         """
         evidence = self.evidence
         try:
@@ -133,12 +133,12 @@ class _Pods:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: ProbeTools,
         cluster: Cluster,
-        known: Circumstances,
+        known: NodeProfile,
         identity: str,
         runtime: Runtime,
-        troubles: Troubles,
+        troubles: SessionProblems,
     ) -> None:
         self._bench = bench
         self._cluster = cluster
@@ -178,7 +178,7 @@ class _Pods:
         legs = self._trace(started, evidence)
         self._ends = session.interfaces(self._bench, evidence.containers)
         self._space = started.namespace
-        beside = Troubles(problems=[*started.problems], unasked=[*started.unasked])
+        beside = SessionProblems(problems=[*started.problems], unasked=[*started.unasked])
         return beside.added_to(evidence.model_copy(update={"resting": resting, "trace": legs}))
 
     def remove(self) -> None:
@@ -210,7 +210,7 @@ class _Pods:
 
     def _remove_ended(self) -> None:
         # What does not go now is tried again, and told in the end.
-        with suppress(CriError, LineError):
+        with suppress(CriError, HostUnreachableError):
             containers = self._runtime.containers(self._mine)
             self._remove_sandboxes(busy={entry.sandbox for entry in containers if entry.state == "running"})
 
@@ -225,13 +225,13 @@ class _Pods:
         """The label that a kubelet gives to all that it makes for our pods."""
         return {"io.kubernetes.pod.namespace": namespace.name(self._session)}
 
-    def _log(self, space: str, entry: Seen) -> str:
+    def _log(self, space: str, entry: ContainerObservation) -> str:
         try:
             return self._cluster.log(space, entry.pod_name, entry.asked.name)
         except ClusterError:
             return ""
 
-    def _trace(self, started: Started, evidence: Evidence) -> tuple[Leg, ...]:
+    def _trace(self, started: Started, evidence: Evidence) -> tuple[StartupPhase, ...]:
         """Follow the first pod's first container through all five."""
         one = evidence.container("one")
         pod = started.pods.get("a")
@@ -254,7 +254,7 @@ class _Pods:
             return ()
 
 
-def _started(evidence: Evidence, entry: Seen) -> float:
+def _started(evidence: Evidence, entry: ContainerObservation) -> float:
     """Say when the main process began, in seconds since the epoch by the node's clock; 0 when that is not known."""
     booted = re.search(r"^btime (\d+)$", evidence.host.raw.files.get("/proc/stat", ""), re.MULTILINE)
     fields = (entry.outside.files.get("stat", "") if entry.outside else "").rpartition(") ")[2].split()

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator import versions
-from migrator.model.evidence import Asked
+from migrator.model.evidence import ProbeContainerSpec
 from migrator.model.kubernetes import Node
 from migrator.proof.spec import ASKED
 
 MANAGED = {"app.kubernetes.io/managed-by": "migrator"}
 NAMES: Mapping[str, str] = {entry.pod: f"probe-{entry.pod}" for entry in ASKED}
-"""Names of the pods, by `Asked.pod`."""
+"""Names of the pods, by `ProbeContainerSpec.pod`."""
 GRACE_SECONDS = 5
 DEADLINE_SECONDS = 3600
 _SECCOMP_FIELD = (1, 19)
@@ -23,7 +23,7 @@ _PROFILES = {"RuntimeDefault": "runtime/default", "Unconfined": "unconfined"}
 
 
 def pods(namespace: str, node: Node, reference: str) -> dict[str, dict[str, Any]]:
-    """Give the manifests by `Asked.pod`, pinned to the node.
+    """Give the manifests by `ProbeContainerSpec.pod`, pinned to the node.
 
     No scheduler takes part, so a cordon does not matter; no image is pulled.
     """
@@ -34,7 +34,9 @@ def pods(namespace: str, node: Node, reference: str) -> dict[str, dict[str, Any]
     }
 
 
-def _pod(namespace: str, node: str, reference: str, asked: Sequence[Asked], *, field: bool) -> dict[str, Any]:
+def _pod(
+    namespace: str, node: str, reference: str, asked: Sequence[ProbeContainerSpec], *, field: bool
+) -> dict[str, Any]:
     annotations = {f"{_ANNOTATION}/{entry.name}": _PROFILES[entry.seccomp] for entry in asked if entry.seccomp}
     return {
         "apiVersion": "v1",
@@ -62,7 +64,7 @@ def _pod(namespace: str, node: str, reference: str, asked: Sequence[Asked], *, f
     }
 
 
-def _container(asked: Asked, reference: str, *, field: bool) -> dict[str, Any]:
+def _container(asked: ProbeContainerSpec, reference: str, *, field: bool) -> dict[str, Any]:
     return {
         "name": asked.name,
         "image": reference,
@@ -84,7 +86,7 @@ def _quantities(cpu: int, memory: int) -> dict[str, str]:
     return {name: text for name, text, value in (("cpu", f"{cpu}m", cpu), ("memory", str(memory), memory)) if value}
 
 
-def _security(asked: Asked, *, field: bool) -> dict[str, Any]:
+def _security(asked: ProbeContainerSpec, *, field: bool) -> dict[str, Any]:
     """Say only what is asked for: what a container gets without a word is to be proved too."""
     context: dict[str, Any] = {}
     if asked.privileged:

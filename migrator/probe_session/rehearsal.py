@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from migrator.errors import HostProblemError, StepFailedError
-from migrator.model.evidence import Circumstances, Evidence, Seen, Via
+from migrator.model.evidence import ContainerObservation, Evidence, NodeProfile, Via
 from migrator.model.plan import NodePlan
 from migrator.probe_session import cri_containers, session
 from migrator.probe_session.exercise import Around
-from migrator.probe_session.session import Bench, Store, Troubles
+from migrator.probe_session.session import ProbeTools, SessionProblems, Store
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import rehearsal
 from migrator.runtimes.registry import RUNTIMES
@@ -25,7 +25,7 @@ _PROCESSES = 64
 """Less than the probe tries to start, so that the limit shows."""
 
 
-def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around) -> Evidence:
+def rehearse(bench: ProbeTools, plan: NodePlan, known: NodeProfile, around: Around) -> Evidence:
     """Run the probe in a private instance with the plan's configuration, and remove all of it.
 
     `known` is what will hold for pods of the node's kubelet after the migration. Raises `LineError`, `CriError` or
@@ -41,7 +41,7 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
     bench.tell("starts a private instance")
     text = _config(plan)
     own = [file for file in plan.files if not file.copies]
-    troubles = Troubles()
+    troubles = SessionProblems()
     try:
         started = bench.line.ask(
             "start_runtime", deadline=_START_SECONDS, session=identity, runtime="containerd", program="containerd",
@@ -63,7 +63,7 @@ def rehearse(bench: Bench, plan: NodePlan, known: Circumstances, around: Around)
 
 
 def _with_instance(
-    bench: Bench, known: Circumstances, identity: str, socket: str, around: Around, troubles: Troubles
+    bench: ProbeTools, known: NodeProfile, identity: str, socket: str, around: Around, troubles: SessionProblems
 ) -> Evidence:
     logs = f"{PurePosixPath(socket).parent}/logs"
     runtime = bench.reach(socket)
@@ -120,7 +120,7 @@ def _config(plan: NodePlan) -> str:
     raise StepFailedError(f"{plan.node}: the plan has no {containerd.CONFIG}: there is nothing to rehearse")
 
 
-def _limit(bench: Bench, seen: tuple[Seen, ...]) -> int:
+def _limit(bench: ProbeTools, seen: tuple[ContainerObservation, ...]) -> int:
     """Limit the processes of the first pod, as a kubelet's podPidsLimit would; 0 where that cannot be done."""
     one = next((entry for entry in seen if entry.asked.name == "one" and entry.id), None)
     if one is None:
@@ -133,11 +133,11 @@ def _limit(bench: Bench, seen: tuple[Seen, ...]) -> int:
     return _PROCESSES
 
 
-def _log(bench: Bench, entry: Seen, logs: str) -> str:
+def _log(bench: ProbeTools, entry: ContainerObservation, logs: str) -> str:
     return str(bench.line.ask("log", path=cri_containers.log_path(entry, logs), bytes=65536))
 
 
-def _end(bench: Bench, identity: str, troubles: Troubles, ids: Sequence[str] = ()) -> None:
+def _end(bench: ProbeTools, identity: str, troubles: SessionProblems, ids: Sequence[str] = ()) -> None:
     """Remove the instance, whatever it is in the middle of, and what is left of the containers with these `ids`."""
 
     def stop() -> None:

@@ -12,12 +12,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.cri import Runtime, client
-from migrator.errors import BusyError, ClusterError, CriError, HostProblemError, LineError, MigratorError, NoImageError
-from migrator.hosts import Line
+from migrator.errors import (
+    BusyError,
+    ClusterError,
+    CriError,
+    HostProblemError,
+    HostUnreachableError,
+    MigratorError,
+    NoImageError,
+)
+from migrator.hosts import HostSession
 from migrator.model.clock import Clock
-from migrator.model.evidence import Act, Circumstances, Evidence, HostView, Left, RuntimeView, Seen
+from migrator.model.evidence import (
+    ActionResult,
+    ContainerObservation,
+    Evidence,
+    HostView,
+    Leftover,
+    NodeProfile,
+    RuntimeView,
+)
 from migrator.probe_session.cri_containers import identities
-from migrator.probe_session.exercise import Around, Interview
+from migrator.probe_session.exercise import Around, Exercise
 from migrator.proof.image import archive as bundled
 from migrator.proof.leftovers import excused
 
@@ -37,10 +53,10 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Bench:
+class ProbeTools:
     """What a session works with."""
 
-    line: Line
+    line: HostSession
     clock: Clock
     tell: Tell
     connect: Connect = client.connect
@@ -54,7 +70,7 @@ class Bench:
 
 
 @dataclass
-class Troubles:
+class SessionProblems:
     """What went wrong while a session was made and removed; told at its end, or at once when that never comes."""
 
     problems: list[str] = field(default_factory=list)
@@ -86,7 +102,7 @@ class Store:
     socket: str
 
 
-def lock(bench: Bench, session: str, who: str) -> None:
+def lock(bench: ProbeTools, session: str, who: str) -> None:
     """Have the node for this session alone, until its line rests; whoever has it is waited for.
 
     Raises `BusyError` when that takes longer than any session does.
@@ -102,25 +118,22 @@ def lock(bench: Bench, session: str, who: str) -> None:
         bench.clock.sleep(_BUSY_EVERY)
 
 
-def blame(bench: Bench, error: CriError) -> None:
-    """Find out whether it is the node's runtime that does not answer: raise `LineError` where its host does not either.
-
-    A runtime is asked through the line, by a relay of its own, and ends with either for whoever asks.
-    """
+def blame(bench: ProbeTools, error: CriError) -> None:
+    """Raise `HostUnreachableError` when the host does not answer either; else it is its runtime that does not."""
     if not error.fatal:
         return
     bench.line.ask("hello", deadline=_HELLO_SECONDS)
     for path in bench.sockets:
         if bench.line.unreached(path):
-            raise LineError(bench.line.lost(path) or str(error))
+            raise HostUnreachableError(bench.line.lost(path) or str(error))
 
 
 @contextmanager
-def bundled_image(bench: Bench, store: Store, troubles: Troubles) -> Iterator[str]:
+def bundled_image(bench: ProbeTools, store: Store, troubles: SessionProblems) -> Iterator[str]:
     """Have the probe's image in a store; give its name. It goes again, also one that an earlier session left.
 
-    Raises `NoImageError` when the store refuses it, `LineError` when it cannot even be brought there; that it does not
-    go again is one of the `troubles`.
+    Raises `NoImageError` when the store refuses it, `HostUnreachableError` when it cannot even be brought there; that
+    it does not go again is one of the `troubles`.
     """
     machine = str(bench.line.ask("hello")["machine"])
     archive = bundled(machine)
@@ -138,22 +151,22 @@ def bundled_image(bench: Bench, store: Store, troubles: Troubles) -> Iterator[st
 
 
 def gather(
-    bench: Bench,
-    known: Circumstances,
+    bench: ProbeTools,
+    known: NodeProfile,
     session: str,
     runtime: Runtime,
-    seen: Sequence[Seen],
+    seen: Sequence[ContainerObservation],
     *,
     image: str,
     around: Around,
-    log: Callable[[Seen], str],
+    log: Callable[[ContainerObservation], str],
 ) -> Evidence:
     """Interview probes that run. A runtime or connection that ends in the middle leaves evidence that says so."""
     host = HostView.model_validate(bench.line.ask("host", free=[]))
     known = known.model_copy(update={"memory": _memory(host)})
     evidence = Evidence(taken_at=time.time(), circumstances=known, host=host, runtime=described(runtime))
-    interview = Interview(session, runtime, bench.line, seen, log)
-    troubles = Troubles()
+    interview = Exercise(session, runtime, bench.line, seen, log)
+    troubles = SessionProblems()
     guarded(bench, troubles, "the session broke off", lambda: interview.run(around, image))
     found = interview.seen
     containers = tuple(found.get(entry.asked.name, entry) for entry in seen)
@@ -161,7 +174,7 @@ def gather(
 
 
 def leftovers(
-    bench: Bench, evidence: Evidence, interfaces: Sequence[str], words: Sequence[str] = (), *, logs: bool = True
+    bench: ProbeTools, evidence: Evidence, interfaces: Sequence[str], words: Sequence[str] = (), *, logs: bool = True
 ) -> Evidence:
     """Wait until nothing is left of removed probes, their `logs` or not, and give the evidence with what still is.
 
@@ -171,7 +184,7 @@ def leftovers(
     named: dict[str, Any] = {**names, "interfaces": list(interfaces), "words": list(words)}
     deadline = bench.clock.now() + _REMOVAL_SECONDS
     while True:
-        found = (Left.model_validate(entry) for entry in bench.line.ask("left", **named))
+        found = (Leftover.model_validate(entry) for entry in bench.line.ask("left", **named))
         counted = tuple(
             entry for entry in found if not excused(entry, evidence.circumstances) and (logs or entry.kind != "log")
         )
@@ -180,7 +193,7 @@ def leftovers(
         bench.clock.sleep(_EVERY)
 
 
-def interfaces(bench: Bench, seen: Sequence[Seen]) -> tuple[str, ...]:
+def interfaces(bench: ProbeTools, seen: Sequence[ContainerObservation]) -> tuple[str, ...]:
     """Name the host's ends of the containers' network interfaces."""
     views = [entry.inside for entry in seen if entry.inside]
     texts = {text.strip() for view in views for path, text in view.files.items() if _LINK.fullmatch(path)}
@@ -189,7 +202,7 @@ def interfaces(bench: Bench, seen: Sequence[Seen]) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def guarded(bench: Bench, troubles: Troubles, what: str, act: Callable[[], Any]) -> None:
+def guarded(bench: ProbeTools, troubles: SessionProblems, what: str, act: Callable[[], Any]) -> None:
     """Do something that must not hide an earlier failure: its own becomes one of the troubles."""
     try:
         try:
@@ -199,20 +212,22 @@ def guarded(bench: Bench, troubles: Troubles, what: str, act: Callable[[], Any])
             raise
     except HostProblemError as error:
         troubles.problems.append(f"{what}: {error}")
-    except (ClusterError, LineError) as error:
+    except (ClusterError, HostUnreachableError) as error:
         troubles.unasked.append(f"{what}: {error}")
     except MigratorError as error:
         troubles.problems.append(f"{what}: {error}")
 
 
-def told(bench: Bench, troubles: Troubles) -> None:
+def told(bench: ProbeTools, troubles: SessionProblems) -> None:
     """Tell at once what no evidence will: another failure goes to whoever asked."""
     for problem in (*troubles.problems, *troubles.unasked):
         bench.tell(problem)
 
 
-def unstarted(bench: Bench, known: Circumstances, runtime: RuntimeView, problem: str, *acts: Act) -> Evidence:
-    """Give the evidence of a session that could start nothing, by its node's fault. Raises `LineError`."""
+def unstarted(
+    bench: ProbeTools, known: NodeProfile, runtime: RuntimeView, problem: str, *acts: ActionResult
+) -> Evidence:
+    """Give the evidence of a session that could start nothing, by its node's fault. Raises `HostUnreachableError`."""
     host = HostView.model_validate(bench.line.ask("host", free=[]))
     return Evidence(
         taken_at=time.time(), circumstances=known, host=host, runtime=runtime, acts=acts,
@@ -220,7 +235,7 @@ def unstarted(bench: Bench, known: Circumstances, runtime: RuntimeView, problem:
     )  # fmt: skip
 
 
-def resting(bench: Bench) -> Mapping[str, str]:
+def resting(bench: ProbeTools) -> Mapping[str, str]:
     """Give the host's settings before a pod is started that may change them."""
     return {str(name): str(value) for name, value in bench.line.ask("resting").items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.cri import Container, Sandbox
-from migrator.model.evidence import Leg
+from migrator.model.evidence import StartupPhase
 from migrator.model.probe_status import PodEvent, ProbePod
 
 _SECOND = 1.0
@@ -23,7 +23,7 @@ def trace(
     *,
     asked: float = 0.0,
     answered: float = 0.0,
-) -> tuple[Leg, ...]:
+) -> tuple[StartupPhase, ...]:
     """Give the legs in the order of the flow; one whose time is not known is left out.
 
     `process_start` and `asked` are seconds since the epoch by the node's clock, the former counted from its boot,
@@ -35,7 +35,9 @@ def trace(
     begin = asked or pod.created
     pulled = next((event for event in events if event.reason == "Pulled"), None)
     legs = [
-        Leg(step="api", what="the API server accepted the pod", seconds=answered, resolution=0 if asked else _SECOND),
+        StartupPhase(
+            step="api", what="the API server accepted the pod", seconds=answered, resolution=0 if asked else _SECOND
+        ),
         _leg("kubelet", "the kubelet took it up", pod.started, begin, _SECOND),
         _leg("cri", "the runtime made its sandbox", sandbox.created_at / _NANO if sandbox else 0, begin, coarse),
         _leg("image", "the image was found on the node", pulled.time if pulled else 0, begin, _SECOND),
@@ -48,11 +50,11 @@ def trace(
     return tuple(leg for leg in legs if leg)
 
 
-def _leg(step: str, what: str, time: float, begin: float, resolution: float) -> Leg | None:
+def _leg(step: str, what: str, time: float, begin: float, resolution: float) -> StartupPhase | None:
     if time <= 0:
         return None
     seconds = time - begin
     # A time that was cut down to a whole second may seem to come before the request; nothing really does.
     if -resolution < seconds < 0:
         seconds = 0.0
-    return Leg(step=step, what=what, seconds=round(seconds, 3), resolution=resolution)
+    return StartupPhase(step=step, what=what, seconds=round(seconds, 3), resolution=resolution)

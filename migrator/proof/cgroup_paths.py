@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from migrator.model.evidence import Circumstances
+from migrator.model.evidence import NodeProfile
 from migrator.proof.process_view import View
 from migrator.proof.runtime_traits import Traits
 
@@ -28,7 +28,7 @@ _SCOPE = re.compile(r"[a-z-]+-[0-9a-f]{12,64}\.scope")
 _PLAIN = re.compile(r"(crio-)?[0-9a-f]{12,64}")
 
 
-def pod(circumstances: Circumstances, quality: str, uid: str) -> str:
+def pod(circumstances: NodeProfile, quality: str, uid: str) -> str:
     """Give the path of a pod's cgroup under a kubelet, without a slash at either end."""
     root = [part for part in circumstances.cgroup_root.split("/") if part]
     names = [*root, KUBEPODS, *_QUALITIES.get(quality, ()), f"pod{uid}"]
@@ -41,7 +41,7 @@ def slices(names: Sequence[str]) -> str:
     return "/".join("-".join(escaped[: depth + 1]) + ".slice" for depth in range(len(escaped)))
 
 
-def leaf(circumstances: Circumstances, traits: Traits, identity: str) -> str:
+def leaf(circumstances: NodeProfile, traits: Traits, identity: str) -> str:
     """Give the name of a container's own cgroup."""
     if circumstances.cgroup_driver == SYSTEMD:
         return f"{traits.scope}{identity}.scope"

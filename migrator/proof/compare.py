@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from migrator.model.evidence import Circumstances, Difference, Evidence, Seen
+from migrator.model.evidence import ContainerObservation, Difference, Evidence, NodeProfile
 from migrator.proof import privileges
 from migrator.proof.expected_differences import Change, announced
 from migrator.proof.process_view import SETS, View, parse
@@ -44,13 +44,13 @@ def differences(before: Evidence, now: Evidence) -> tuple[Difference, ...]:
     return tuple(_difference(change) for change in changes)
 
 
-def _changes(entry: Seen, old: Aspects, new: Aspects, before: Evidence, now: Evidence) -> list[Change]:
+def _changes(entry: ContainerObservation, old: Aspects, new: Aspects, before: Evidence, now: Evidence) -> list[Change]:
     where = f"{entry.asked.pod}/{entry.asked.name}"
     found = _compared(where, old, new, before.circumstances, now.circumstances)
     return [change._replace(asked=entry.asked) for change in found]
 
 
-def _compared(where: str, old: Aspects, new: Aspects, old_known: Circumstances, known: Circumstances) -> list[Change]:
+def _compared(where: str, old: Aspects, new: Aspects, old_known: NodeProfile, known: NodeProfile) -> list[Change]:
     return [
         Change(what, where, old[what], new[what], old_known, known, None)
         for what in sorted(old.keys() & new.keys() - (_OF_KUBELET if old_known.via is not known.via else frozenset()))
@@ -69,7 +69,7 @@ def _difference(change: Change) -> Difference:
     )
 
 
-def _aspects(seen: Seen, evidence: Evidence) -> Aspects:
+def _aspects(seen: ContainerObservation, evidence: Evidence) -> Aspects:
     inside, outside = parse(seen.inside), parse(seen.outside)
     host = parse(evidence.host.raw)
     found = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from migrator.model.evidence import Asked, Circumstances
+from migrator.model.evidence import NodeProfile, ProbeContainerSpec
 from migrator.proof import privileges, runtime_traits
 from migrator.proof.runtime_traits import LACKING, TRAITS
 
@@ -23,9 +23,9 @@ class Change(NamedTuple):
     """"a/one", or "" for what a session has as a whole."""
     before: str
     after: str
-    then: Circumstances
-    now: Circumstances
-    asked: Asked | None
+    then: NodeProfile
+    now: NodeProfile
+    asked: ProbeContainerSpec | None
     """What the container was asked to be; None for a session's."""
 
     @property
@@ -158,7 +158,7 @@ def _cgroup_namespace(change: Change) -> bool:
     return change.then.runtime == "docker" and change.after == "its own"
 
 
-def _cgroup_namespace_of(known: Circumstances) -> str:
+def _cgroup_namespace_of(known: NodeProfile) -> str:
     traits = TRAITS.get(known.runtime)
     return "its own" if traits and traits.privileged_cgroup_namespace and known.cgroup == "v2" else "the host's"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from migrator.model.evidence import Asked, Circumstances, Via
+from migrator.model.evidence import NodeProfile, ProbeContainerSpec, Via
 
 PERIOD = 100_000
 """Microseconds of CPU time that limits are counted in."""
@@ -51,7 +51,7 @@ def _weight(cpu_shares: int) -> int:
     return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
 
 
-def oom_score(asked: Asked, circumstances: Circumstances) -> int | None:
+def oom_score(asked: ProbeContainerSpec, circumstances: NodeProfile) -> int | None:
     """Give oom_score_adj of a container; None when the node's memory is not known and matters."""
     if asked.quality in _OOM:
         return _OOM[asked.quality]
@@ -68,18 +68,18 @@ def whole_pages(amount: int, page: int) -> int:
     return amount // page * page if page > 0 else amount
 
 
-def pod_memory(containers: Iterable[Asked]) -> int:
+def pod_memory(containers: Iterable[ProbeContainerSpec]) -> int:
     """Give the memory limit of a pod in bytes; 0 for none: every container must have one."""
     limits = [asked.memory_limit for asked in containers]
     return sum(limits) if limits and all(limits) else 0
 
 
-def pod_cpu_limit(containers: Iterable[Asked]) -> int:
+def pod_cpu_limit(containers: Iterable[ProbeContainerSpec]) -> int:
     """Give the CPU limit of a pod in millicores, likewise."""
     limits = [asked.cpu_limit for asked in containers]
     return sum(limits) if limits and all(limits) else 0
 
 
-def pod_cpu_request(containers: Iterable[Asked]) -> int:
+def pod_cpu_request(containers: Iterable[ProbeContainerSpec]) -> int:
     """Give the CPU request of a pod in millicores; a container with a limit alone requests that."""
     return sum(asked.cpu_request or asked.cpu_limit for asked in containers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from migrator.model.evidence import Circumstances, Left
+from migrator.model.evidence import Leftover, NodeProfile
 
 _KUBELETS_OWN = re.compile(r"/kubepods/(?:burstable/|besteffort/)?pod[0-9a-f-]+")
 """A pod's cgroup under the cgroupfs driver's name; what follows it are the hierarchies of version 1 that it is in.
@@ -16,7 +16,7 @@ that last hierarchy, empty, is never removed, because the kubelet knows only tho
 """
 
 
-def excused(left: Left, known: Circumstances) -> bool:
+def excused(left: Leftover, known: NodeProfile) -> bool:
     """Tell whether something is not the runtime's to remove."""
     if left.kind != "cgroup":
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from migrator.model.evidence import Asked
+from migrator.model.evidence import ProbeContainerSpec
 from migrator.proof.runtime_traits import Traits
 
 CAPABILITIES: Final = (
@@ -36,7 +36,7 @@ def mask(capabilities: Iterable[str]) -> str:
     return f"{sum(1 << CAPABILITIES.index(name) for name in set(capabilities)):016x}"
 
 
-def expected(asked: Asked, traits: Traits) -> frozenset[str]:
+def expected(asked: ProbeContainerSpec, traits: Traits) -> frozenset[str]:
     """Give what an unprivileged container has: the runtime's own set, with what was added and without what was dropped.
 
     "ALL" is understood in both lists; what is dropped is gone, also when it was added.

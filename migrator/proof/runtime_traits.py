@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migrator.model.evidence import Circumstances
+from migrator.model.evidence import NodeProfile
 
 Version = tuple[int, int, int]
 
@@ -70,18 +70,18 @@ def version(text: str) -> Version:
     return first, second, third
 
 
-def release(circumstances: Circumstances) -> Version:
+def release(circumstances: NodeProfile) -> Version:
     """Give the runtime's version, (0, 0, 0) when it is not known."""
     return version(circumstances.runtime_version)
 
 
-def opens_low_ports(circumstances: Circumstances) -> bool:
+def opens_low_ports(circumstances: NodeProfile) -> bool:
     """Tell whether containers get ip_unprivileged_port_start=0 and an open ping_group_range by themselves."""
     traits = TRAITS.get(circumstances.runtime)
     return bool(traits and traits.low_ports and release(circumstances) >= traits.low_ports)
 
 
-def filters_unasked(circumstances: Circumstances) -> bool:
+def filters_unasked(circumstances: NodeProfile) -> bool:
     """Tell whether the runtime gives a seccomp filter to a container that asked for none.
 
     CRI-O 1.24 to 1.29 does (its pkg/config/config.go, seccomp_use_default_when_empty).

@@ -5,27 +5,27 @@ Over CRI and through the kubelet the same containers are asked for, so that both
 
 from __future__ import annotations
 
-from migrator.model.evidence import Asked
+from migrator.model.evidence import ProbeContainerSpec
 
 MIB = 2**20
 PORT = 8080
 """The same in two pods: each has its own network."""
 LINES = 20
 
-ASKED: tuple[Asked, ...] = (
-    Asked(
+ASKED: tuple[ProbeContainerSpec, ...] = (
+    ProbeContainerSpec(
         name="one", pod="a", quality="Burstable", cpu_request=50, cpu_limit=200, memory_request=16 * MIB,
         memory_limit=64 * MIB, port=PORT, lines=LINES,
     ),
-    Asked(
+    ProbeContainerSpec(
         name="two", pod="a", quality="Burstable", cpu_request=20, cpu_limit=100, memory_request=16 * MIB,
         memory_limit=32 * MIB, seccomp="RuntimeDefault", no_new_privileges=True, dropped=("NET_RAW",),
     ),
-    Asked(
+    ProbeContainerSpec(
         name="peer", pod="b", quality="Guaranteed", cpu_request=50, cpu_limit=50, memory_request=32 * MIB,
         memory_limit=32 * MIB, port=PORT,
     ),
-    Asked(name="mounter", pod="c", quality="BestEffort", privileged=True),
+    ProbeContainerSpec(name="mounter", pod="c", quality="BestEffort", privileged=True),
 )  # fmt: skip
 
 MEMORY_OVER = 128 * MIB

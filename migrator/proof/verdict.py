@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from migrator.model.evidence import Checked, Evidence, Outcome, Verdict
 from migrator.proof import checks
 from migrator.proof.catalogue import JOBS, RULES
-from migrator.proof.checks.inputs import Scene
+from migrator.proof.checks.inputs import CheckInputs
 from migrator.proof.compare import differences
 
 Job = tuple[str, Outcome, str]
@@ -21,7 +21,7 @@ def judge(evidence: Evidence, baseline: Evidence | None = None) -> Verdict:
     """
     return Verdict(
         circumstances=evidence.circumstances,
-        checks=tuple(checks.run(Scene(evidence, baseline))),
+        checks=tuple(checks.run(CheckInputs(evidence, baseline))),
         differences=differences(baseline, evidence) if baseline else (),
         trace=evidence.trace,
         problems=(*evidence.unasked, *evidence.problems),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from migrator.report.escape import visible
-from migrator.rollout.results import End, Rolled
+from migrator.rollout.results import Ending, RolloutResult
 
-_MARKS = {End.DONE: "✓", End.FAILED: "✗", End.STOPPED: "■"}
+_MARKS = {Ending.DONE: "✓", Ending.FAILED: "✗", Ending.STOPPED: "■"}
 
 
-def text(rolled: Rolled) -> str:
+def text(rolled: RolloutResult) -> str:
     """Give a line for each node, and one about those that were not begun."""
     lines = [f"{_MARKS[entry.end]} {visible(_line(entry.message, entry.node))}" for entry in rolled.results]
     if rolled.left:
@@ -19,7 +19,7 @@ def text(rolled: Rolled) -> str:
     return "\n".join(lines)
 
 
-def document(rolled: Rolled) -> dict[str, Any]:
+def document(rolled: RolloutResult) -> dict[str, Any]:
     """Give the same as JSON."""
     return {
         "nodes": [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from migrator.planning.translate_file import Translation
+from migrator.planning.translate_file import FileTranslation
 from migrator.report import text
 from migrator.report.escape import visible
 
 
-def plain(value: Translation) -> str:
+def plain(value: FileTranslation) -> str:
     """Give the fates as a table, then every file whole."""
     blocks = [text.fates(value.fates) or "No setting: Docker's defaults."]
     for file in value.files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.model.evidence import Checked, Circumstances, Difference, Leg, Outcome, Verdict, Via
+from migrator.model.evidence import Checked, Difference, NodeProfile, Outcome, StartupPhase, Verdict, Via
 from migrator.model.verification import NodeProof, Verification
 from migrator.proof.verdict import jobs
 from migrator.report.escape import prose, visible
@@ -109,7 +109,7 @@ def _verdict(value: Verdict, *, verbose: bool) -> Iterator[str]:
         yield from map(_check, value.checks)
 
 
-def _where(value: Circumstances) -> str:
+def _where(value: NodeProfile) -> str:
     """Name what the verdict holds for; what is not known is left out."""
     low_level = f"{value.low_level} {value.low_level_version}".strip()
     kubelet = value.kubelet_version and f"kubelet {value.kubelet_version}"
@@ -145,7 +145,7 @@ def _shown(value: str) -> str:
     return prose(value) or "nothing"
 
 
-def _leg(value: Leg) -> str:
+def _leg(value: StartupPhase) -> str:
     exact = f" (± {value.resolution:g} s)" if value.resolution >= 1 else ""
     step = _STEPS.get(value.step, visible(value.step))
     return f"    {value.seconds:7.2f} s  {step:<{_WIDTH}}  {prose(value.what)}{exact}"

@@ -12,7 +12,7 @@ from migrator.rollout.schedule import Batch, batches
 from migrator.rollout.shared_workloads import crowds
 
 
-def schedule(
+def make_batches(
     todo: Sequence[NodePlan],
     everyone: Iterable[Host],
     cluster: ClusterFacts,
@@ -43,4 +43,4 @@ def with_batches(plan: Plan, ordered: Iterable[Batch]) -> Plan:
 
 def scheduled(plan: Plan, everyone: Iterable[Host], cluster: ClusterFacts, allow: Collection[str] = ()) -> Plan:
     """Give a plan with the batches in which all would be worked on of its nodes on which anything would be done."""
-    return with_batches(plan, schedule(plan.changing, everyone, cluster, allow))
+    return with_batches(plan, make_batches(plan.changing, everyone, cluster, allow))

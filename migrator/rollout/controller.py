@@ -11,8 +11,8 @@ from migrator.errors import ClusterError
 from migrator.model import maintenance_window
 from migrator.model.rollout_policy import Policy
 from migrator.planning.checks.findings import listed
-from migrator.rollout.results import End
-from migrator.rollout.schedule import Course
+from migrator.rollout.results import Ending
+from migrator.rollout.schedule import Schedule
 
 _TICK = 0.5
 """Seconds between two looks at whether the user wants an end."""
@@ -22,20 +22,20 @@ _PATIENCE = 3600.0
 """Seconds that a cluster may hold a rollout up."""
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Whoever works on nodes."""
 
     def begin(self, nodes: Sequence[str]) -> None:
         """Begin with these, beside those under way."""
         ...
 
-    def ended(self, seconds: float) -> Mapping[str, End]:
+    def ended(self, seconds: float) -> Mapping[str, Ending]:
         """Give those that have ended since the last time; wait for one, at most so long."""
         ...
 
 
 @dataclass(frozen=True)
-class Around:
+class ClusterView:
     """What a rollout sees of the world."""
 
     unavailable: Callable[[], Collection[str]]
@@ -52,7 +52,7 @@ class Around:
     """Say why nothing is begun."""
 
 
-def roll(course: Course, crew: Crew, around: Around) -> None:
+def run_rollout(course: Schedule, crew: Workers, around: ClusterView) -> None:
     """Do it. Whoever wants it to end says so by `stopping`; nodes under way are waited for in any case."""
     gate = _Gate(course, around)
     while True:
@@ -70,7 +70,7 @@ def roll(course: Course, crew: Crew, around: Around) -> None:
 class _Gate:
     """Lets nodes be begun when time and cluster allow it; tells once why not."""
 
-    def __init__(self, course: Course, around: Around) -> None:
+    def __init__(self, course: Schedule, around: ClusterView) -> None:
         self._course = course
         self._around = around
         self._next_look = 0.0

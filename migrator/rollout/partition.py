@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
-from migrator.planning.cluster_capacity import Room
-from migrator.rollout.shared_workloads import Crowds
+from migrator.planning.cluster_capacity import Resources
+from migrator.rollout.shared_workloads import SharedWorkloads
 
 REPLICAS, ROOM = "batch-replicas", "capacity"
 """Ids of what is looked at here. Whoever allows them takes nodes together whatever becomes of pods."""
@@ -27,7 +27,7 @@ class Part:
     """Why it has not the nodes, or not as many, as were asked for; or what becomes of workloads all the same."""
 
 
-def parts(ordered: Sequence[str], size: int, crowds: Crowds, allowed: _Allowed) -> Iterator[Part]:
+def parts(ordered: Sequence[str], size: int, crowds: SharedWorkloads, allowed: _Allowed) -> Iterator[Part]:
     """Give parts of at most `size` nodes.
 
     Each takes what is left in the order that was given, but not the node with which a crowd would be whole: that is
@@ -58,7 +58,7 @@ class _Filling:
     """A part that takes nodes."""
 
     size: int
-    crowds: Crowds
+    crowds: SharedWorkloads
     allowed: _Allowed
     nodes: list[str] = field(default_factory=list)
     held: Counter[str] = field(default_factory=Counter)
@@ -67,9 +67,9 @@ class _Filling:
     """Workloads that have no other nodes, as the user allows."""
     apart: dict[str, str] = field(default_factory=dict)
     """Nodes that it does not take, with the workload."""
-    wanted: Room = field(default_factory=Room)
+    wanted: Resources = field(default_factory=Resources)
     """What the pods that leave its nodes have requested."""
-    own: Room = field(default_factory=Room)
+    own: Resources = field(default_factory=Resources)
     """What is free on its nodes."""
     short: str = ""
     """Of what there would be too little with another node."""
@@ -92,17 +92,17 @@ class _Filling:
         around = self.crowds.around
         if around is None or not self.nodes or ROOM in self.allowed.get(node, ()):
             return False
-        outside = around.total.less(self.own).less(around.free.get(node, Room()))
-        self.short = outside.lacking(self.wanted.plus(self.crowds.needs.get(node, Room())))
+        outside = around.total.less(self.own).less(around.free.get(node, Resources()))
+        self.short = outside.lacking(self.wanted.plus(self.crowds.needs.get(node, Resources())))
         return bool(self.short)
 
     def take(self, node: str) -> None:
         """Take it."""
         self.whole.update(self._made_whole(node))
         self.held.update(crowd.workload for crowd in self.crowds.of.get(node, ()))
-        self.wanted = self.wanted.plus(self.crowds.needs.get(node, Room()))
+        self.wanted = self.wanted.plus(self.crowds.needs.get(node, Resources()))
         if self.crowds.around is not None:
-            self.own = self.own.plus(self.crowds.around.free.get(node, Room()))
+            self.own = self.own.plus(self.crowds.around.free.get(node, Resources()))
         self.nodes.append(node)
 
     def _made_whole(self, node: str) -> list[str]:

@@ -8,7 +8,7 @@ from enum import Enum
 from migrator.errors import LockedError, MigratorError, StepFailedError, StoppedError
 
 
-class End(Enum):
+class Ending(Enum):
     """What became of a node."""
 
     DONE = "done"
@@ -18,20 +18,20 @@ class End(Enum):
 
 
 @dataclass(frozen=True)
-class Ended:
+class NodeResult:
     """A node that was begun, and how that ended."""
 
     node: str
-    end: End
+    end: Ending
     message: str
     error: BaseException | None = None
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RolloutResult:
     """A rollout that is over."""
 
-    results: tuple[Ended, ...]
+    results: tuple[NodeResult, ...]
     """Of those that were begun, in the order in which they ended."""
     left: tuple[str, ...] = ()
     """The nodes that were not begun."""
@@ -43,14 +43,14 @@ class Rolled:
     bug: Exception | None = None
     """What ended the rollout itself, where that was not meant to happen."""
 
-    def of(self, end: End) -> tuple[Ended, ...]:
+    def of(self, end: Ending) -> tuple[NodeResult, ...]:
         """Give those that ended so."""
         return tuple(entry for entry in self.results if entry.end is end)
 
     @property
     def well(self) -> bool:
         """Whether all that was to be done is done."""
-        return all(entry.end is End.DONE for entry in self.results) and not (
+        return all(entry.end is Ending.DONE for entry in self.results) and not (
             self.bug or self.interrupted or self.lost or (self.left and self.stopped)
         )
 
@@ -61,7 +61,7 @@ class Rolled:
         for entry in self.results:
             if not isinstance(entry.error, MigratorError | KeyboardInterrupt | None):
                 raise entry.error
-        failed = self.of(End.FAILED)
+        failed = self.of(Ending.FAILED)
         if len(failed) == 1 and isinstance(failed[0].error, MigratorError):
             raise failed[0].error
         if failed:

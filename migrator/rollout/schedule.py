@@ -10,8 +10,8 @@ from migrator.model.plan import Finding
 from migrator.model.rollout_policy import Policy, amount
 from migrator.planning.checks.findings import listed
 from migrator.rollout.partition import parts
-from migrator.rollout.results import End
-from migrator.rollout.shared_workloads import Crowds
+from migrator.rollout.results import Ending
+from migrator.rollout.shared_workloads import SharedWorkloads
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Batch:
         return min(len(self.nodes), self.group.most)
 
 
-def batches(groups: Iterable[Group], most: int = 0, crowds: Crowds | None = None) -> tuple[Batch, ...]:
+def batches(groups: Iterable[Group], most: int = 0, crowds: SharedWorkloads | None = None) -> tuple[Batch, ...]:
     """Give the batches of all groups in turn, canaries first; of no more than `most` nodes, if that is not 0.
 
     Of what is known of the nodes' pods, `crowds`, follows who may leave together; nothing follows of None.
@@ -77,7 +77,7 @@ def batches(groups: Iterable[Group], most: int = 0, crowds: Crowds | None = None
         found += [Batch(group, (node,), canary=True) for node in first]
         found += [
             Batch(group, part.nodes, findings=part.findings)
-            for part in parts(others, group.size, crowds or Crowds(), allowed)
+            for part in parts(others, group.size, crowds or SharedWorkloads(), allowed)
         ]
     return tuple(_first(found, most)) if most else tuple(found)
 
@@ -101,7 +101,7 @@ def largest(ordered: Iterable[Batch]) -> Batch | None:
     return max(ordered, key=lambda batch: batch.at_once, default=None)
 
 
-class Course:
+class Schedule:
     """Where a rollout stands."""
 
     def __init__(
@@ -172,11 +172,11 @@ class Course:
             return ""
         return f"{len(out)} nodes are unavailable, {self._batches[0].group.most} may be: {listed(others)}"
 
-    def ended(self, node: str, end: End, now: float) -> None:
+    def ended(self, node: str, end: Ending, now: float) -> None:
         """Note what became of a node."""
         batch = self._batches[0]
         self.working.remove(node)
-        if end is End.FAILED:
+        if end is Ending.FAILED:
             self._count(batch, node)
         if not self.working and not self._waiting:
             self._batches.popleft()

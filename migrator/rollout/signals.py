@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Interruption:
+class StopSignals:
     """Ctrl-C once, or a terminal that is gone: finish and stop. Ctrl-C then, or a termination: put back what is begun.
 
     A lost SSH session (SIGHUP) is nobody's wish to put anything back.

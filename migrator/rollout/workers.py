@@ -8,18 +8,18 @@ from queue import Empty, SimpleQueue
 
 from migrator.errors import MigratorError, StoppedError
 from migrator.model.plan import NodePlan
-from migrator.rollout.results import End, Ended
+from migrator.rollout.results import Ending, NodeResult
 
-Looked = Mapping[str, NodePlan | MigratorError]
+Replanned = Mapping[str, NodePlan | MigratorError]
 
 
-class Threads:
+class NodeWorkers:
     """Looks at nodes that shall be begun once more, all together, and works on each."""
 
     def __init__(
         self,
         plans: Sequence[NodePlan],
-        look: Callable[[Sequence[NodePlan]], Looked],
+        look: Callable[[Sequence[NodePlan]], Replanned],
         work: Callable[[NodePlan], str],
     ) -> None:
         """Take the plans as they were shown, what makes them anew, and what does one and says how it went."""
@@ -27,17 +27,17 @@ class Threads:
         self._look = look
         self._work = work
         self._threads: list[threading.Thread] = []
-        self._came: SimpleQueue[Ended] = SimpleQueue()
-        self.results: dict[str, Ended] = {}
+        self._came: SimpleQueue[NodeResult] = SimpleQueue()
+        self.results: dict[str, NodeResult] = {}
         """What became of those that have ended, in that order."""
 
     def begin(self, nodes: Sequence[str]) -> None:
         """Begin with these."""
         self._start(self._party, tuple(nodes))
 
-    def ended(self, seconds: float) -> Mapping[str, End]:
+    def ended(self, seconds: float) -> Mapping[str, Ending]:
         """Give those that have ended since the last time; wait for one, at most so long."""
-        found: dict[str, Ended] = {}
+        found: dict[str, NodeResult] = {}
         try:
             entry = self._came.get(timeout=seconds) if seconds else self._came.get_nowait()
             while True:
@@ -75,12 +75,12 @@ class Threads:
 
     def _one(self, node: str, plan: NodePlan) -> None:
         try:
-            self._came.put(Ended(node, End.DONE, self._work(plan)))
+            self._came.put(NodeResult(node, Ending.DONE, self._work(plan)))
         except BaseException as error:  # noqa: BLE001 - a thread has nobody above it: it is raised where all are awaited
             self._came.put(_failure(node, error))
 
 
-def _failure(node: str, error: BaseException) -> Ended:
-    end = End.STOPPED if isinstance(error, StoppedError | KeyboardInterrupt) else End.FAILED
+def _failure(node: str, error: BaseException) -> NodeResult:
+    end = Ending.STOPPED if isinstance(error, StoppedError | KeyboardInterrupt) else Ending.FAILED
     told = [text for text in (str(error), *getattr(error, "__notes__", ())) if text]
-    return Ended(node, end, "\n".join(told) or type(error).__name__, error)
+    return NodeResult(node, end, "\n".join(told) or type(error).__name__, error)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from migrator.errors import InventoryError
 from migrator.model.facts import SCHEMA
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.store import private_files
@@ -83,7 +83,7 @@ def observations(folder: Path) -> Iterator[Observation]:
             yield _current(path)
         except (OSError, ValueError) as error:
             yield Observation(
-                host=unquote(path.stem), target=Target(), problem=f"{path}: {error}; inspect the node again"
+                host=unquote(path.stem), target=HostSettings(), problem=f"{path}: {error}; inspect the node again"
             )
 
 

@@ -33,12 +33,12 @@ _UNKEPT = (InventoryError, ValueError)
 _ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
 
 
-def usual() -> Path:
+def default_folder() -> Path:
     """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
 
 
-class Records:
+class RunLog:
     """The folder of one run."""
 
     def __init__(self, runs: Path, plan: Plan, *, moment: datetime | None = None) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from migrator.cluster.http import Api
+from migrator.cluster.http import ApiRequests
 
 _PODS = "/api/v1/pods"
 _SPACE = r"/api/v1/namespaces/([^/]+)"
@@ -19,7 +19,7 @@ _NOT_FOUND = (404, {"reason": "NotFound", "message": "not there"})
 Item = dict[str, Any]
 
 
-class BusyApi(Api):
+class BusyApi(ApiRequests):
     """Pods end ten seconds after their eviction, and start ten seconds after they were made."""
 
     def __init__(self, now: Callable[[], float]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from migrator.errors import LineError
-from migrator.hosts import Heard, HostResult, unheard
+from migrator.errors import HostUnreachableError
+from migrator.hosts import HostResult, OnTaskResult, ignore_task_result
 from migrator.model.node_requests import Request, Switch
 from tests.fakes.line import FakeLine
 
@@ -22,7 +22,9 @@ class FakeHosts:
         self.lines = lines or {}
         self.calls: list[Request] = []
 
-    def play(self, request: Request, hosts: Sequence[str], heard: Heard = unheard) -> Mapping[str, HostResult]:
+    def play(
+        self, request: Request, hosts: Sequence[str], heard: OnTaskResult = ignore_task_result
+    ) -> Mapping[str, HostResult]:
         """Record the call and answer it for every host; each result is heard, those of a loop one by one."""
         self.calls.append(request)
         answer = self.answers[_name(request)]
@@ -37,7 +39,7 @@ class FakeHosts:
     def line(self, host: str) -> Iterator[FakeLine]:
         """Give the host's line, and count how often it was opened and closed."""
         if host not in self.lines:
-            raise LineError(f"{host}: the test has no line to it")
+            raise HostUnreachableError(f"{host}: the test has no line to it")
         line = self.lines[host]
         line.opened += 1
         try:

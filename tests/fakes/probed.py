@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrator.cri import Container, ContainerSpec, Executed, SandboxSpec
-from migrator.model.evidence import RawView, Seen, Via
+from migrator.model.evidence import ContainerObservation, RawView, Via
 from migrator.model.probe_status import ContainerStatus, ProbePod
-from migrator.probe_session.session import Bench
+from migrator.probe_session.session import ProbeTools
 from migrator.proof.spec import ASKED, FORKS, MEMORY_OVER
 from tests.fakes import proof
 from tests.fakes.clock import FakeClock
@@ -77,9 +77,9 @@ class ProbedNode:
         )  # fmt: skip
 
     @property
-    def bench(self) -> Bench:
+    def bench(self) -> ProbeTools:
         """What a session works with here."""
-        return Bench(self.line, self.clock, self.said.append, self.runtime.connect)
+        return ProbeTools(self.line, self.clock, self.said.append, self.runtime.connect)
 
     def asked(self, question: str) -> list[dict[str, Any]]:
         """Give the words of each time that the host was asked this."""
@@ -187,7 +187,7 @@ class ProbedNode:
 
     # What is good, with this session's names.
 
-    def _template(self, name: str) -> Seen:
+    def _template(self, name: str) -> ContainerObservation:
         found = self.good.container(name)
         assert found is not None
         return found

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.model.evidence import Act, Asked, Circumstances, Evidence, HostView, Leg, RawView, RuntimeView, Seen, Via
+from migrator.model.evidence import (
+    ActionResult,
+    ContainerObservation,
+    Evidence,
+    HostView,
+    NodeProfile,
+    ProbeContainerSpec,
+    RawView,
+    RuntimeView,
+    StartupPhase,
+    Via,
+)
 from migrator.proof import cgroup_paths, kubelet_resources, privileges, runtime_traits
 from migrator.proof.runtime_traits import TRAITS, Traits
 from migrator.proof.spec import ASKED, FORKS
@@ -27,10 +38,10 @@ _FIRST_INODE = 4026532000
 
 def good(
     runtime: str = "containerd", cgroup: str = "v2", driver: str = "systemd", via: Via = Via.KUBELET,
-    asked: tuple[Asked, ...] = ASKED, page: int = 4096, uids: Mapping[str, str] | None = None, **known: Any,
+    asked: tuple[ProbeContainerSpec, ...] = ASKED, page: int = 4096, uids: Mapping[str, str] | None = None, **known: Any,
 ) -> Evidence:  # fmt: skip
     """Give what a healthy node shows; `uids` by pod, `known` are circumstances that differ."""
-    circumstances = Circumstances.model_validate(
+    circumstances = NodeProfile.model_validate(
         {
             "node": NODE, "via": via, "runtime": runtime, "runtime_version": VERSIONS[runtime], "low_level": "runc",
             "low_level_version": "1.1.5", "kubelet_version": "1.20.2", "cgroup": cgroup, "cgroup_driver": driver,
@@ -43,7 +54,7 @@ def good(
     return Evidence(
         taken_at=1_767_225_600.0, circumstances=circumstances, host=_host(circumstances, page),
         runtime=_runtime(circumstances), containers=containers, acts=_acts(containers),
-        trace=(Leg(step="api", what="the pod was asked for", seconds=0.0, resolution=1.0),), left=(), seconds=12.0,
+        trace=(StartupPhase(step="api", what="the pod was asked for", seconds=0.0, resolution=1.0),), left=(), seconds=12.0,
     )  # fmt: skip
 
 
@@ -95,7 +106,7 @@ def saying(evidence: Evidence, **update: Any) -> Evidence:
 def blind(evidence: Evidence) -> Evidence:
     """Give evidence of a session whose containers ran and that saw nothing else."""
     containers = tuple(
-        Seen(asked=entry.asked, id=entry.id, pod_uid=entry.pod_uid, pod_name=entry.pod_name)
+        ContainerObservation(asked=entry.asked, id=entry.id, pod_uid=entry.pod_uid, pod_name=entry.pod_name)
         for entry in evidence.containers
     )
     known = evidence.circumstances.model_copy(update={"elsewhere": None})
@@ -123,7 +134,9 @@ def _root(driver: str) -> str:
     return "migrator.slice/migrator-0123abcd.slice" if driver == "systemd" else "migrator-0123abcd"
 
 
-def _seen(asked: Asked, known: Circumstances, all_asked: tuple[Asked, ...], page: int, uid: str | None) -> Seen:
+def _seen(
+    asked: ProbeContainerSpec, known: NodeProfile, all_asked: tuple[ProbeContainerSpec, ...], page: int, uid: str | None
+) -> ContainerObservation:
     number = [entry.name for entry in all_asked].index(asked.name) + 1
     pod = sorted({entry.pod for entry in all_asked}).index(asked.pod) + 1
     traits = TRAITS[known.runtime]
@@ -150,7 +163,7 @@ def _seen(asked: Asked, known: Circumstances, all_asked: tuple[Asked, ...], page
     low = "0" if runtime_traits.opens_low_ports(known) else "1024"
     sandbox = ("net", "ipc", "uts") if traits.shares_uts else ("net", "ipc")
     limits = _container_cgroup(asked, known, page)
-    return Seen(
+    return ContainerObservation(
         asked=asked, pod_uid=uid, pod_name=f"migrator-probe-{asked.pod}", pod_address=f"10.85.0.{pod + 1}", id=identity,
         sandbox=f"{pod + 8:x}" * 64, sandbox_pid=900 + pod, pid=1000 + number,
         sandbox_namespaces={f"ns/{kind}": links[f"ns/{kind}"] for kind in sandbox},
@@ -182,7 +195,7 @@ def _seen(asked: Asked, known: Circumstances, all_asked: tuple[Asked, ...], page
     )  # fmt: skip
 
 
-def _link(kind: str, known: Circumstances, traits: Traits, asked: Asked, pod: int, number: int) -> str:
+def _link(kind: str, known: NodeProfile, traits: Traits, asked: ProbeContainerSpec, pod: int, number: int) -> str:
     of_host = _FIRST_INODE - 100 + TYPES.index(kind)
     own = _FIRST_INODE + 10 * (20 + number) + TYPES.index(kind)
     of_pod = _FIRST_INODE + 10 * pod + TYPES.index(kind)
@@ -194,21 +207,21 @@ def _link(kind: str, known: Circumstances, traits: Traits, asked: Asked, pod: in
     return f"{kind}:[{of_pod if kind in {'net', 'ipc'} or (kind == 'uts' and traits.shares_uts) else own}]"
 
 
-def _parent(asked: Asked, known: Circumstances, uid: str) -> str:
+def _parent(asked: ProbeContainerSpec, known: NodeProfile, uid: str) -> str:
     if known.via is Via.KUBELET:
         return cgroup_paths.pod(known, asked.quality, uid)
     pod = f"migrator-0123abcd-{asked.pod}.slice" if known.cgroup_driver == "systemd" else asked.pod
     return f"{known.cgroup_root}/{pod}"
 
 
-def _cgroups(known: Circumstances, path: str) -> str:
+def _cgroups(known: NodeProfile, path: str) -> str:
     if known.cgroup == "v2":
         return f"0::{path}\n"
     rows = [f"{number}:{name}:{path}" for number, name in enumerate(V1, 2)]
     return "\n".join([*rows, f"1:name=systemd:{path}", "0::/system.slice/containerd.service"]) + "\n"
 
 
-def _status(asked: Asked, known: Circumstances, traits: Traits, pid: int, inner: str) -> str:
+def _status(asked: ProbeContainerSpec, known: NodeProfile, traits: Traits, pid: int, inner: str) -> str:
     mask = _HOST_CAPABILITIES if asked.privileged else privileges.mask(privileges.expected(asked, traits))
     filtered = asked.seccomp == "RuntimeDefault" or runtime_traits.filters_unasked(known)
     filtered = filtered or (known.seccomp_default == "RuntimeDefault" and known.via is Via.KUBELET)
@@ -222,14 +235,14 @@ def _status(asked: Asked, known: Circumstances, traits: Traits, pid: int, inner:
     return "".join(f"{key}:\t{value}\n" for key, value in fields.items())
 
 
-def _limits(known: Circumstances) -> str:
+def _limits(known: NodeProfile) -> str:
     soft, _, hard = (known.open_files or "1024:524288").partition(":")
     rows = [("Max open files", soft, hard, "files"), ("Max processes", "unlimited", "unlimited", "processes")]
     head = f"{'Limit':<26}{'Soft Limit':<21}{'Hard Limit':<21}Units\n"
     return head + "".join(f"{name:<26}{low:<21}{high:<21}{unit}\n" for name, low, high, unit in rows)
 
 
-def _mounts(asked: Asked, number: int, upper: str) -> str:
+def _mounts(asked: ProbeContainerSpec, number: int, upper: str) -> str:
     sys = "rw" if asked.privileged else "ro"
     return (
         f"500 400 0:{40 + number} / / rw,relatime - overlay overlay rw,lowerdir=/l,upperdir=/u{upper}\n"
@@ -252,12 +265,12 @@ def _trie(address: str) -> str:
     )
 
 
-def _container_cgroup(asked: Asked, known: Circumstances, page: int) -> dict[str, str]:
+def _container_cgroup(asked: ProbeContainerSpec, known: NodeProfile, page: int) -> dict[str, str]:
     shares = kubelet_resources.shares(asked.cpu_request, asked.cpu_limit)
     return _cgroup_files(known, page, asked.memory_limit, asked.cpu_limit, shares, 0)
 
 
-def _pod_cgroup(together: list[Asked], known: Circumstances, page: int) -> dict[str, str]:
+def _pod_cgroup(together: list[ProbeContainerSpec], known: NodeProfile, page: int) -> dict[str, str]:
     shares = kubelet_resources.shares(kubelet_resources.pod_cpu_request(together))
     by_kubelet = known.via is Via.KUBELET
     memory = kubelet_resources.pod_memory(together) if by_kubelet else 0
@@ -265,7 +278,7 @@ def _pod_cgroup(together: list[Asked], known: Circumstances, page: int) -> dict[
     return _cgroup_files(known, page, memory, cpu, shares, known.pods_limit)
 
 
-def _cgroup_files(known: Circumstances, page: int, memory: int, cpu: int, shares: int, pids: int) -> dict[str, str]:
+def _cgroup_files(known: NodeProfile, page: int, memory: int, cpu: int, shares: int, pids: int) -> dict[str, str]:
     quota = kubelet_resources.quota(cpu) if cpu else 0
     whole = str(kubelet_resources.whole_pages(memory, page)) if memory else ""
     if known.cgroup == "v2":
@@ -286,7 +299,7 @@ def _cgroup_files(known: Circumstances, page: int, memory: int, cpu: int, shares
     }
 
 
-def _host(known: Circumstances, page: int) -> HostView:
+def _host(known: NodeProfile, page: int) -> HostView:
     rows = "\n".join(f"{name}\t{number}\t90\t1" for number, name in enumerate(V1, 1))
     return HostView(
         raw=RawView(
@@ -304,45 +317,45 @@ def _host(known: Circumstances, page: int) -> HostView:
     )  # fmt: skip
 
 
-def _runtime(known: Circumstances) -> RuntimeView:
+def _runtime(known: NodeProfile) -> RuntimeView:
     return RuntimeView(
         name=known.runtime, version=known.runtime_version, api="v1alpha2" if known.runtime == "docker" else "v1",
         conditions={"RuntimeReady": "", "NetworkReady": ""}, cgroup_driver=known.cgroup_driver,
     )  # fmt: skip
 
 
-def _acts(seen: tuple[Seen, ...]) -> tuple[Act, ...]:
+def _acts(seen: tuple[ContainerObservation, ...]) -> tuple[ActionResult, ...]:
     one = next(entry for entry in seen if entry.asked.name == "one")
     names = {entry.asked.name: f"migrator-probe-{entry.asked.pod}" for entry in seen}
     limit = one.asked.cpu_limit / 1000
     there: dict[str, Any] = {"connected": True, "said": names["peer"]}
     return (
-        Act(name="memory-under", container="one", answer={"touched": 16 * MIB}),
-        Act(name="memory-over", container="one", exit_code=137, facts={"oom_kills_before": 0, "oom_kills_after": 1}),
-        Act(name="spin", container="one", answer={"wall_ns": 3_000_000_000, "cpu_ns": int(limit * 3_050_000_000)},
+        ActionResult(name="memory-under", container="one", answer={"touched": 16 * MIB}),
+        ActionResult(name="memory-over", container="one", exit_code=137, facts={"oom_kills_before": 0, "oom_kills_after": 1}),
+        ActionResult(name="spin", container="one", answer={"wall_ns": 3_000_000_000, "cpu_ns": int(limit * 3_050_000_000)},
             facts={"throttled_before": 0, "throttled_after": 29}),
-        Act(name="fork", container="one", exit_code=1, answer={"forked": 60, "error": "EAGAIN"}, facts={"limit": 64})
-        if FORKS > 64 else Act(name="fork"),
-        Act(name="port", container="one", answer={"connected": True, "said": names["one"]}),
-        Act(name="port", container="peer", answer=there),
-        Act(name="bind-taken", container="one", exit_code=1, answer={"error": "EADDRINUSE", "message": "taken"}),
-        Act(name="mount-refused", container="one", exit_code=1, answer={"error": "EPERM", "message": "no"}),
-        Act(name="mount", container="mounter", answer={"mounted": True}, facts={"seen_on_host": 0, "seen_by_peer": False}),
-        Act(name="ipc-host", container="one", facts={"seen": False}),
-        Act(name="ipc-host", container="peer", facts={"seen": False}),
-        Act(name="ipc-pod", container="one", answer={"shm": 3},
+        ActionResult(name="fork", container="one", exit_code=1, answer={"forked": 60, "error": "EAGAIN"}, facts={"limit": 64})
+        if FORKS > 64 else ActionResult(name="fork"),
+        ActionResult(name="port", container="one", answer={"connected": True, "said": names["one"]}),
+        ActionResult(name="port", container="peer", answer=there),
+        ActionResult(name="bind-taken", container="one", exit_code=1, answer={"error": "EADDRINUSE", "message": "taken"}),
+        ActionResult(name="mount-refused", container="one", exit_code=1, answer={"error": "EPERM", "message": "no"}),
+        ActionResult(name="mount", container="mounter", answer={"mounted": True}, facts={"seen_on_host": 0, "seen_by_peer": False}),
+        ActionResult(name="ipc-host", container="one", facts={"seen": False}),
+        ActionResult(name="ipc-host", container="peer", facts={"seen": False}),
+        ActionResult(name="ipc-pod", container="one", answer={"shm": 3},
             facts={"seen_by_two": True, "seen_by_peer": False, "seen_by_host": False}),
-        Act(name="shm-file", container="one", facts={"seen": False}),
-        Act(name="pod-to-pod", container="one", answer=there),
-        Act(name="pod-to-pod-back", container="peer", answer={"connected": True, "said": names["one"]}),
-        Act(name="host-to-pod", answer={"connected": True, "said": names["one"], "error": ""}, facts={"server": "one"}),
-        Act(name="host-to-pod", answer={**there, "error": ""}, facts={"server": "peer"}),
-        Act(name="service", container="one", answer={"connected": True, "said": ""}),
-        Act(name="resolve", container="one", answer={"addresses": ("10.96.0.1",), "server": "10.96.0.10", "name": "kubernetes.default"}),
-        Act(name="egress", container="one", answer={"connected": True, "said": ""}),
-        Act(name="log", container="one", facts={"lines": 20, "expected": 20, "by": "file"}),
-        Act(name="exec", container="one", answer={"lines": 3}, facts={"stdout_ok": True}),
-        Act(name="stop", container="two", facts={"seconds": 0.4, "grace": 10, "state": "exited"}),
-        Act(name="list", facts={"found": 4, "expected": 4}),
-        Act(name="image", facts={"id": "sha256:1", "imported": True}),
+        ActionResult(name="shm-file", container="one", facts={"seen": False}),
+        ActionResult(name="pod-to-pod", container="one", answer=there),
+        ActionResult(name="pod-to-pod-back", container="peer", answer={"connected": True, "said": names["one"]}),
+        ActionResult(name="host-to-pod", answer={"connected": True, "said": names["one"], "error": ""}, facts={"server": "one"}),
+        ActionResult(name="host-to-pod", answer={**there, "error": ""}, facts={"server": "peer"}),
+        ActionResult(name="service", container="one", answer={"connected": True, "said": ""}),
+        ActionResult(name="resolve", container="one", answer={"addresses": ("10.96.0.1",), "server": "10.96.0.10", "name": "kubernetes.default"}),
+        ActionResult(name="egress", container="one", answer={"connected": True, "said": ""}),
+        ActionResult(name="log", container="one", facts={"lines": 20, "expected": 20, "by": "file"}),
+        ActionResult(name="exec", container="one", answer={"lines": 3}, facts={"stdout_ok": True}),
+        ActionResult(name="stop", container="two", facts={"seconds": 0.4, "grace": 10, "state": "exited"}),
+        ActionResult(name="list", facts={"found": 4, "expected": 4}),
+        ActionResult(name="image", facts={"id": "sha256:1", "imported": True}),
     )  # fmt: skip

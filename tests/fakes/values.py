@@ -23,11 +23,11 @@ from migrator.model.facts import (
     Package,
     UnitFacts,
 )
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import CRI_SOCKET, Node, Pod
 from migrator.nodeconf.settings import Handler, RuntimeSettings
-from migrator.planning.cluster_capacity import Fleet, Room
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.cluster_capacity import ClusterCapacity, Resources
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.destination import Destination
 
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -269,18 +269,18 @@ def pod(name: str, **update: object) -> Pod:
     return replace(running, **update)  # type: ignore[arg-type]  # a test says which fields, of any type
 
 
-def fleet(**update: object) -> Fleet:
+def fleet(**update: object) -> ClusterCapacity:
     """Give a cluster of two workers with room, in which the Deployment of `pod` has two pods."""
-    free = {"worker-1": Room(3900, 7 * GIB, 100), "worker-2": Room(3900, 7 * GIB, 100)}
-    plain = Fleet(free=free, total=Room(7800, 14 * GIB, 200), replicas={("shop", "ReplicaSet/web"): 2})
+    free = {"worker-1": Resources(3900, 7 * GIB, 100), "worker-2": Resources(3900, 7 * GIB, 100)}
+    plain = ClusterCapacity(free=free, total=Resources(7800, 14 * GIB, 200), replicas={("shop", "ReplicaSet/web"): 2})
     return replace(plain, **update)  # type: ignore[arg-type]
 
 
-def situation(**update: object) -> Situation:
+def situation(**update: object) -> NodeInputs:
     """Give a node that can be migrated."""
-    plain = Situation(
+    plain = NodeInputs(
         host="worker-1",
-        target=Target(),
+        target=HostSettings(),
         facts=facts(),
         node=node(),
         pods=(pod("web"),),
@@ -304,9 +304,9 @@ def settings(**update: object) -> RuntimeSettings:
     return changed(plain, update)
 
 
-def draft(**update: object) -> Draft:
+def draft(**update: object) -> Translation:
     """Give what was drafted for the healthy node."""
-    plain = Draft(
+    plain = Translation(
         destination=Destination(runtime="containerd", version=(1, 6), kubelet=(1, 20)),
         settings=settings(),
         images=(PAUSE, "web:1"),

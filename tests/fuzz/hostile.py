@@ -19,7 +19,7 @@ import yaml
 from lab.settings import Settings
 from migrator.app import observe
 from migrator.model.facts import CrioFacts, FileFact, NodeFacts, UnitFacts
-from migrator.model.host_settings import Target
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.planning import cleanup
@@ -102,7 +102,7 @@ DEEP = (
     "\\\n" * 3000, "A='" + "x" * 100_000, "#" * 100_000 + "\\\n=",
 )  # fmt: skip
 _TARGETS = (
-    Target(), Target(runtime="crio"), Target(kubernetes_target="1.36"),
+    HostSettings(), HostSettings(runtime="crio"), HostSettings(kubernetes_target="1.36"),
 )  # fmt: skip
 _NEWER = ("1.6.20", "2.1.9", "1.4.13")
 
@@ -205,7 +205,7 @@ def tried(seed: int) -> Disagreement | None:
     return planned(facts, told, chance.choice(_TARGETS), seed)
 
 
-def planned(facts: NodeFacts, told: str, target: Target = _TARGETS[0], seed: int = 0) -> Disagreement | None:
+def planned(facts: NodeFacts, told: str, target: HostSettings = _TARGETS[0], seed: int = 0) -> Disagreement | None:
     """Plan a node beside a healthy one; tell what is wrong with the plans."""
     other = values.facts(hostname="worker-2", machine_id="f" * 32)
     now = values.situation()

@@ -27,7 +27,7 @@ import yaml
 from lab import tools
 from lab.settings import Settings
 from migrator import data_files
-from migrator.errors import LineError
+from migrator.errors import HostUnreachableError
 from migrator.hosts.runner import AnsibleHosts
 
 WITNESS = """
@@ -205,7 +205,7 @@ REFUSED = {
 @pytest.mark.parametrize(("variables", "said"), REFUSED.values(), ids=REFUSED)
 def test_a_line_that_cannot_be_says_why(folder: Path, variables: dict[str, Any], said: str) -> None:
     """Why there is no line is one sentence that names the host, and nothing stays behind."""
-    with pytest.raises(LineError, match=said) as caught, hosts(folder, **variables).line("node") as line:
+    with pytest.raises(HostUnreachableError, match=said) as caught, hosts(folder, **variables).line("node") as line:
         line.ask("who")
 
     assert "\n" not in str(caught.value)
@@ -227,7 +227,7 @@ def test_a_lost_connection_is_told(folder: Path) -> None:
 
         with suppress(ConnectionError):
             assert connection.recv(1) == b""
-        with pytest.raises(LineError, match="^the connection to node was lost"):
+        with pytest.raises(HostUnreachableError, match="^the connection to node was lost"):
             line.ask("who")
         assert line.lost(path).startswith("the connection to node was lost")
         assert line.ask("who")[0] == 0

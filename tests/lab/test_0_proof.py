@@ -21,14 +21,14 @@ from lab import images, standin, waiting
 from lab.errors import LabError
 from lab.settings import Settings
 from lab.standin import StandIn
-from migrator.errors import CriError, HostProblemError, LineError
-from migrator.model.evidence import Circumstances, Evidence, Outcome, Verdict, Via
+from migrator.errors import CriError, HostProblemError, HostUnreachableError
+from migrator.model.evidence import Evidence, NodeProfile, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
 from migrator.model.plan import FileChange, NodePlan
 from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.rehearsal import rehearse
-from migrator.probe_session.session import Bench
+from migrator.probe_session.session import ProbeTools
 from migrator.proof import privileges, verdict
 from migrator.runtimes import containerd
 from tests.witness_parts import Witness, joined
@@ -100,7 +100,7 @@ class NodeLine:
         try:
             told = self.witness.send(json.dumps({"id": 1, "question": question, "words": words}))
         except (ValueError, OSError) as error:
-            raise LineError("the witness has ended") from error
+            raise HostUnreachableError("the witness has ended") from error
         if "problem" in told:
             raise HostProblemError(told["problem"])
         return told["answer"]
@@ -226,12 +226,12 @@ def session(node: StandIn, how: Sabotage, tell: Callable[[str], None] = lambda _
 
 def rehearsed(node: StandIn, how: Sabotage, plan: NodePlan, tell: Callable[[str], None] = lambda _: None) -> Evidence:
     """Rehearse a plan, for a kubelet that speaks CRI v1."""
-    known = Circumstances(
+    known = NodeProfile(
         node="stand-in", via=Via.KUBELET, runtime="containerd", runtime_version=version(node), low_level="runc",
         kubelet_version="1.26.15", cgroup="v1", cgroup_driver=how.kubelet, architecture="x86_64",
     )  # fmt: skip
     with line(node, how.meddling) as opened:
-        bench = Bench(line=opened, clock=HastyClock(), tell=tell)
+        bench = ProbeTools(line=opened, clock=HastyClock(), tell=tell)
         return rehearse(bench, plan, known, Around())
 
 
@@ -605,7 +605,7 @@ def test_a_session_that_cannot_begin_says_why(nodes: Nodes, name: str) -> None:
     """The message has the cause, and nothing is left."""
     how, words = BROKEN_OFF[name]
 
-    with pytest.raises((LineError, CriError), match=words):
+    with pytest.raises((HostUnreachableError, CriError), match=words):
         session(nodes(how.suite), how)
 
 
@@ -624,7 +624,7 @@ def test_an_old_session_is_found_and_removed(nodes: Nodes) -> None:
     crashed, healthy = Sabotage("bookworm", meddling={"shared_memory_end": crash}), Sabotage("bookworm")
     said: list[str] = []
     with unchanged(node):
-        with pytest.raises(LineError, match="the witness has ended"):
+        with pytest.raises(HostUnreachableError, match="the witness has ended"):
             rehearsed(node, crashed, planned(node, crashed))
         assert node.look("pgrep -c -f '^/probe wait'").strip() == "4"
 

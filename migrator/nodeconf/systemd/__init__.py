@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf import host_files
 from migrator.nodeconf.settings import Proxy, Written, has_user
 
@@ -28,7 +28,7 @@ _LIMIT = re.compile(r"(-1|\d{1,19})(?::(-1|\d{1,19}))?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-@remembered
+@memoize
 def drop_in(unit: str, *, proxy: Proxy, limits: Mapping[str, str]) -> Written | None:
     """Give the drop-in of a service with its proxy and limits; None when there is nothing to say.
 

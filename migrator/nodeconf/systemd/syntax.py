@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from migrator.nodeconf.systemd.positions import Traced
+from migrator.nodeconf.systemd.positions import PositionedText
 
 WHITESPACE = " \t\n\r"
 _NEWLINE = "\n\r"
@@ -40,14 +40,14 @@ class Setting:
 
     section: str
     key: str
-    value: Traced
+    value: PositionedText
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One word of a text, without its quotes."""
 
-    value: Traced
+    value: PositionedText
     first: int
     """Where it begins in the text that was split, an opening quote included."""
     last: int
@@ -59,7 +59,7 @@ class Assignment:
     """`NAME=value` of a file of environment variables."""
 
     name: str
-    value: Traced
+    value: PositionedText
     start: int
     """Where its value begins in the file, quotes included: behind the equals sign."""
     end: int
@@ -73,7 +73,7 @@ def settings(text: str) -> tuple[Setting, ...]:
     What follows a header that is never closed is not read, as in a drop-in; a unit file with one does not load.
     """
     found: list[Setting] = []
-    pending: list[Traced] = []
+    pending: list[PositionedText] = []
     section, marked = "", False
     for line, end in _lines(text):
         if line.text.lstrip(WHITESPACE).startswith(("#", ";")):
@@ -83,28 +83,28 @@ def settings(text: str) -> tuple[Setting, ...]:
             marked, part = True, line.cut(1)
         if (len(part.text) - len(part.text.rstrip("\\"))) % 2:
             # The backslash and the end of the line together are one space; what stands before the next word stays.
-            pending += [part.cut(0, -1), Traced(" ", part.starts[-1:], [end])]
+            pending += [part.cut(0, -1), PositionedText(" ", part.starts[-1:], [end])]
             continue
-        logical = Traced.join([*pending, part]).strip(WHITESPACE)
+        logical = PositionedText.join([*pending, part]).strip(WHITESPACE)
         pending = []
         if is_open_header(logical.text):
             return tuple(found)
         section = _take(logical, section, found)
     if pending:
-        _take(Traced.join(pending).strip(WHITESPACE), section, found)
+        _take(PositionedText.join(pending).strip(WHITESPACE), section, found)
     return tuple(found)
 
 
-def _lines(text: str) -> Iterator[tuple[Traced, int]]:
+def _lines(text: str) -> Iterator[tuple[PositionedText, int]]:
     """Give the lines without their ends, each with the place where the next one begins."""
     at = 0
     for match in _END_OF_LINE.finditer(text):
-        yield Traced.of(text[at : match.start()], at), match.end()
+        yield PositionedText.of(text[at : match.start()], at), match.end()
         at = match.end()
-    yield Traced.of(text[at:], at), len(text)
+    yield PositionedText.of(text[at:], at), len(text)
 
 
-def _take(line: Traced, section: str, found: list[Setting]) -> str:
+def _take(line: PositionedText, section: str, found: list[Setting]) -> str:
     """Add the setting that the line is, if it is one, and give the section that follows."""
     if line.text.startswith("["):
         return line.text[1:-1]
@@ -125,7 +125,7 @@ def open_header(text: str) -> str:
     return next((line for line in lines if is_open_header(line)), "")
 
 
-def split(text: Traced, *, escapes: bool, relaxed: bool = False) -> list[Token]:
+def split(text: PositionedText, *, escapes: bool, relaxed: bool = False) -> list[Token]:
     r"""Split into words at white space, respecting quotes.
 
     `escapes`: C's escapes are understood, as in unit files; else a backslash only makes the next character an
@@ -135,7 +135,7 @@ def split(text: Traced, *, escapes: bool, relaxed: bool = False) -> list[Token]:
     return [*words(text, escapes=escapes, relaxed=relaxed)]
 
 
-def words(text: Traced, *, escapes: bool, relaxed: bool = False, strict: bool = False) -> Iterator[Token]:
+def words(text: PositionedText, *, escapes: bool, relaxed: bool = False, strict: bool = False) -> Iterator[Token]:
     """Give the words of `split` one by one; `strict`: an unknown escape is a `ValueError` too, else it is kept."""
     if not any(special in text.text for special in "\\\"'"):
         for plain in _PLAIN_WORD.finditer(text.text):
@@ -148,7 +148,7 @@ def words(text: Traced, *, escapes: bool, relaxed: bool = False, strict: bool = 
         at = token.last
 
 
-def _token(text: Traced, first: int, *, escapes: bool, relaxed: bool, strict: bool) -> Token:
+def _token(text: PositionedText, first: int, *, escapes: bool, relaxed: bool, strict: bool) -> Token:
     characters: list[tuple[str, int, int]] = []
     quote, at = "", first
     while at < len(text.text):
@@ -167,7 +167,7 @@ def _token(text: Traced, first: int, *, escapes: bool, relaxed: bool, strict: bo
         at += length
     if quote and not relaxed:
         raise ValueError(f"a {quote} is never closed: {text.text[first:]}")
-    return Token(Traced.collect(characters), first, at)
+    return Token(PositionedText.collect(characters), first, at)
 
 
 def _escape(text: str, at: int, *, escapes: bool, strict: bool) -> tuple[str, int]:
@@ -189,14 +189,14 @@ def _escape(text: str, at: int, *, escapes: bool, strict: bool) -> tuple[str, in
     return text[at : at + 2], 1 + len(following)
 
 
-def unspecified(text: Traced) -> Traced:
+def unspecified(text: PositionedText) -> PositionedText:
     """Give the text with `%%` as `%`; other specifiers stay as they are written, for only systemd knows them."""
     if "%%" not in text.text:
         return text
     pairs = [match.start() for match in re.finditer("%%", text.text)]
     gone = {start + 1 for start in pairs}
     joined = set(pairs)
-    return Traced.collect(
+    return PositionedText.collect(
         (letter, text.starts[at], text.ends[at + 1 if at in joined else at])
         for at, letter in enumerate(text.text)
         if at not in gone
@@ -254,7 +254,7 @@ def _end(expression: re.Pattern[str], text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _value(text: str, start: int) -> tuple[Traced, int]:
+def _value(text: str, start: int) -> tuple[PositionedText, int]:
     """Read the value that begins at `start`, and give where it ends."""
     at = start
     while at < len(text) and text[at] in " \t":
@@ -263,11 +263,11 @@ def _value(text: str, start: int) -> tuple[Traced, int]:
         group = 2 if match[2] is not None else 1
         plain = match[group] or ""
         plain = plain if group == 2 else plain.rstrip(WHITESPACE)
-        return Traced.of(plain, match.start(group) if plain else at), match.end()
+        return PositionedText.of(plain, match.start(group) if plain else at), match.end()
     return _quoted_value(text, at)
 
 
-def _quoted_value(text: str, at: int) -> tuple[Traced, int]:
+def _quoted_value(text: str, at: int) -> tuple[PositionedText, int]:
     """Read a value with escapes or pieces in quotes. Quotes count only before anything stands outside of them."""
     characters: list[tuple[str, int, int]] = []
     bare, kept = False, 0
@@ -289,7 +289,7 @@ def _quoted_value(text: str, at: int) -> tuple[Traced, int]:
                 characters.append((letter, at, at + 1))
                 kept = kept if letter in WHITESPACE else len(characters)
             at += 1
-    return Traced.collect(characters[:kept]), min(at, len(text))
+    return PositionedText.collect(characters[:kept]), min(at, len(text))
 
 
 def _quoted(text: str, at: int, characters: list[tuple[str, int, int]]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from migrator.nodeconf.systemd import syntax as systemd_syntax
-from migrator.nodeconf.systemd.positions import Traced
+from migrator.nodeconf.systemd.positions import PositionedText
 from migrator.nodeconf.systemd.specifiers import Named, named, resolved
 from migrator.nodeconf.systemd.syntax import Setting, Token
 
@@ -29,7 +29,7 @@ class Definition:
 
     path: str
     name: str
-    value: Traced
+    value: PositionedText
     start: int
     """Where what must be replaced to give it another value begins in the file."""
     end: int
@@ -196,7 +196,7 @@ def _environment(path: str, setting: Setting) -> _Environment:
     return found
 
 
-def _until_wrong(text: Traced) -> Iterator[Token]:
+def _until_wrong(text: PositionedText) -> Iterator[Token]:
     """Give the words up to the first that systemd cannot read: one with an unknown escape, or an open quote."""
     with suppress(ValueError):
         yield from systemd_syntax.words(text, escapes=True, strict=True)
@@ -232,7 +232,7 @@ class _Start:
     """One `ExecStart=`; what it says is read when it is known to count."""
 
     path: str
-    value: Traced
+    value: PositionedText
 
     @cached_property
     def tokens(self) -> list[Token]:

@@ -33,7 +33,7 @@ from migrator.planning.checks import (
 )
 from migrator.planning.checks.catalogue import RULES
 from migrator.planning.checks.findings import Check
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 OF_MIGRATED: tuple[Check, ...] = (node_state.right_machine, node_state.half_migrated)
 """What still matters on a node that has the runtime already."""
@@ -150,12 +150,12 @@ CHECKS: tuple[Check, ...] = (
 """All checks, in the order in which their findings are shown."""
 
 
-def findings(situation: Situation, draft: Draft) -> tuple[Finding, ...]:
+def findings(situation: NodeInputs, draft: Translation) -> tuple[Finding, ...]:
     """Run the checks that concern a migration of this node."""
     return judged(OF_MIGRATED if situation.migrated else CHECKS, situation, draft)
 
 
-def judged(chosen: Iterable[Check], situation: Situation, draft: Draft) -> tuple[Finding, ...]:
+def judged(chosen: Iterable[Check], situation: NodeInputs, draft: Translation) -> tuple[Finding, ...]:
     """Run these checks; a waived one that would block becomes a warning."""
     found = (finding for check in chosen for finding in check(situation, draft))
     return tuple(_waived(finding, situation.allow) for finding in found)

@@ -8,7 +8,7 @@ from migrator.model.plan import Finding
 from migrator.nodeconf import kubelet
 from migrator.planning.checks.findings import found
 from migrator.planning.checks.lenient_reads import has_kubelet, table, toml
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
 
 _CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
@@ -16,7 +16,7 @@ _CRI_TABLE: Mapping[int, str] = {2: "io.containerd.grpc.v1.cri", 3: "io.containe
 _RUNC = "io.containerd.runc.v2"
 
 
-def now_the_same(now: Situation, _: Draft) -> Iterator[Finding]:
+def now_the_same(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The new runtime gets the kubelet's driver; Docker having another one means that something is wrong."""
     driver = _of_kubelet(now)
     if not driver or now.facts.docker is None:
@@ -35,7 +35,7 @@ def now_the_same(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def afterwards_the_same(now: Situation, draft: Draft) -> Iterator[Finding]:
+def afterwards_the_same(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """A runtime with another driver starts pods that escape their limits, and the node is Ready nevertheless."""
     driver = _of_kubelet(now)
     if not driver or draft.settings is None:
@@ -54,7 +54,7 @@ def afterwards_the_same(now: Situation, draft: Draft) -> Iterator[Finding]:
             return
 
 
-def _of_kubelet(now: Situation) -> str:
+def _of_kubelet(now: NodeInputs) -> str:
     if not has_kubelet(now.facts):
         return ""
     try:
@@ -63,7 +63,7 @@ def _of_kubelet(now: Situation) -> str:
         return ""  # `unreadable-file` says so
 
 
-def _written(draft: Draft) -> str:
+def _written(draft: Translation) -> str:
     """Give the driver that containerd will read out of the drafted file; "" when none is drafted."""
     text = next((change.content for change in draft.files if change.path == containerd.CONFIG), "")
     document = toml(text)

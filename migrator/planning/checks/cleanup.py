@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from migrator.model.plan import Finding
 from migrator.planning.checks.docker_users import reaches
 from migrator.planning.checks.findings import found, listed
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 
-def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
+def unneeded(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Neither the kubelet, nor containers, nor units, nor pods need it."""
     removal = now.removal
     if removal is None:
@@ -36,7 +36,7 @@ def unneeded(now: Situation, _: Draft) -> Iterator[Finding]:
             yield found(identity, evidence, remedy)
 
 
-def lost(now: Situation, _: Draft) -> Iterator[Finding]:
+def lost(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What somebody may want to keep."""
     removal = now.removal
     if removal is None:
@@ -50,7 +50,7 @@ def lost(now: Situation, _: Draft) -> Iterator[Finding]:
             yield found(identity, f"{what} go with Docker's data: {listed(names)}", remedy)
 
 
-def removable(now: Situation, _: Draft) -> Iterator[Finding]:
+def removable(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What cannot be removed by removing packages and files."""
     removal = now.removal
     if removal is None:

@@ -9,7 +9,7 @@ from migrator.model.kubernetes import MACHINES
 from migrator.model.plan import Finding
 from migrator.planning import competitors
 from migrator.planning.checks.findings import found, listed
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _UPGRADES = re.compile(
     r"apt-daily-upgrade\.timer|dnf5?-automatic.*|yum-cron\.service|needrestart|"
@@ -18,7 +18,7 @@ _UPGRADES = re.compile(
 )
 
 
-def on_the_host(now: Situation, _: Draft) -> Iterator[Finding]:
+def on_the_host(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Configuration management puts files back; upgrades restart what they like."""
     upgrades = [name for name in now.facts.agents if _UPGRADES.fullmatch(name)]
     managers = [name for name in now.facts.agents if name not in upgrades]
@@ -38,7 +38,7 @@ def on_the_host(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def in_the_cluster(now: Situation, _: Draft) -> Iterator[Finding]:
+def in_the_cluster(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Some take away what is cordoned, empty or not Ready for a while."""
     for entry, names in now.fleet.competitors.items():
         if not entry.writes and now.node.annotations.get(entry.spares) != "true":
@@ -54,7 +54,7 @@ def in_the_cluster(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def in_the_runtime(now: Situation, _: Draft) -> Iterator[Finding]:
+def in_the_runtime(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Some write the configuration that the migration writes, and restart the runtime."""
     for entry, names in competitors.of_pods(now.alive).items():
         if entry.writes:

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from migrator import versions
 from migrator.model.plan import Finding, Severity
-from migrator.planning.candidate_version import coming
+from migrator.planning.candidate_version import find_candidate
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import planned_text, table, toml
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import imports as containerd_imports
 from migrator.runtimes.registry import RUNTIMES
@@ -26,7 +26,7 @@ _MERGES = (2, 0)
 _SYSTEM_SOCKET = "/run/containerd/containerd.sock"
 
 
-def state(now: Situation, _: Draft) -> Iterator[Finding]:
+def state(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Containerd must be able to load its CRI plugin."""
     if now.target.runtime != "containerd":
         return
@@ -51,7 +51,7 @@ def state(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def elsewhere(now: Situation, _: Draft) -> Iterator[Finding]:
+def elsewhere(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What is written must be what containerd reads, and the kubelet must look where it listens."""
     if now.target.runtime != "containerd":
         return
@@ -90,7 +90,7 @@ def _told(arguments: Sequence[str], *names: str) -> str:
     return value
 
 
-def selinux(now: Situation, draft: Draft) -> Iterator[Finding]:
+def selinux(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containers that get labels reach fewer files of the host."""
     text = planned_text(now, draft, containerd.CONFIG)
     on = _labels(text)
@@ -116,7 +116,7 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
             yield from _pairs(inner)
 
 
-def low_ports(now: Situation, draft: Draft) -> Iterator[Finding]:
+def low_ports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker gives to containers without root, and this release cannot be told to give."""
     if now.target.runtime != "containerd" or draft.settings is None or not now.facts.containerd.version:
         return
@@ -135,7 +135,7 @@ _OPEN = {
 }
 
 
-def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
+def imports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
     if now.target.runtime != "containerd":
         return
@@ -143,7 +143,7 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
     texts = {path: planned_text(now, draft, path) for path in {*files, containerd.CONFIG}}
-    told = coming(now).version
+    told = find_candidate(now).version
     told = told if versions.parse(told)[0] else ""
     version = versions.parse(told) if told else draft.destination.version
     release = versions.release(told) if told else (*version, 0)
@@ -173,7 +173,7 @@ def imports(now: Situation, draft: Draft) -> Iterator[Finding]:
         yield from _imported(path, toml(texts[path]), version, lost, problem)
 
 
-def _matters(draft: Draft, name: str) -> bool:
+def _matters(draft: Translation, name: str) -> bool:
     """Tell whether a setting is written, or decides how pods run."""
     return name not in _NO_PODS or bool(draft.settings and getattr(draft.settings, name))
 
@@ -251,7 +251,7 @@ _SPARES_SHIMS = ("", "process", "none")
 """Values of KillMode with which shims outlive containerd (systemd.kill(5); containerd.service says `process`)."""
 
 
-def shared(now: Situation, _: Draft) -> Iterator[Finding]:
+def shared(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Restarting the containerd that Docker runs on must not take Docker's other containers down."""
     docker = now.facts.docker
     if now.target.runtime != "containerd" or docker is None or docker.embedded:

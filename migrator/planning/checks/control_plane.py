@@ -11,7 +11,7 @@ from migrator.model.plan import Finding
 from migrator.planning.addresses import parsed
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.image_names import last_part
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """Without the node's proxy: it runs on workers too, in places as a static pod (roles/inspect has the same list)."""
@@ -21,7 +21,7 @@ _POD = re.compile(rf"(?:.+-)?(?:{_ANY})(?:-manager(?:-\w+)?|-server|-main|-event
 """Names of static pods, of kubeadm, kops (etcd-manager-main) and OpenShift (openshift-kube-scheduler)."""
 
 
-def worker(now: Situation, _: Draft) -> Iterator[Finding]:
+def worker(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Control-plane nodes are left out until a control plane in the lab proves them."""
     reasons = known_by(now.facts, now.node, now.pods, now.fleet.api_servers)
     if reasons:

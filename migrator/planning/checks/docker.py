@@ -11,7 +11,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.nodeconf.settings import Endpoint, has_user
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, table, toml
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.registry import hosts_file
 
 _HOST = re.compile(r"^(?:--host=|-H=?)(?=.)")
@@ -21,7 +21,7 @@ _NO_HOST_NEEDED = (2, 0)
 """First containerd that takes a hosts.toml with a server alone (hosts.go, getSortedHosts)."""
 
 
-def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
+def settings(_: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Settings of Docker that pods rely on must not vanish without a word."""
     lost = [fate for fate in draft.fates if fate.fate is Fate.LOST]
     if lost:
@@ -39,7 +39,7 @@ def settings(_: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def store(now: Situation, _: Draft) -> Iterator[Finding]:
+def store(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Images can be carried out of Docker's own store only."""
     if now.facts.docker and now.facts.docker.containerd_store:
         yield found(
@@ -49,7 +49,7 @@ def store(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def remote_api(now: Situation, _: Draft) -> Iterator[Finding]:
+def remote_api(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """An API on the network has users whom no file on this node names."""
     if now.facts.docker is None:
         return
@@ -71,7 +71,7 @@ def remote_api(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def containerd_of_docker(now: Situation, _: Draft) -> Iterator[Finding]:
+def containerd_of_docker(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Whose containerd Docker runs on decides what its next start finds."""
     docker = now.facts.docker
     if docker is None or not docker.embedded:
@@ -93,7 +93,7 @@ def containerd_of_docker(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def registries(now: Situation, draft: Draft) -> Iterator[Finding]:
+def registries(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What is known of registries besides Docker's settings."""
     silent = [name for name, speaks in (now.facts.docker.insecure if now.facts.docker else {}).items() if not speaks]
     if silent:
@@ -113,7 +113,7 @@ def registries(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def _kept(now: Situation, draft: Draft) -> dict[str, str]:
+def _kept(now: NodeInputs, draft: Translation) -> dict[str, str]:
     """Give the registries whose hosts.toml stays, each with what is wrong with it; "" for nothing that is seen."""
     if not draft.kept or draft.settings is None:
         return {}
@@ -163,7 +163,7 @@ def _meant(endpoint: Endpoint) -> set[str]:
     return {url, f"http://{url.partition('://')[2]}"} if endpoint.fallback_http else {url}
 
 
-def credentials(now: Situation, draft: Draft) -> Iterator[Finding]:
+def credentials(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Passwords stay where they are, so what needs one must find it there."""
     proxies = list(now.facts.docker.unit.environment.values()) if now.facts.docker else []
     if draft.settings:

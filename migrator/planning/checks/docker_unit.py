@@ -10,7 +10,7 @@ from migrator.nodeconf.systemd import overrides
 from migrator.nodeconf.systemd.unit import Unit
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _PROXY = re.compile(r"(?:HTTP|HTTPS|NO|ALL|FTP)_PROXY", re.IGNORECASE)
 _DOCKERS = re.compile(r"DOCKER\w*|NOTIFY_SOCKET|LISTEN_\w+|DOCKERD\w*|PATH")
@@ -27,7 +27,7 @@ _RESOURCES = frozenset(
 """Settings of a service by which the owner of a node shapes it (systemd.exec(5), systemd.resource-control(5))."""
 
 
-def environment(now: Situation, _: Draft) -> Iterator[Finding]:
+def environment(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Variables decide which certificates are accepted, and how Go's programs behave."""
     docker = now.facts.docker
     if docker is None:
@@ -57,7 +57,7 @@ def _of_command(unit: Unit) -> tuple[str, ...]:
         return ()
 
 
-def settings(now: Situation, _: Draft) -> Iterator[Finding]:
+def settings(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Where somebody has shaped Docker's service, the containers' new parent has another shape."""
     docker = now.facts.docker
     if docker is None:

@@ -10,7 +10,7 @@ from migrator.model.facts import DockerContainer
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.image_names import last_part
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 SOCKETS = (
     "/var/run/docker.sock", "/run/docker.sock", "/var/run/dockershim.sock", "/run/dockershim.sock",
@@ -24,7 +24,7 @@ LOG_AGENTS = (
 """Parts of the image names of agents that have to be told of CRI's log format."""
 
 
-def mounts(now: Situation, _: Draft) -> Iterator[Finding]:
+def mounts(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Pods that reach into Docker from the host's file system, directly or by a parent folder."""
     root = _root(now)
     pods = [
@@ -49,7 +49,7 @@ def mounts(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def _root(now: Situation) -> str:
+def _root(now: NodeInputs) -> str:
     return now.facts.docker.root if now.facts.docker else "/var/lib/docker"
 
 
@@ -65,7 +65,7 @@ def reaches(path: str, root: str) -> bool:
     return any(one == other or one in other.parents or other in one.parents for other in others)
 
 
-def log_agents(now: Situation, _: Draft) -> Iterator[Finding]:
+def log_agents(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Agents that read container logs from the host's files."""
     folders = {*LOG_FOLDERS, f"{_root(now)}/containers"}
 
@@ -87,7 +87,7 @@ def _is_agent(images: Iterable[str]) -> bool:
     return any(name in image for image in images for name in LOG_AGENTS)
 
 
-def beside_kubernetes(now: Situation, _: Draft) -> Iterator[Finding]:
+def beside_kubernetes(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Containers that Kubernetes knows nothing of."""
     foreign = [entry for entry in (now.facts.docker.containers if now.facts.docker else ()) if not entry.pod_uid]
     etcd = [entry for entry in foreign if entry.running and _is_etcd(entry)]
@@ -105,7 +105,7 @@ def beside_kubernetes(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def callers(now: Situation, _: Draft) -> Iterator[Finding]:
+def callers(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Units and scheduled jobs that call Docker now and then: nothing of them runs when it is looked for."""
     if now.facts.docker_callers and (now.facts.docker or now.facts.docker_problem):
         yield found(
@@ -115,13 +115,13 @@ def callers(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def needing_docker(now: Situation) -> tuple[str, ...]:
+def needing_docker(now: NodeInputs) -> tuple[str, ...]:
     """Name the units that Docker is kept for: those that need it, and timers and paths that start it."""
     known = now.facts.docker_units
     return tuple(sorted({*known.needing, *known.starters} - _with_docker(now)))
 
 
-def _with_docker(now: Situation) -> set[str]:
+def _with_docker(now: NodeInputs) -> set[str]:
     """Name the units that are stopped with Docker and come back with it: its sockets, the user's too, and the kubelet.
 
     Such a socket may well need Docker, as with `PartOf=docker.service`.
@@ -130,7 +130,7 @@ def _with_docker(now: Situation) -> set[str]:
     return {*sockets, now.facts.kubelet.unit.name}
 
 
-def units(now: Situation, _: Draft) -> Iterator[Finding]:
+def units(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Units of the host that need Docker's, or start it again after it was stopped."""
     known = now.facts.docker_units
     if sockets := [name for name in known.starters if name.endswith(".socket") and name != "docker.socket"]:

@@ -9,17 +9,17 @@ from migrator.model.kubernetes import Budget, Pod
 from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed, named
 from migrator.planning.cluster_capacity import requested
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 STOP_MOST_SECONDS = 300
 """The longest that the switch waits for a container to end (roles/switch, migrator_removal)."""
 
 
-def _leaving(now: Situation) -> tuple[Pod, ...]:
+def _leaving(now: NodeInputs) -> tuple[Pod, ...]:
     return now.evicted
 
 
-def losses(now: Situation, _: Draft) -> Iterator[Finding]:
+def losses(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What nobody brings back."""
     local = [pod for pod in _leaving(now) if pod.empty_dirs]
     if local:
@@ -51,7 +51,7 @@ def losses(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def long_ends(now: Situation, _: Draft) -> Iterator[Finding]:
+def long_ends(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What a drain leaves is stopped in the switch, and nothing else waits for it as long as an eviction does."""
     long = [pod for pod in now.alive if pod.stays and pod.ends_within > STOP_MOST_SECONDS]
     if long:
@@ -62,11 +62,11 @@ def long_ends(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def _replicas(now: Situation, pod: Pod) -> int:
+def _replicas(now: NodeInputs, pod: Pod) -> int:
     return now.fleet.replicas.get((pod.namespace, pod.workload), 0)
 
 
-def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
+def budgets(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Budgets that forbid evictions, now or for ever.
 
     A pod that is Pending or terminating is evicted whatever budgets say (kubernetes 1.20.2, eviction.go).
@@ -92,7 +92,7 @@ def budgets(now: Situation, _: Draft) -> Iterator[Finding]:
         yield _exhausted(now, budget, held)
 
 
-def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
+def _exhausted(now: NodeInputs, budget: Budget, pods: list[Pod]) -> Finding:
     name = f"PodDisruptionBudget {budget.namespace}/{budget.name}"
     everybody = [pod for pod in now.alive if budget.covers(pod)]
     if budget.never and budget.disruptions_allowed == 0:
@@ -115,7 +115,7 @@ def _exhausted(now: Situation, budget: Budget, pods: list[Pod]) -> Finding:
     )
 
 
-def capacity(now: Situation, _: Draft) -> Iterator[Finding]:
+def capacity(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Pods that fit nowhere stay Pending until the node is back."""
     needed = requested(pod for pod in _leaving(now) if pod.owner)
     short = now.fleet.beside(now.node.name).lacking(needed)

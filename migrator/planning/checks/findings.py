@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from migrator.model.kubernetes import Pod
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.catalogue import RULES
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
-Check = Callable[[Situation, Draft], Iterator[Finding]]
+Check = Callable[[NodeInputs, Translation], Iterator[Finding]]
 """Looks for one or a few related dangers. Never raises."""
 
 _MOST = 10

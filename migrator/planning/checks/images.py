@@ -10,18 +10,18 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.image_names import familiar
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.registry import data_root
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""
 
 
-def _stored(now: Situation) -> tuple[DockerImage, ...]:
+def _stored(now: NodeInputs) -> tuple[DockerImage, ...]:
     return now.facts.docker.images if now.facts.docker else ()
 
 
-def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
+def origins(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker does not have has to be pulled; what a registry does not have cannot be."""
     if now.facts.docker is None:
         return
@@ -45,7 +45,7 @@ def origins(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def room(now: Situation, draft: Draft) -> Iterator[Finding]:
+def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Docker's store stays, so the node holds each image twice for a while."""
     runtime = new_runtime(now)
     carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
@@ -64,7 +64,7 @@ def room(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def zfs(now: Situation, draft: Draft) -> Iterator[Finding]:
+def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
     if draft.settings is None or draft.settings.storage != "zfs" or now.target.runtime != "containerd":
         return
@@ -77,7 +77,7 @@ def zfs(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def _root(now: Situation) -> str:
+def _root(now: NodeInputs) -> str:
     try:
         return data_root(now.facts, now.target.runtime)
     except ValueError:  # `unreadable-file` says so

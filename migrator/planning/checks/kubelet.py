@@ -17,7 +17,7 @@ from migrator.planning.checks import docker_commands
 from migrator.planning.checks.docker_commands import Use
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags, kubelet_config, planned_text
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _FILE = re.compile(docker_commands.SOCKET + r"|(?:bin/dockerd?|/var/lib/docker)(?![\w.-])")
 _IMAGES = "--image-service-endpoint"
@@ -25,7 +25,7 @@ _LONG = 160
 """Characters of a line that are shown."""
 
 
-def known_flags(now: Situation, draft: Draft) -> Iterator[Finding]:
+def known_flags(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Flags outside the known files would survive the rewrite and contradict it, or kill the kubelet later."""
     try:
         differences = kubelet_flags.unexplained(now.facts)
@@ -50,7 +50,7 @@ def known_flags(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def _wrapper(now: Situation) -> str:
+def _wrapper(now: NodeInputs) -> str:
     """Name the program that the unit starts where that is not a kubelet; "" for one that is."""
     words = kubelet_flags.unit(now.facts).service.words
     program = words[0].text if words else ""
@@ -61,7 +61,7 @@ def _values(given: tuple[str, ...]) -> str:
     return " ".join(value or "set" for value in given) or "not set"
 
 
-def dependencies(now: Situation, draft: Draft) -> Iterator[Finding]:
+def dependencies(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """A kubelet that needs Docker goes down with it, or does not start again."""
     unit = now.facts.kubelet.unit
     texts = tuple((path, planned_text(now, draft, path)) for path in unit.fragments)
@@ -97,7 +97,7 @@ def _told(name: str, need: Need, use: Use) -> Finding:
     return found("kubelet-needs-docker", f"{said}: {why}", remedy, Severity.WARNS)
 
 
-def _on_docker(now: Situation, need: Need) -> Use:
+def _on_docker(now: NodeInputs, need: Need) -> Use:
     """Tell whether a line needs Docker: one of its units, its program, its socket, or what is in its folder."""
     if need.key.startswith("Exec"):
         return docker_commands.of_line(need.value)
@@ -117,7 +117,7 @@ def _as_systemd_says(unit: UnitFacts, told: Collection[str]) -> Iterator[Need]:
             yield Need("", key, name, effect)
 
 
-def _dropped(now: Situation, draft: Draft, name: str) -> bool:
+def _dropped(now: NodeInputs, draft: Translation, name: str) -> bool:
     """Tell whether the draft takes a flag out of the files that it stands in."""
     unit = now.facts.kubelet.unit
     try:
@@ -131,7 +131,7 @@ def _dropped(now: Situation, draft: Draft, name: str) -> bool:
     return name in stood and name not in stays
 
 
-def configuration(now: Situation, draft: Draft) -> Iterator[Finding]:
+def configuration(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What is rewritten must be what the kubelet reads."""
     given = flags(now.facts)
     if given.get("--dynamic-config-dir"):

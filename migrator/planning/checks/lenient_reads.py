@@ -11,7 +11,7 @@ from migrator.model.facts import NodeFacts, UnitFacts
 from migrator.nodeconf.kubelet import flags as kubelet_flags
 from migrator.nodeconf.kubelet.config import read as read_config
 from migrator.nodeconf.parsing import NOT_JSON, toml_document
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.registry import RUNTIMES
 
 
@@ -29,7 +29,7 @@ class NewRuntime:
     """How often it keeps the bytes of an image."""
 
 
-def new_runtime(now: Situation) -> NewRuntime:
+def new_runtime(now: NodeInputs) -> NewRuntime:
     """Give the runtime that is asked for."""
     it, facts = RUNTIMES[now.target.runtime], now.facts
     return NewRuntime(it.title, it.installed(facts), it.service(facts), it.root, it.copies)
@@ -88,7 +88,7 @@ def table(document: Mapping[str, object], *names: str) -> Mapping[str, object]:
     return document
 
 
-def planned_text(now: Situation, draft: Draft, path: str) -> str:
+def planned_text(now: NodeInputs, draft: Translation, path: str) -> str:
     """Give the content that `path` will have."""
     drafted = next((change.content for change in draft.files if change.path == path and change.copies is None), None)
     return now.facts.file(path).content if drafted is None else drafted

@@ -10,7 +10,7 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed, named
 from migrator.planning.checks.lenient_reads import flags, has_kubelet
 from migrator.planning.cni import stale_addresses
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 LOOPBACK = "loopback"
 """Needed by every runtime but CRI-O, and named by no configuration (containerd go-cni, WithLoNetwork)."""
@@ -21,7 +21,7 @@ GIVES_HOST_PORTS = frozenset({"portmap", "cilium-cni"})
 _PERSISTENT = ("/etc/modules-load.d/", "/etc/sysctl.d/")
 
 
-def inherited(now: Situation, draft: Draft) -> Iterator[Finding]:
+def inherited(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Without CNI there is no network to inherit: dockershim's kubenet and docker0 end with it."""
     plugin = flags(now.facts).get("--network-plugin", "")
     if not has_kubelet(now.facts):
@@ -38,7 +38,7 @@ def inherited(now: Situation, draft: Draft) -> Iterator[Finding]:
         yield from _plugins(now, draft.settings.cni_bin_dirs)
 
 
-def _plugins(now: Situation, folders: tuple[str, ...]) -> Iterator[Finding]:
+def _plugins(now: NodeInputs, folders: tuple[str, ...]) -> Iterator[Finding]:
     needed = {*now.facts.cni.plugins, *({LOOPBACK} if now.target.runtime == "containerd" else ())}
     there = {name for folder in folders for name in now.facts.cni.folders.get(folder, ())}
     if not folders:
@@ -50,7 +50,7 @@ def _plugins(now: Situation, folders: tuple[str, ...]) -> Iterator[Finding]:
     yield found("cni-plugins", evidence, "put the plugins that the network configuration names into one folder")
 
 
-def order(now: Situation, _: Draft) -> Iterator[Finding]:
+def order(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The first configuration wins, whoever wrote it."""
     bridges = [name for name in now.facts.cni.configs if any(fnmatch(name, pattern) for pattern in BRIDGES)]
     if now.facts.cni.config in bridges:
@@ -67,7 +67,7 @@ def order(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def forwarding(now: Situation, draft: Draft) -> Iterator[Finding]:
+def forwarding(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker did to the host at its start must be done at boot from now on."""
     if now.facts.host.forward_policy == "DROP":
         yield found(
@@ -85,7 +85,7 @@ def forwarding(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def addresses(now: Situation, _: Draft) -> Iterator[Finding]:
+def addresses(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Addresses of containers that are gone are never given out again."""
     if stale := stale_addresses(now.facts):
         yield found(
@@ -95,7 +95,7 @@ def addresses(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def host_ports(now: Situation, _: Draft) -> Iterator[Finding]:
+def host_ports(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Containerd leaves host ports to a plugin."""
     pods = [pod for pod in now.alive if pod.host_ports and not pod.host_network]
     if pods and now.target.runtime == "containerd" and not GIVES_HOST_PORTS & set(now.facts.cni.plugins):

@@ -8,10 +8,10 @@ from migrator import versions
 from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags, new_runtime
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 
-def remaining(now: Situation) -> tuple[versions.Flag, ...]:
+def remaining(now: NodeInputs) -> tuple[versions.Flag, ...]:
     """Give the flags that stay on the command line after the migration and that a later kubelet does not know.
 
     `--container-runtime` is one that the migration writes: kubelets before 1.24 need it.
@@ -23,13 +23,13 @@ def remaining(now: Situation) -> tuple[versions.Flag, ...]:
     return tuple(flag for flag in versions.OTHER_FLAGS if flag.name in after and version < flag.removed_in)
 
 
-def aim(now: Situation) -> versions.Version | None:
+def aim(now: NodeInputs) -> versions.Version | None:
     """Give the Kubernetes version that is aimed at; None when it is none, or not a later one."""
     wanted = versions.parse(now.target.kubernetes_target)
     return wanted if wanted > max(versions.FIRST_KUBELET, versions.parse(now.facts.kubelet.version)) else None
 
 
-def runtime(now: Situation, _: Draft) -> Iterator[Finding]:
+def runtime(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The runtime must be new enough for the next kubelet."""
     wanted, text = aim(now), now.facts.containerd.version
     if wanted is None or not text or now.target.runtime != "containerd":
@@ -53,7 +53,7 @@ def runtime(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def cgroups(now: Situation, _: Draft) -> Iterator[Finding]:
+def cgroups(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The next kubelet must like the host's cgroups, and know the driver."""
     wanted, new, cgroup = aim(now), new_runtime(now), now.facts.host.cgroup
     if wanted is None:
@@ -77,7 +77,7 @@ def cgroups(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def command_line(now: Situation, _: Draft) -> Iterator[Finding]:
+def command_line(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Flags that stay must not kill a later kubelet unannounced."""
     left, wanted = remaining(now), aim(now)
     fatal = [flag for flag in left if wanted and flag.removed_in <= wanted]

@@ -11,7 +11,7 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.addresses import parsed
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
 
 _INSTEAD: Mapping[str, str] = {
@@ -35,7 +35,7 @@ _OURS = ("/etc/systemd/system", "/var/lib/migrator/transactions")
 """Where the node's own unit, and the journal with the saved files, are written (roles/switch)."""
 
 
-def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
+def right_machine(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The host behind the inventory's name must be the Node that would be drained."""
     remedy = "correct ansible_host or migrator_node_name: another machine than the drained node would be switched"
     if now.facts.machine_id != now.node.machine_id:
@@ -56,13 +56,13 @@ def right_machine(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def whole(now: Situation, _: Draft) -> Iterator[Finding]:
+def whole(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What could not be read is not known to be absent."""
     for problem in now.facts.problems:
         yield found("facts-incomplete", problem, "mend what keeps it from being read, and inspect again")
 
 
-def healthy(now: Situation, _: Draft) -> Iterator[Finding]:
+def healthy(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A node that is broken before the migration cannot be judged after it."""
     if not now.node.ready:
         yield found("node-not-ready", f"Node {now.node.name} is not Ready", "mend it first, or leave it out")
@@ -78,7 +78,7 @@ def healthy(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found("cordoned", f"Node {now.node.name} is cordoned already", "it stays so after the migration")
 
 
-def installation(now: Situation, _: Draft) -> Iterator[Finding]:
+def installation(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A node whose files another tool writes is that tool's business."""
     name = now.facts.kubelet.installation
     if name in _INSTEAD:
@@ -91,7 +91,7 @@ def installation(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def clock(now: Situation, _: Draft) -> Iterator[Finding]:
+def clock(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Heartbeats are compared by the host's clock."""
     if not now.observed_at or not now.facts.host.clock:
         return
@@ -105,7 +105,7 @@ def clock(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def half_migrated(now: Situation, _: Draft) -> Iterator[Finding]:
+def half_migrated(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Nothing of an earlier switch may be left open, and one runtime alone may run Kubernetes' containers."""
     switch, told = now.facts.newest_switch
     if puzzle := undecided(now.facts):
@@ -154,7 +154,7 @@ def undecided(facts: NodeFacts) -> str:
     return ""
 
 
-def writable(now: Situation, draft: Draft) -> Iterator[Finding]:
+def writable(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Whatever the switch writes must be put back in the same place."""
     known = now.facts.unwritable
     paths = (*_OURS, *(file.path for file in draft.files))
@@ -173,7 +173,7 @@ def _obstacle(known: Mapping[str, str], looked_at: Collection[str], path: str) -
     return next((known[folder] for parent in PurePosixPath(path).parents if (folder := str(parent)) in known), "")
 
 
-def _elsewhere(now: Situation) -> bool:
+def _elsewhere(now: NodeInputs) -> bool:
     """Tell whether the kubelet was started for another runtime than Docker."""
     given = flags(now.facts)
     endpoint = given.get("--container-runtime-endpoint", "")
@@ -183,7 +183,7 @@ def _elsewhere(now: Situation) -> bool:
     return bool(endpoint) and "docker" not in endpoint
 
 
-def leftovers(now: Situation, _: Draft) -> Iterator[Finding]:
+def leftovers(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What another runtime left: mostly harmless, but a folder where a socket has to be keeps a runtime down."""
     folders = [path for path in now.facts.leftovers if path.rstrip("/").endswith(".sock") and _is_folder(now, path)]
     if folders:
@@ -198,11 +198,11 @@ def leftovers(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found("leftovers", f"left by another runtime: {listed(others)}", "kubeadm and crictl may trip over them")
 
 
-def _is_folder(now: Situation, path: str) -> bool:
+def _is_folder(now: NodeInputs, path: str) -> bool:
     return path.endswith("/") or "directory" in now.facts.file(path).problem or "folder" in now.facts.file(path).problem
 
 
-def readable(now: Situation, draft: Draft) -> Iterator[Finding]:
+def readable(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Files that decide something must be what they claim to be."""
     config = now.facts.file(containerd.CONFIG)
     secret = config.hidden or containerd.credentials(config.content)

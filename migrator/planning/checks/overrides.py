@@ -11,11 +11,11 @@ from migrator.nodeconf.systemd import overrides
 from migrator.nodeconf.systemd.unit import Unit
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, new_runtime, planned_text
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.docker.proxies import VARIABLES
 
 
-def service(now: Situation, draft: Draft) -> Iterator[Finding]:
+def service(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """The runtime's process must get the limits and the proxy of the drop-in that is written, and no other proxy."""
     runtime = new_runtime(now).unit
     path = f"/etc/systemd/system/{runtime.name}.d/{systemd.NAME}"
@@ -41,7 +41,7 @@ def _overruled(ours: Unit, after: Unit, path: str) -> Iterator[Finding]:
             )
 
 
-def _of_docker(now: Situation) -> set[str]:
+def _of_docker(now: NodeInputs) -> set[str]:
     """Name the variables of a proxy that Docker has, also where it has a password and is not carried."""
     docker = now.facts.docker
     own = docker_config(now.facts).get("proxies")
@@ -67,7 +67,7 @@ def _other_proxy(docker: Collection[str], after: Unit, name: str) -> Iterator[Fi
         )
 
 
-def sysctls(now: Situation, draft: Draft) -> Iterator[Finding]:
+def sysctls(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker turned on must be on after the next boot too, whatever other files say."""
     text = planned_text(now, draft, host_files.SYSCTL)
     if not text:
@@ -96,7 +96,7 @@ def sysctls(now: Situation, draft: Draft) -> Iterator[Finding]:
             )
 
 
-def modules(now: Situation, draft: Draft) -> Iterator[Finding]:
+def modules(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker loaded by name at each start must be loaded at boot, whatever a list says."""
     text = planned_text(now, draft, host_files.MODULES)
     wanted = [modprobe_d.plain(line.strip()) for line in text.splitlines() if line.strip() and line[0] not in "#;"]

@@ -8,7 +8,7 @@ from migrator import versions
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 EXCLUDES: Mapping[str, tuple[str, ...]] = {"containerd.io": ("containerd", "runc")}
 """Docker's package replaces and conflicts with the distributions' (docker/containerd-packaging)."""
@@ -22,7 +22,7 @@ LONG_TERM: frozenset[versions.Version] = frozenset({(1, 7), (2, 3)})
 """Lines between which containerd may be upgraded at once (containerd docs/containerd-2.0.md, RELEASES.md)."""
 
 
-def conflicts(now: Situation, _: Draft) -> Iterator[Finding]:
+def conflicts(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """One vendor's packages own the runtime; changing the vendor is another job."""
     names = {package.name for package in now.facts.packages}
     for package, others in EXCLUDES.items():
@@ -43,7 +43,7 @@ def conflicts(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def held(now: Situation, _: Draft) -> Iterator[Finding]:
+def held(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A held package is installed or upgraded by nobody."""
     names = [entry.name for entry in now.facts.packages if entry.held and entry.name in OF_RUNTIME[now.target.runtime]]
     if not names:
@@ -63,7 +63,7 @@ def held(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def jump(now: Situation, _: Draft) -> Iterator[Finding]:
+def jump(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The switch restarts containerd: what the package manager put there meanwhile takes over."""
     running = versions.parse(now.facts.containerd.version)
     for package in now.facts.packages:

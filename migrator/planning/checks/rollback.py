@@ -11,7 +11,7 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.node_state import undecided
 from migrator.planning.image_names import familiar
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 
 def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
@@ -25,7 +25,7 @@ def last_switch(facts: NodeFacts, node: Node) -> tuple[str, Transaction] | None:
     return name, switch
 
 
-def possible(now: Situation, _: Draft) -> Iterator[Finding]:
+def possible(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The switch that is undone must be known, and what it goes back to must be there."""
     switch = last_switch(now.facts, now.node)
     if switch is None and now.node.cordoned_by_us:
@@ -62,7 +62,7 @@ def possible(now: Situation, _: Draft) -> Iterator[Finding]:
         yield found("no-way-back", "Docker is not installed any more", "install it again, with its data")
 
 
-def images(now: Situation, _: Draft) -> Iterator[Finding]:
+def images(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What Docker does not have is pulled again; an image that no registry has is lost for the node."""
     if now.facts.docker is None:
         return  # it is stopped: nobody can be asked

@@ -10,13 +10,13 @@ from migrator.model.plan import Finding
 from migrator.nodeconf.settings import Handler
 from migrator.planning.checks.findings import found, listed, named
 from migrator.planning.checks.lenient_reads import new_runtime, table, toml
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _RUNC = Handler(name="runc")
 _CRI_TABLES = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime")
 
 
-def programs(now: Situation, draft: Draft) -> Iterator[Finding]:
+def programs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """A handler without its program fails only when the first pod asks for it."""
     if draft.settings is None:
         return
@@ -42,7 +42,7 @@ def _there(program: str, facts: NodeFacts) -> bool:
     return program.removeprefix("/usr") in {path.removeprefix("/usr") for path in facts.low_level}
 
 
-def defaults(now: Situation, _: Draft) -> Iterator[Finding]:
+def defaults(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """With dockershim the default runtime held for every pod."""
     docker = now.facts.docker
     if docker is None:
@@ -63,7 +63,7 @@ def defaults(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def runtime_classes(now: Situation, draft: Draft) -> Iterator[Finding]:
+def runtime_classes(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """A pod whose handler is unknown is never started."""
     if draft.settings is None:
         return

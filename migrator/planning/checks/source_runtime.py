@@ -12,13 +12,13 @@ from migrator.planning.checks.docker_commands import is_docker
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags
 from migrator.planning.image_names import last_part
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 _KUBELETS = frozenset({"", "kubelet", "hyperkube"})
 """Programs of a unit that are a kubelet, or not known: another one may start it in a container."""
 
 
-def known_source(now: Situation, _: Draft) -> Iterator[Finding]:
+def known_source(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Only Docker through dockershim is a source that is proven."""
     endpoint = flags(now.facts).get("--container-runtime-endpoint", "")
     version = now.facts.kubelet.version or now.node.kubelet_version
@@ -34,7 +34,7 @@ def known_source(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def _elsewhere(now: Situation) -> str:
+def _elsewhere(now: NodeInputs) -> str:
     """Say where the kubelet runs that is not kubelet.service, or only its wrapper; "" when none seems to run."""
     containers = now.facts.docker.containers if now.facts.docker else ()
     unit = now.facts.kubelet.unit
@@ -58,7 +58,7 @@ def _is_kubelet(container: DockerContainer) -> bool:
     return name == "kubelet" or name.endswith("-kubelet") or repository in {"kubelet", "hyperkube"}
 
 
-def answering(now: Situation, _: Draft) -> Iterator[Finding]:
+def answering(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What the kubelet and Docker really do is read from the running ones."""
     if elsewhere := _elsewhere(now):
         yield found(

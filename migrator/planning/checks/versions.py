@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from migrator import versions
 from migrator.model.plan import Finding, Severity
-from migrator.planning.candidate_version import PINNED, Unfit, coming, unfit
+from migrator.planning.candidate_version import PINNED, Unfit, find_candidate, unfit
 from migrator.planning.checks.findings import found
 from migrator.planning.checks.lenient_reads import kubelet_config, new_runtime
 from migrator.planning.image_names import tagged_digest
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 CNI_BUGS: tuple[versions.Release, versions.Release] = ((1, 6, 0), (1, 6, 3))
 """First and last containerd with them (kubernetes.io, Troubleshooting CNI plugin-related errors)."""
@@ -23,9 +23,9 @@ APPARMOR_CONFINES_RUNC = (23, 10, 0)
 """First Ubuntu whose AppArmor confines runc (containerd#10123)."""
 
 
-def fit(now: Situation, draft: Draft) -> Iterator[Finding]:
+def fit(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """The runtime, there or yet to come, must suit the kubelet, and its configuration be known here."""
-    new = coming(now)
+    new = find_candidate(now)
     why = _unfit(now, draft)
     if why is not None and new.there:
         yield found(why.id, f"{new.said}: {why.why}" if why.id != "cri-version" else why.why, why.remedy)
@@ -33,24 +33,24 @@ def fit(now: Situation, draft: Draft) -> Iterator[Finding]:
         yield found(why.id, f"{new.said}: {why.why}", f"{why.remedy}, by {PINNED}")
 
 
-def _unfit(now: Situation, draft: Draft) -> Unfit | None:
+def _unfit(now: NodeInputs, draft: Translation) -> Unfit | None:
     image = draft.settings.pause_image if draft.settings else ""
-    version = coming(now).version
+    version = find_candidate(now).version
     return unfit(now.facts.kubelet.version, now.target.runtime, version, digest=tagged_digest(image))
 
 
-def installed(now: Situation, _: Draft) -> Iterator[Finding]:
+def installed(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The new runtime is there: its version decides on the configuration, and its package brings one of its own."""
     runtime = new_runtime(now)
     if not runtime.version:
         yield found(
             "runtime-install",
-            f"no {runtime.title} is installed; {coming(now).said}",
+            f"no {runtime.title} is installed; {find_candidate(now).said}",
             "`apply` installs it first, beside Docker, then plans the node again",
         )
 
 
-def crio(now: Situation, _: Draft) -> Iterator[Finding]:
+def crio(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """CRI-O follows Kubernetes' versions."""
     if now.target.runtime != "crio":
         return
@@ -68,7 +68,7 @@ def crio(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def cgroup_version(now: Situation, _: Draft) -> Iterator[Finding]:
+def cgroup_version(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The kubelet must be able to live with the host's cgroup hierarchy."""
     text, cgroup = now.facts.kubelet.version, now.facts.host.cgroup
     if versions.parse(text) < versions.FIRST_KUBELET:
@@ -90,9 +90,9 @@ def cgroup_version(now: Situation, _: Draft) -> Iterator[Finding]:
         )
 
 
-def known_bugs(now: Situation, draft: Draft) -> Iterator[Finding]:
+def known_bugs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Versions of containerd that are known to fail; one that is refused as a whole has another way to go."""
-    text, host = coming(now).version, now.facts.host
+    text, host = find_candidate(now).version, now.facts.host
     if now.target.runtime != "containerd" or not text or _unfit(now, draft):
         return
     for row in versions.faults(versions.release(text)):
@@ -122,9 +122,9 @@ def known_bugs(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def support(now: Situation, _: Draft) -> Iterator[Finding]:
+def support(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A runtime without security updates should not be moved to unknowingly."""
-    text = coming(now).version
+    text = find_candidate(now).version
     if now.target.runtime != "containerd" or not text or not now.observed_at:
         return
     line = versions.parse(text)

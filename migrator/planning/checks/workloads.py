@@ -8,7 +8,7 @@ from migrator import versions
 from migrator.model.plan import Finding
 from migrator.planning.checks.findings import found, listed, named
 from migrator.planning.checks.lenient_reads import new_runtime
-from migrator.planning.inputs import Draft, Situation
+from migrator.planning.inputs import NodeInputs, Translation
 
 NOT_IN_CRIO = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT")
 """Docker's default capabilities that CRI-O's lack (cri-o pkg/config/config.go, default_capabilities)."""
@@ -25,7 +25,7 @@ _LINES: Mapping[str, tuple[str, ...]] = {
 """How a unit's drop-in, a base runtime specification and CRI-O's default_ulimits say it."""
 
 
-def capabilities(now: Situation, draft: Draft) -> Iterator[Finding]:
+def capabilities(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Programs such as ping fail without a capability that they had."""
     if now.target.runtime != "crio":
         return
@@ -40,7 +40,7 @@ def capabilities(now: Situation, draft: Draft) -> Iterator[Finding]:
         )
 
 
-def limits(now: Situation, draft: Draft) -> Iterator[Finding]:
+def limits(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containers inherit the limits of the runtime's own process."""
     runtime = new_runtime(now)
     after = dict(runtime.unit.limits)

@@ -18,7 +18,7 @@ from migrator.proof.checks import (
     rootfs,
     runtime,
 )
-from migrator.proof.checks.inputs import ContainerCheck, Result, Scene, SceneCheck, Subject, UnseenError, unknown
+from migrator.proof.checks.inputs import CheckInputs, ContainerCheck, Result, SceneCheck, Subject, UnseenError, unknown
 
 RUNS = "container-runs"
 
@@ -136,7 +136,7 @@ OF_SESSION: Mapping[str, SceneCheck] = {
 """Those of the session as a whole, likewise."""
 
 
-def run(scene: Scene) -> Iterator[Checked]:
+def run(scene: CheckInputs) -> Iterator[Checked]:
     """Run all checks. Of a container that never ran each is unknown, but for the one that says so."""
     for identity, of_container in OF_CONTAINERS.items():
         for subject in scene.subjects:
@@ -147,7 +147,7 @@ def run(scene: Scene) -> Iterator[Checked]:
             yield _checked(identity, "", result)
 
 
-def _of_container(identity: str, check: ContainerCheck, scene: Scene, subject: Subject) -> Result | None:
+def _of_container(identity: str, check: ContainerCheck, scene: CheckInputs, subject: Subject) -> Result | None:
     if not subject.ran and identity != RUNS:
         return unknown(RULES[identity].what, f"the container did not run: {subject.seen.problem or 'it was not tried'}")
     try:
@@ -156,7 +156,7 @@ def _of_container(identity: str, check: ContainerCheck, scene: Scene, subject: S
         return unknown(RULES[identity].what, str(reason))
 
 
-def _of_session(identity: str, check: SceneCheck, scene: Scene) -> Result | None:
+def _of_session(identity: str, check: SceneCheck, scene: CheckInputs) -> Result | None:
     try:
         return check(scene)
     except UnseenError as reason:

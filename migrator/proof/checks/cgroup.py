@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from migrator.model.evidence import Asked
+from migrator.model.evidence import ProbeContainerSpec
 from migrator.proof import cgroup_paths, kubelet_resources
-from migrator.proof.checks.inputs import Result, Scene, Subject, amount, holds, need, same, unknown
+from migrator.proof.checks.inputs import CheckInputs, Result, Subject, amount, holds, need, same, unknown
 from migrator.proof.limits import UNLIMITED, Limits
 from migrator.proof.procfs import status
 
@@ -15,7 +15,7 @@ _ROUNDING = kubelet_resources.PERIOD // 100
 """systemd keeps CPU time in hundredths of a CPU, rounded up (runc, libcontainer/cgroups/systemd)."""
 
 
-def path(scene: Scene, subject: Subject) -> Result:
+def path(scene: CheckInputs, subject: Subject) -> Result:
     """Look for the container below its pod's cgroup."""
     found = need(cgroup_paths.found(subject.outside), "cgroup of the process, from the host")
     known = scene.circumstances
@@ -27,7 +27,7 @@ def path(scene: Scene, subject: Subject) -> Result:
     return holds(cgroup_paths.within(found, root), f"{root}/…", found)
 
 
-def leaf(scene: Scene, subject: Subject) -> Result:
+def leaf(scene: CheckInputs, subject: Subject) -> Result:
     """Look at the name of the container's own cgroup."""
     found = need(cgroup_paths.found(subject.outside), "cgroup of the process, from the host")
     need(scene.circumstances.cgroup_driver or None, "cgroup driver of the kubelet")
@@ -35,7 +35,7 @@ def leaf(scene: Scene, subject: Subject) -> Result:
     return same(expected, found.rpartition("/")[2])
 
 
-def driver(scene: Scene, subject: Subject) -> Result:
+def driver(scene: CheckInputs, subject: Subject) -> Result:
     """Tell from the name which driver the runtime used."""
     found = need(cgroup_paths.found(subject.outside), "cgroup of the process, from the host")
     expected = need(scene.circumstances.cgroup_driver or None, "cgroup driver of the kubelet")
@@ -45,7 +45,7 @@ def driver(scene: Scene, subject: Subject) -> Result:
     return holds(used == expected, expected, f"{used}: {found}")
 
 
-def one_path(scene: Scene, subject: Subject) -> Result | None:
+def one_path(scene: CheckInputs, subject: Subject) -> Result | None:
     """On v1 every controller has the same path."""
     if scene.circumstances.cgroup == "v2":
         return None
@@ -55,18 +55,18 @@ def one_path(scene: Scene, subject: Subject) -> Result | None:
     return holds(not odd, f"all in {paths.get('memory', 'one path')}", ", ".join(map(": ".join, odd.items())) or "all")
 
 
-def memory(scene: Scene, subject: Subject) -> Result:
+def memory(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the memory limit."""
     found = need(subject.limits.memory, "memory limit of the container")
     return _memory(subject.asked.memory_limit, found, scene)
 
 
-def _memory(limit: int, found: int, scene: Scene) -> Result:
+def _memory(limit: int, found: int, scene: CheckInputs) -> Result:
     whole = kubelet_resources.whole_pages(limit, scene.evidence.host.page_size) if limit else UNLIMITED
     return holds(found in {whole, limit or UNLIMITED}, amount(whole), amount(found))
 
 
-def swap(scene: Scene, subject: Subject) -> Result | None:
+def swap(scene: CheckInputs, subject: Subject) -> Result | None:
     """A container with a memory limit swaps nothing on top of it."""
     if not subject.asked.memory_limit:
         return None
@@ -80,13 +80,13 @@ def swap(scene: Scene, subject: Subject) -> Result | None:
     return same("0", amount(found))
 
 
-def cpu_quota(scene: Scene, subject: Subject) -> Result:
+def cpu_quota(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the share of CPU time."""
     found, period = subject.limits.quota, subject.limits.period
     return _cpu_quota(scene, subject.asked.cpu_limit, need(found, "CPU quota of the container"), period)
 
 
-def _cpu_quota(scene: Scene, limit: int, found: int, period: int | None) -> Result:
+def _cpu_quota(scene: CheckInputs, limit: int, found: int, period: int | None) -> Result:
     if not limit or not scene.circumstances.cpu_quota:
         return same("no limit", amount(found))
     wanted = kubelet_resources.quota(limit)
@@ -96,7 +96,7 @@ def _cpu_quota(scene: Scene, limit: int, found: int, period: int | None) -> Resu
     return holds(good, f"{wanted} in {kubelet_resources.PERIOD} µs", f"{amount(found)} in {period} µs")
 
 
-def cpu_weight(_: Scene, subject: Subject) -> Result:
+def cpu_weight(_: CheckInputs, subject: Subject) -> Result:
     """Compare the share of a busy CPU, by either formula."""
     asked = subject.asked
     return _cpu_weight(kubelet_resources.shares(asked.cpu_request, asked.cpu_limit), subject.limits)
@@ -110,7 +110,7 @@ def _cpu_weight(shares: int, found: Limits) -> Result:
     return holds(weight in either, f"weight {' or '.join(map(str, either))}", f"weight {weight}")
 
 
-def pids(scene: Scene, subject: Subject) -> Result:
+def pids(scene: CheckInputs, subject: Subject) -> Result:
     """The container's own limit of processes is none, or high enough for what the pod may have."""
     found = need(subject.limits.pids, "limit of processes of the container")
     least = max(scene.circumstances.pods_limit, _FEW_PROCESSES)
@@ -120,7 +120,7 @@ def pids(scene: Scene, subject: Subject) -> Result:
     return holds(found == UNLIMITED or found >= least, expected, amount(found))
 
 
-def pod_pids(scene: Scene, subject: Subject) -> Result | None:
+def pod_pids(scene: CheckInputs, subject: Subject) -> Result | None:
     """Compare the pod's limit of processes; over CRI only one pod gets one."""
     limit = scene.circumstances.pods_limit
     if not scene.by_kubelet and (not limit or subject.asked.name != "one"):
@@ -133,7 +133,7 @@ def pod_pids(scene: Scene, subject: Subject) -> Result | None:
     return same(amount(limit), amount(found))
 
 
-def pod_memory(scene: Scene, subject: Subject) -> Result | None:
+def pod_memory(scene: CheckInputs, subject: Subject) -> Result | None:
     """Compare the pod's memory limit, which the kubelet writes."""
     if not scene.by_kubelet:
         return None
@@ -141,7 +141,7 @@ def pod_memory(scene: Scene, subject: Subject) -> Result | None:
     return _memory(kubelet_resources.pod_memory(_together(scene, subject)), found, scene)
 
 
-def pod_cpu_quota(scene: Scene, subject: Subject) -> Result | None:
+def pod_cpu_quota(scene: CheckInputs, subject: Subject) -> Result | None:
     """Compare the pod's share of CPU time, likewise."""
     if not scene.by_kubelet:
         return None
@@ -150,7 +150,7 @@ def pod_cpu_quota(scene: Scene, subject: Subject) -> Result | None:
     return _cpu_quota(scene, limit, need(parent.quota, "CPU quota of the pod"), parent.period)
 
 
-def pod_cpu_weight(scene: Scene, subject: Subject) -> Result | None:
+def pod_cpu_weight(scene: CheckInputs, subject: Subject) -> Result | None:
     """Compare the pod's share of a busy CPU, likewise."""
     if not scene.by_kubelet:
         return None
@@ -158,5 +158,5 @@ def pod_cpu_weight(scene: Scene, subject: Subject) -> Result | None:
     return _cpu_weight(kubelet_resources.shares(request), subject.outside.parent)
 
 
-def _together(scene: Scene, subject: Subject) -> list[Asked]:
+def _together(scene: CheckInputs, subject: Subject) -> list[ProbeContainerSpec]:
     return [entry.asked for entry in scene.subjects if entry.asked.pod == subject.asked.pod]

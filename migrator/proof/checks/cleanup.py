@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.proof.checks.inputs import Result, Scene, SceneCheck, UnseenError, holds
+from migrator.proof.checks.inputs import CheckInputs, Result, SceneCheck, UnseenError, holds
 
 KINDS = (
     "cgroup", "process", "netns", "interface", "mount", "address", "log", "container", "sandbox", "state",
@@ -13,7 +13,7 @@ _FEW = 3
 def nothing(kind: str) -> SceneCheck:
     """Make the check that nothing of a kind is left."""
 
-    def check(scene: Scene) -> Result:
+    def check(scene: CheckInputs) -> Result:
         if scene.evidence.left is None:
             raise UnseenError("nobody looked for what was left")
         if kind == "log" and not scene.evidence.waited:

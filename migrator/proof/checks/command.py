@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from migrator.proof import kubelet_resources, privileges, runtime_traits
-from migrator.proof.checks.inputs import Result, Scene, Subject, UnseenError, holds, need, same, unknown
+from migrator.proof.checks.inputs import CheckInputs, Result, Subject, UnseenError, holds, need, same, unknown
 from migrator.proof.process_view import View
 
 _PROGRAM = "/probe"
@@ -15,7 +15,7 @@ _WORDS_FOR_UNLIMITED = frozenset({"infinity", "unlimited", "-1"})
 _FILES = "Max open files"
 
 
-def runs(_: Scene, subject: Subject) -> Result:
+def runs(_: CheckInputs, subject: Subject) -> Result:
     """Tell whether the container ran at all; one that nobody tried to run is unknown."""
     if subject.ran:
         return holds(good=True, expected="running", found=f"ran as {subject.seen.id[:12]}")
@@ -24,13 +24,13 @@ def runs(_: Scene, subject: Subject) -> Result:
     return holds(good=False, expected="running", found=subject.seen.problem)
 
 
-def first_process(_: Scene, subject: Subject) -> Result:
+def first_process(_: CheckInputs, subject: Subject) -> Result:
     """Look at number 1 of the container; Docker may have been told to put an init of its own in front."""
     found = need(subject.inside.first_process, "command line of process 1")
     return holds(_PROGRAM in found.split(), f"{_PROGRAM} …", found or "nothing")
 
 
-def own_pid(_: Scene, subject: Subject) -> Result:
+def own_pid(_: CheckInputs, subject: Subject) -> Result:
     """Compare the number of the main process in its own PID namespace."""
     found = need(subject.outside.pid, "number of the main process in its own PID namespace")
     if found != 1 and _PROGRAM not in (subject.inside.first_process or _PROGRAM).split()[:1]:
@@ -38,29 +38,29 @@ def own_pid(_: Scene, subject: Subject) -> Result:
     return same(1, found)
 
 
-def oom_score(scene: Scene, subject: Subject) -> Result:
+def oom_score(scene: CheckInputs, subject: Subject) -> Result:
     """Compare how readily the kernel kills it."""
     found = need(subject.outside.oom_score_adj, "oom_score_adj of the main process")
     expected = need(kubelet_resources.oom_score(subject.asked, scene.circumstances), "memory of the node")
     return holds(abs(found - expected) <= 1, str(expected), str(found))  # the kubelet and we may round differently
 
 
-def bounding(scene: Scene, subject: Subject) -> Result:
+def bounding(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the bounding set, which nothing in the container can go beyond."""
     return _capabilities(scene, subject, "bounding")
 
 
-def permitted(scene: Scene, subject: Subject) -> Result:
+def permitted(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the permitted set: as root, all that the bounding set allows."""
     return _capabilities(scene, subject, "permitted")
 
 
-def effective(scene: Scene, subject: Subject) -> Result:
+def effective(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the effective set, likewise."""
     return _capabilities(scene, subject, "effective")
 
 
-def _capabilities(scene: Scene, subject: Subject, name: str) -> Result:
+def _capabilities(scene: CheckInputs, subject: Subject, name: str) -> Result:
     found = need(subject.outside.capabilities(name), f"{name} set of the main process")
     of_host = scene.host.capabilities("bounding")
     every = frozenset(privileges.CAPABILITIES) if of_host is None else of_host
@@ -78,7 +78,7 @@ def _difference(expected: frozenset[str], found: frozenset[str]) -> str:
     return "; ".join(f"{word}: {privileges.written(names)}" for word, names in words if names)
 
 
-def inheritable(scene: Scene, subject: Subject) -> Result:
+def inheritable(scene: CheckInputs, subject: Subject) -> Result:
     """Nothing is passed on to programs by the inheritable set."""
     found = need(subject.outside.capabilities("inheritable"), "inheritable set of the main process")
     if _passed_on(scene, subject, found):
@@ -89,7 +89,7 @@ def inheritable(scene: Scene, subject: Subject) -> Result:
     return holds(not found, "none", privileges.written(found))
 
 
-def ambient(scene: Scene, subject: Subject) -> Result:
+def ambient(scene: CheckInputs, subject: Subject) -> Result:
     """No capability survives a change of user."""
     found = need(subject.outside.capabilities("ambient"), "ambient set of the main process")
     if _passed_on(scene, subject, found):
@@ -97,13 +97,13 @@ def ambient(scene: Scene, subject: Subject) -> Result:
     return holds(not found, "none", privileges.written(found))
 
 
-def _passed_on(scene: Scene, subject: Subject, found: frozenset[str]) -> bool:
+def _passed_on(scene: CheckInputs, subject: Subject, found: frozenset[str]) -> bool:
     """Tell whether this is how its runtime has privileged containers."""
     every = subject.outside.capabilities("permitted")
     return subject.asked.privileged and scene.traits.privileged_pass_on and bool(found) and found == every
 
 
-def seccomp(scene: Scene, subject: Subject) -> Result:
+def seccomp(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the filter of system calls. More than was asked for is the runtime's setting, which we do not know."""
     found = need(subject.outside.seccomp, "seccomp mode of the main process")
     expected = _FILTER if _filtered(scene, subject) else _NONE
@@ -112,7 +112,7 @@ def seccomp(scene: Scene, subject: Subject) -> Result:
     return same(_mode(expected), _mode(found))
 
 
-def _filtered(scene: Scene, subject: Subject) -> bool:
+def _filtered(scene: CheckInputs, subject: Subject) -> bool:
     asked = subject.asked
     if asked.privileged or asked.seccomp == "Unconfined":
         return False
@@ -124,7 +124,7 @@ def _mode(number: int) -> str:
     return {0: "0, no filter", 2: "2, a filter"}.get(number, str(number))
 
 
-def label(scene: Scene, subject: Subject) -> Result:
+def label(scene: CheckInputs, subject: Subject) -> Result:
     """Compare the AppArmor profile, where the node has AppArmor."""
     if "apparmor" not in scene.circumstances.security_modules:
         raise UnseenError("the node does not use AppArmor")
@@ -135,7 +135,7 @@ def label(scene: Scene, subject: Subject) -> Result:
     return holds(found.startswith(expected), expected, found)
 
 
-def no_new_privileges(_: Scene, subject: Subject) -> Result:
+def no_new_privileges(_: CheckInputs, subject: Subject) -> Result:
     """Compare no_new_privs; Docker can be told to set it always."""
     found = need(subject.outside.no_new_privileges, "no_new_privs of the main process")
     asked = subject.asked.no_new_privileges
@@ -144,7 +144,7 @@ def no_new_privileges(_: Scene, subject: Subject) -> Result:
     return same("set" if asked else "not set", "set" if found else "not set")
 
 
-def open_files(scene: Scene, subject: Subject) -> Result:
+def open_files(scene: CheckInputs, subject: Subject) -> Result:
     """Compare how many files it may open with what the configuration says."""
     found = need(subject.outside.rlimits.get(_FILES), "limit of open files of the main process")
     expected = scene.circumstances.open_files
@@ -160,7 +160,7 @@ def _enough(expected: str, found: str) -> bool:
     return expected == found
 
 
-def exec_confined(_: Scene, subject: Subject) -> Result:
+def exec_confined(_: CheckInputs, subject: Subject) -> Result:
     """A process that joins the container later has the same rights as its main process."""
     outside, inside = _rights(subject.outside), _rights(subject.inside)
     for name in outside:
@@ -179,7 +179,7 @@ def _rights(view: View) -> dict[str, str | None]:
     }
 
 
-def executes(scene: Scene) -> Result:
+def executes(scene: CheckInputs) -> Result:
     """A command runs in the container, and what it writes arrives."""
     act = scene.act("exec", "one")
     good = act.exit_code == 0 and act.facts.get("stdout_ok") is True
@@ -187,7 +187,7 @@ def executes(scene: Scene) -> Result:
     return holds(good, "exit 0, its output arrived", f"exit {act.exit_code}, {arrived}")
 
 
-def logs(scene: Scene) -> Result:
+def logs(scene: CheckInputs) -> Result:
     """Every line that the main process wrote is in its log."""
     act = scene.act("log", "one")
     found, expected = act.facts.get("lines"), act.facts.get("expected")
@@ -196,7 +196,7 @@ def logs(scene: Scene) -> Result:
     return holds(found == expected, f"{expected} lines", f"{found} lines")
 
 
-def stops(scene: Scene) -> Result:
+def stops(scene: CheckInputs) -> Result:
     """The main process gets SIGTERM and ends by itself; a killed one would exit with 137."""
     act = scene.act("stop", "two")
     state = act.facts.get("state", "exited")

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from migrator.model.evidence import Act
-from migrator.proof.checks.inputs import Result, Scene, holds, need, unknown
+from migrator.model.evidence import ActionResult
+from migrator.proof.checks.inputs import CheckInputs, Result, holds, need, unknown
 from migrator.proof.spec import FORKS
 
 KILLED = 137
@@ -16,7 +16,7 @@ _STARVED = 0.1
 _MANY = 0.5
 
 
-def memory(scene: Scene) -> Result:
+def memory(scene: CheckInputs) -> Result:
     """More memory than the limit must be the end of the process, by the kernel."""
     act = scene.act("memory-over", "one")
     expected = f"exit {KILLED} and one more OOM kill"
@@ -28,13 +28,13 @@ def memory(scene: Scene) -> Result:
     return holds(after > before, expected, f"exit {KILLED}, OOM kills {before} → {after}")
 
 
-def memory_allowed(scene: Scene) -> Result:
+def memory_allowed(scene: CheckInputs) -> Result:
     """Memory below the limit must be had."""
     act = scene.act("memory-under", "one")
     return holds(act.exit_code == 0, "exit 0", f"exit {act.exit_code}, {_said(act)}")
 
 
-def cpu(scene: Scene) -> Result | None:
+def cpu(scene: CheckInputs) -> Result | None:
     """A busy loop gets about its quota, and the kernel counts that it was held back."""
     if not scene.circumstances.cpu_quota:
         return None
@@ -55,7 +55,7 @@ def cpu(scene: Scene) -> Result | None:
     return holds(good=True, expected=expected, found=found)
 
 
-def processes(scene: Scene) -> Result:
+def processes(scene: CheckInputs) -> Result:
     """Forks end where the limit is."""
     act = scene.act("fork", "one")
     limit = _count(act, "limit")
@@ -84,16 +84,16 @@ def _short(limit: int, found: str) -> Result:
     return unknown(f"up to {limit}", f"{found}: another limit came first")
 
 
-def _said(act: Act) -> str:
+def _said(act: ActionResult) -> str:
     words = [f"{key} {value}" for key, value in sorted(act.answer.items())]
     return ", ".join(words) or "no answer"
 
 
-def _number(act: Act, name: str) -> float | None:
+def _number(act: ActionResult, name: str) -> float | None:
     value = act.answer.get(name)
     return None if not isinstance(value, int | float) else float(value)
 
 
-def _count(act: Act, name: str) -> int | None:
+def _count(act: ActionResult, name: str) -> int | None:
     value = act.facts.get(name)
     return value if isinstance(value, int) else None

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from migrator.model.evidence import Act, Asked, Circumstances, Evidence, Outcome, Seen, Via
+from migrator.model.evidence import (
+    ActionResult,
+    ContainerObservation,
+    Evidence,
+    NodeProfile,
+    Outcome,
+    ProbeContainerSpec,
+    Via,
+)
 from migrator.proof import limits
 from migrator.proof.limits import Limits
 from migrator.proof.process_view import View, parse
@@ -34,12 +42,12 @@ class Result:
 class Subject:
     """One probe container, parsed."""
 
-    seen: Seen
+    seen: ContainerObservation
     inside: View
     outside: View
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> ProbeContainerSpec:
         """What was asked for it."""
         return self.seen.asked
 
@@ -65,14 +73,14 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Scene:
+class CheckInputs:
     """One session, and the one before the migration where there was one."""
 
     evidence: Evidence
     baseline: Evidence | None = None
 
     @property
-    def circumstances(self) -> Circumstances:
+    def circumstances(self) -> NodeProfile:
         """What decides what is right."""
         return self.evidence.circumstances
 
@@ -91,7 +99,7 @@ class Scene:
     def subjects(self) -> tuple[Subject, ...]:
         """All containers, also those that did not run or that the session does not mention."""
         seen = {entry.asked.name: entry for entry in self.evidence.containers}
-        missing = [Seen(asked=asked) for asked in ASKED if asked.name not in seen]
+        missing = [ContainerObservation(asked=asked) for asked in ASKED if asked.name not in seen]
         return tuple(Subject(entry, parse(entry.inside), parse(entry.outside)) for entry in [*seen.values(), *missing])
 
     @cached_property
@@ -104,7 +112,7 @@ class Scene:
         found = next((entry for entry in self.subjects if entry.asked.name == name and entry.ran), None)
         return need(found, f"container {name}, which did not run")
 
-    def act(self, name: str, container: str = "", **facts: str) -> Act:
+    def act(self, name: str, container: str = "", **facts: str) -> ActionResult:
         """Give an act that was tried, that of one container, or with these facts. Raises `UnseenError`."""
         for entry in self.evidence.acts:
             if entry.name == name and container in {"", entry.container} and facts.items() <= entry.facts.items():
@@ -114,9 +122,9 @@ class Scene:
         raise UnseenError(f"the session did not try {name}")
 
 
-ContainerCheck = Callable[[Scene, Subject], "Result | None"]
+ContainerCheck = Callable[[CheckInputs, Subject], "Result | None"]
 """Judges one container that ran; None where there is nothing to judge. May raise `UnseenError` and nothing else."""
-SceneCheck = Callable[[Scene], "Result | None"]
+SceneCheck = Callable[[CheckInputs], "Result | None"]
 """Judges the session, likewise."""
 
 

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from migrator.model.evidence import Act
-from migrator.proof.checks.inputs import Result, Scene, Subject, UnseenError, holds, need, unknown
+from migrator.model.evidence import ActionResult
+from migrator.proof.checks.inputs import CheckInputs, Result, Subject, UnseenError, holds, need, unknown
 
 _HELPERS = 5
 """Processes that a runtime's exec may have in a container at one time, with the main one."""
 _REFUSALS = frozenset({"EPERM", "EACCES"})
 
 
-def hostname(scene: Scene, subject: Subject) -> Result:
+def hostname(scene: CheckInputs, subject: Subject) -> Result:
     """The hostname is the pod's name and not the host's."""
     found = need(subject.inside.hostname or subject.outside.hostname, "hostname")
     host = need(scene.evidence.host.hostname or scene.host.hostname, "hostname of the host")
@@ -20,7 +20,7 @@ def hostname(scene: Scene, subject: Subject) -> Result:
     return holds(found == expected != host, f"{expected}, not {host}", found)
 
 
-def processes(_: Scene, subject: Subject) -> Result:
+def processes(_: CheckInputs, subject: Subject) -> Result:
     """A container sees its own processes and no others."""
     found = need(subject.inside.processes, "processes that the container sees")
     expected = f"1, and at most {_HELPERS - 1} of its own"
@@ -32,7 +32,7 @@ def _numbers(found: tuple[int, ...]) -> str:
     return first if len(found) <= _HELPERS else f"{first} and {len(found) - _HELPERS} more"
 
 
-def same_port(scene: Scene) -> Result:
+def same_port(scene: CheckInputs) -> Result:
     """Two pods listen on one port, and each reaches itself there."""
     said = []
     for name in ("one", "peer"):
@@ -45,7 +45,7 @@ def same_port(scene: Scene) -> Result:
     return holds(good=True, expected="each answers itself", found=" and ".join(said))
 
 
-def port_taken(scene: Scene) -> Result:
+def port_taken(scene: CheckInputs) -> Result:
     """A port that the pod uses is taken for the pod's other processes."""
     act = scene.act("bind-taken", "one")
     error = str(act.answer.get("error", ""))
@@ -54,7 +54,7 @@ def port_taken(scene: Scene) -> Result:
     return holds(error == "EADDRINUSE", "EADDRINUSE", error or "bound")
 
 
-def mount(scene: Scene) -> Result:
+def mount(scene: CheckInputs) -> Result:
     """What a privileged container mounts is seen by nobody else."""
     act = scene.act("mount", "mounter")
     if act.exit_code or act.answer.get("mounted") is not True:
@@ -67,7 +67,7 @@ def mount(scene: Scene) -> Result:
     return holds(not found, "mounted, and seen by nobody else", " and ".join(found) or "seen by nobody else")
 
 
-def mount_refused(scene: Scene) -> Result:
+def mount_refused(scene: CheckInputs) -> Result:
     """An unprivileged container can mount nothing."""
     act = scene.act("mount-refused", "one")
     error = str(act.answer.get("error", ""))
@@ -78,13 +78,13 @@ def mount_refused(scene: Scene) -> Result:
     return unknown("EPERM", error or f"exit {act.exit_code}")
 
 
-def host_ipc(scene: Scene) -> Result:
+def host_ipc(scene: CheckInputs) -> Result:
     """Shared memory of the host is not seen in containers."""
     seen = [name for name in ("one", "peer") if _fact(scene.act("ipc-host", name), "seen")]
     return holds(not seen, "seen by nobody", f"seen by {' and '.join(seen)}" if seen else "seen by nobody")
 
 
-def pod_ipc(scene: Scene) -> Result:
+def pod_ipc(scene: CheckInputs) -> Result:
     """Shared memory of a container is seen in its pod, and there alone."""
     act = scene.act("ipc-pod", "one")
     if act.exit_code:
@@ -95,13 +95,13 @@ def pod_ipc(scene: Scene) -> Result:
     return holds(found == ["two"], "seen by two", f"seen by {', '.join(found) or 'nobody'}")
 
 
-def host_file(scene: Scene) -> Result:
+def host_file(scene: CheckInputs) -> Result:
     """A file in the host's /dev/shm is not seen in containers."""
     seen = _fact(scene.act("shm-file", "one"), "seen")
     return holds(not seen, "not seen", "seen" if seen else "not seen")
 
 
-def _fact(act: Act, name: str) -> bool:
+def _fact(act: ActionResult, name: str) -> bool:
     value = act.facts.get(name)
     if not isinstance(value, bool):
         raise UnseenError(f"not seen: {name.replace('_', ' ')} of {act.name}")

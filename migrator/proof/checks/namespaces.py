@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.proof.checks.inputs import ContainerCheck, Result, Scene, SceneCheck, Subject, holds, need, unknown
+from migrator.proof.checks.inputs import CheckInputs, ContainerCheck, Result, SceneCheck, Subject, holds, need, unknown
 from migrator.proof.process_view import View
 
 _JOINED = ("net", "pid", "mnt", "ipc", "uts", "cgroup", "user")
@@ -12,7 +12,7 @@ _JOINED = ("net", "pid", "mnt", "ipc", "uts", "cgroup", "user")
 def own(kind: str) -> ContainerCheck:
     """Make the check that a container's namespace is not the host's."""
 
-    def check(scene: Scene, subject: Subject) -> Result:
+    def check(scene: CheckInputs, subject: Subject) -> Result:
         host = need(scene.host.namespaces.get(kind), f"{kind} namespace of the host")
         found = subject.namespace(kind)
         return holds(found != host, f"not the host's {host}", found)
@@ -20,7 +20,7 @@ def own(kind: str) -> ContainerCheck:
     return check
 
 
-def user(scene: Scene, subject: Subject) -> Result:
+def user(scene: CheckInputs, subject: Subject) -> Result:
     """Nobody asked for a user namespace; Docker can be told to remap all containers (userns-remap)."""
     host = need(scene.host.namespaces.get("user"), "user namespace of the host")
     found = subject.namespace("user")
@@ -29,7 +29,7 @@ def user(scene: Scene, subject: Subject) -> Result:
     return holds(found == host, f"the host's {host}", found)
 
 
-def cgroup(scene: Scene, subject: Subject) -> Result | None:
+def cgroup(scene: CheckInputs, subject: Subject) -> Result | None:
     """On v2 a container sees its own cgroup as the root of the tree; on v1 it has the host's namespace."""
     v2 = scene.circumstances.cgroup == "v2"
     if v2 and subject.asked.privileged and not scene.traits.privileged_cgroup_namespace:
@@ -43,7 +43,7 @@ def cgroup(scene: Scene, subject: Subject) -> Result | None:
     return holds(good, expected, found)
 
 
-def id_maps(scene: Scene, subject: Subject) -> Result:
+def id_maps(scene: CheckInputs, subject: Subject) -> Result:
     """Users and groups have the host's numbers."""
     maps = {name: need(subject.outside.id_map(name), f"{name} of the main process") for name in ("uid_map", "gid_map")}
     host = {name: need(scene.host.id_map(name), f"{name} of the host") for name in maps}
@@ -59,14 +59,14 @@ def _maps(found: dict[str, tuple[tuple[int, int, int], ...]]) -> str:
 def shared(kind: str) -> SceneCheck:
     """Make the check that the containers of one pod share a namespace."""
 
-    def check(scene: Scene) -> Result:
+    def check(scene: CheckInputs) -> Result:
         one, two = scene.subject("one").namespace(kind), scene.subject("two").namespace(kind)
         return holds(one == two, f"both {one}", two)
 
     return check
 
 
-def uts_shared(scene: Scene) -> Result:
+def uts_shared(scene: CheckInputs) -> Result:
     """Whether the containers of one pod share their hostname's namespace is the runtime's choice, and must be its."""
     one, two = scene.subject("one").namespace("uts"), scene.subject("two").namespace("uts")
     if scene.traits.shares_uts:
@@ -77,7 +77,7 @@ def uts_shared(scene: Scene) -> Result:
 def private(kind: str) -> SceneCheck:
     """Make the check that the containers of one pod have a namespace each."""
 
-    def check(scene: Scene) -> Result:
+    def check(scene: CheckInputs) -> Result:
         one, two = scene.subject("one").namespace(kind), scene.subject("two").namespace(kind)
         return holds(one != two, "one each", f"{one} and {two}")
 
@@ -87,7 +87,7 @@ def private(kind: str) -> SceneCheck:
 def apart(kind: str) -> SceneCheck:
     """Make the check that pods share nothing with each other."""
 
-    def check(scene: Scene) -> Result:
+    def check(scene: CheckInputs) -> Result:
         found = {name: scene.subject(name).namespace(kind) for name in ("one", "peer", "mounter")}
         return holds(len(set(found.values())) == len(found), "three of them", ", ".join(sorted(set(found.values()))))
 
@@ -97,7 +97,7 @@ def apart(kind: str) -> SceneCheck:
 def of_sandbox(kind: str) -> ContainerCheck:
     """Make the check that a container is in its sandbox's namespace, where the sandbox has a process to compare."""
 
-    def check(scene: Scene, subject: Subject) -> Result | None:
+    def check(scene: CheckInputs, subject: Subject) -> Result | None:
         if kind == "uts" and not scene.traits.shares_uts:
             return None
         sandbox = need(subject.seen.sandbox_namespaces.get(f"ns/{kind}"), "a process of the sandbox to compare with")
@@ -107,7 +107,7 @@ def of_sandbox(kind: str) -> ContainerCheck:
     return check
 
 
-def joined(_: Scene, subject: Subject) -> Result:
+def joined(_: CheckInputs, subject: Subject) -> Result:
     """A process that joins the container later is in all its namespaces."""
     outside, inside = _kinds(subject.outside), _kinds(subject.inside)
     need(outside or None, "namespaces of the main process")

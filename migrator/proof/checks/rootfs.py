@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from migrator.proof.checks.inputs import Result, Scene, Subject, holds, need, unknown
+from migrator.proof.checks.inputs import CheckInputs, Result, Subject, holds, need, unknown
 
 KINDS = frozenset({"overlay", "aufs", "btrfs", "zfs", "xfs", "ext4", "fuse.fuse-overlayfs", "fuse-overlayfs"})
 """What snapshots of images are mounted as."""
@@ -15,7 +15,7 @@ _SHM = "64 MiB"
 _SHM_SIZES = frozenset({"size=65536k", "size=64m", "size=67108864"})
 
 
-def own(scene: Scene, subject: Subject) -> Result:
+def own(scene: CheckInputs, subject: Subject) -> Result:
     """The root directory of a container is not the host's."""
     mine = need(subject.outside.mount("/") or subject.inside.mount("/"), "root mount of the container")
     host = need(scene.host.mount("/"), "root mount of the host")
@@ -23,7 +23,7 @@ def own(scene: Scene, subject: Subject) -> Result:
     return holds(mine.place != host.place, expected, f"{mine.kind} {mine.device}{mine.root}")
 
 
-def kind(_: Scene, subject: Subject) -> Result:
+def kind(_: CheckInputs, subject: Subject) -> Result:
     """The root file system is one that images are unpacked to."""
     mine = need(subject.outside.mount("/") or subject.inside.mount("/"), "root mount of the container")
     if mine.kind in KINDS:
@@ -33,20 +33,20 @@ def kind(_: Scene, subject: Subject) -> Result:
     return unknown("a snapshot of the image", f"{mine.kind}, which we do not know")
 
 
-def writable(_: Scene, subject: Subject) -> Result:
+def writable(_: CheckInputs, subject: Subject) -> Result:
     """The root file system can be written to, since nobody asked for a read-only one."""
     mine = need(subject.outside.mount("/") or subject.inside.mount("/"), "root mount of the container")
     return holds(not mine.read_only, "rw", "ro" if mine.read_only else "rw")
 
 
-def private(_: Scene, subject: Subject) -> Result:
+def private(_: CheckInputs, subject: Subject) -> Result:
     """The root mount passes nothing on to the host (mountPropagation None)."""
     mine = need(subject.outside.mount("/") or subject.inside.mount("/"), "root mount of the container")
     shared = [word for word in mine.propagation if word.startswith("shared:")]
     return holds(not shared, "private", " ".join(shared) or "private")
 
 
-def standard(_: Scene, subject: Subject) -> Result:
+def standard(_: CheckInputs, subject: Subject) -> Result:
     """The file systems that every Linux container has are there."""
     view = subject.inside if subject.inside.mounts is not None else subject.outside
     need(view.mounts, "mounts of the container")
@@ -55,7 +55,7 @@ def standard(_: Scene, subject: Subject) -> Result:
     return holds(not odd, ", ".join(f"{point} {name}" for point, name in STANDARD.items()), ", ".join(odd) or "all")
 
 
-def shm(scene: Scene, subject: Subject) -> Result:
+def shm(scene: CheckInputs, subject: Subject) -> Result:
     """The size of /dev/shm is what Kubernetes' pods have; Docker can be told another (default-shm-size)."""
     mine = need(subject.inside.mount("/dev/shm") or subject.outside.mount("/dev/shm"), "/dev/shm")  # noqa: S108
     size = next((word for word in mine.of_file_system if word.startswith("size=")), "no limit")
@@ -66,7 +66,7 @@ def shm(scene: Scene, subject: Subject) -> Result:
     return holds(good=False, expected=_SHM, found=size)
 
 
-def masked(_: Scene, subject: Subject) -> Result | None:
+def masked(_: CheckInputs, subject: Subject) -> Result | None:
     """Files that tell of the host are hidden from unprivileged containers."""
     if subject.asked.privileged:
         return None
@@ -74,7 +74,7 @@ def masked(_: Scene, subject: Subject) -> Result | None:
     return holds(not shown, "nothing of the host", ", ".join(sorted(shown)) or "nothing of the host")
 
 
-def read_only(_: Scene, subject: Subject) -> Result | None:
+def read_only(_: CheckInputs, subject: Subject) -> Result | None:
     """Settings of the kernel cannot be changed by unprivileged containers."""
     if subject.asked.privileged:
         return None
@@ -82,7 +82,7 @@ def read_only(_: Scene, subject: Subject) -> Result | None:
     return holds(not open_ones, "all read-only", f"writable: {', '.join(sorted(open_ones))}" if open_ones else "all")
 
 
-def sysfs(_: Scene, subject: Subject) -> Result:
+def sysfs(_: CheckInputs, subject: Subject) -> Result:
     """Only privileged containers can write to /sys.
 
     Their mount must let them; the file system behind it may be read-only still, by containerd 1.x's sandbox.
@@ -93,7 +93,7 @@ def sysfs(_: Scene, subject: Subject) -> Result:
     return holds(mine.read_only, "ro", "ro" if mine.read_only else "rw")
 
 
-def devices(scene: Scene, subject: Subject) -> Result:
+def devices(scene: CheckInputs, subject: Subject) -> Result:
     """Every container has the harmless devices, and only a privileged one the host's."""
     found = need(subject.inside.listed("/dev"), "devices of the container")
     missing = DEVICES - found

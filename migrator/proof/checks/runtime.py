@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from migrator.proof import runtime_traits
-from migrator.proof.checks.inputs import Result, Scene, SceneCheck, UnseenError, holds, need, same, unknown
+from migrator.proof.checks.inputs import CheckInputs, Result, SceneCheck, UnseenError, holds, need, same, unknown
 
 _ONLY_OLD = (1, 22, 0)
 """Last kubelet that speaks v1alpha2 alone."""
@@ -14,7 +14,7 @@ _DROPPED_OLD = {"containerd": (2, 0, 0), "cri-o": (1, 26, 0)}
 """First versions that answer v1 alone."""
 
 
-def answers(scene: Scene) -> Result:
+def answers(scene: CheckInputs) -> Result:
     """It can be asked."""
     view = scene.evidence.runtime
     if not view.name and not view.problem:
@@ -25,7 +25,7 @@ def answers(scene: Scene) -> Result:
 def condition(kind: str) -> SceneCheck:
     """Make the check that one of its conditions holds."""
 
-    def check(scene: Scene) -> Result:
+    def check(scene: CheckInputs) -> Result:
         if kind == "NetworkReady" and not scene.circumstances.network_expected:
             raise UnseenError("pods of this session have no pod network")
         found = need(scene.evidence.runtime.conditions.get(kind), f"condition {kind}")
@@ -34,20 +34,20 @@ def condition(kind: str) -> SceneCheck:
     return check
 
 
-def name(scene: Scene) -> Result:
+def name(scene: CheckInputs) -> Result:
     """The runtime that answers is the one that this is about."""
     found = need(scene.evidence.runtime.name or None, "name of the runtime")
     expected = need(scene.circumstances.runtime or None, "runtime of the node")
     return same(expected, found.lower().replace("crio", "cri-o"))
 
 
-def driver(scene: Scene) -> Result:
+def driver(scene: CheckInputs) -> Result:
     """It makes cgroups by the kubelet's driver."""
     found = need(scene.evidence.runtime.cgroup_driver or None, "cgroup driver of the runtime, which it does not tell")
     return same(need(scene.circumstances.cgroup_driver or None, "cgroup driver of the kubelet"), found)
 
 
-def api(scene: Scene) -> Result:
+def api(scene: CheckInputs) -> Result:
     """It speaks a version of CRI that the kubelet speaks."""
     found = need(scene.evidence.runtime.api or None, "API of the runtime")
     kubelet = runtime_traits.version(need(scene.circumstances.kubelet_version or None, "version of the kubelet"))
@@ -62,7 +62,7 @@ def api(scene: Scene) -> Result:
     return holds(too, "v1alpha2", f"{found}, {'and v1alpha2 too' if too else 'and not v1alpha2'}")
 
 
-def lists(scene: Scene) -> Result:
+def lists(scene: CheckInputs) -> Result:
     """Its own list has our containers."""
     act = scene.act("list")
     found, expected = act.facts.get("found"), act.facts.get("expected")
@@ -71,7 +71,7 @@ def lists(scene: Scene) -> Result:
     return same(f"{expected} containers", f"{found} containers")
 
 
-def image(scene: Scene) -> Result:
+def image(scene: CheckInputs) -> Result:
     """It has the image that was brought to it."""
     facts = scene.act("image").facts
     identity, refused = str(facts.get("id", "")), str(facts.get("refused", ""))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes.containerd import config_versions, toml_edit
 from migrator.runtimes.containerd import read as containerd_read
@@ -25,7 +25,7 @@ _PLAIN = (
 """Settings that are written as they are."""
 
 
-@remembered
+@memoize
 def write(existing: str, settings: RuntimeSettings, version: Version, *, spec: str = "") -> str:
     """Give the new text of `config.toml` for this release of containerd.
 
@@ -66,7 +66,7 @@ def unsupported(settings: RuntimeSettings, version: Version) -> tuple[str, ...]:
     )
 
 
-@remembered
+@memoize
 def credentials(existing: str) -> bool:
     """Tell whether the file holds credentials, which a plan must not show or carry."""
 
@@ -102,7 +102,7 @@ def certs_folders(existing: str) -> tuple[str, ...]:
     return tuple(folder.rstrip("/") or folder for folder in said if folder) or ("/",)
 
 
-@remembered
+@memoize
 def _certs_path(existing: str) -> str:
     """Give what the file says. Raises `ValueError` when it is not TOML."""
     document = containerd_read.known(existing)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.parsing import NOT_JSON
 from migrator.runtimes.containerd.config_versions import BASE_SPEC
 from migrator.versions import Version
@@ -26,7 +26,7 @@ def known(version: Version) -> bool:
     return version >= BASE_SPEC
 
 
-@remembered
+@memoize
 def write(oci_spec: str, ulimits: Mapping[str, str]) -> str:
     """Give the text of a base specification: what `ctr oci spec` printed, with exactly these limits.
 

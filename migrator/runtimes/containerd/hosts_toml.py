@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import tomlkit
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.settings import Endpoint, Registry, Written
 from migrator.runtimes.containerd.config_versions import HOSTS_TOML
 from migrator.runtimes.containerd.read import WILDCARD
@@ -47,7 +47,7 @@ def used(version: Release) -> bool:
     return version >= HOSTS_TOML
 
 
-@remembered
+@memoize
 def write(registries: tuple[Registry, ...], folder: str, version: Release) -> tuple[Written, ...]:
     """Give each registry's hosts.toml below `folder`, each followed by the certificates and keys that it names.
 

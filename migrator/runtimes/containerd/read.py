@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.parsing import toml_document
 from migrator.nodeconf.settings import Endpoint, Handler, Registry, RuntimeSettings
 from migrator.runtimes.containerd import config_versions, value_types
@@ -127,7 +127,7 @@ def imports(text: str) -> tuple[str, ...]:
     return strings(known(text).get("imports"))
 
 
-@remembered
+@memoize
 def registries(existing: str) -> tuple[Registry, ...]:
     """Read the mirrors and certificates that stand in config.toml itself, as every containerd up to 2.3 allows.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf import host_files, systemd
 from migrator.nodeconf.parsing import toml_document
 from migrator.nodeconf.settings import Handler, RuntimeSettings, Written
@@ -72,7 +72,7 @@ Entry = str | bool | int | list[str]
 Tables = dict[str, dict[str, Entry]]
 
 
-@remembered
+@memoize
 def write(settings: RuntimeSettings, version: Version, *, effective: str = "") -> tuple[Written, ...]:
     """Give CRI-O's drop-ins for a version: what has to differ, and no key that the version does not have.
 

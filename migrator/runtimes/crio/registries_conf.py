@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.model.base import Value
 from migrator.nodeconf import host_files
 from migrator.nodeconf.parsing import toml_document
@@ -43,7 +43,7 @@ class _Location(Value):
         return self.location.partition("/")[0]
 
 
-@remembered
+@memoize
 def write(registries: Iterable[Registry], *, copies_to: str = CERTIFICATES) -> tuple[Written, ...]:
     """Give the drop-in of registries.conf, and the certificates of each host as copies.
 

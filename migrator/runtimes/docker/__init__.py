@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrator import versions
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.model.fate import KeyFate
 from migrator.nodeconf.settings import RuntimeSettings
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import flags, logs, proxies, registries, rules, runtimes, storage
 from migrator.runtimes.docker.keys import KEYS, OF_RED_HAT
 from migrator.runtimes.docker.places import place
-from migrator.runtimes.docker.rule_results import Case, Verdict, never, unknown
+from migrator.runtimes.docker.rule_results import Case, RuleResult, never, unknown
 from migrator.runtimes.docker.source import DockerSource
 
 __all__ = ["DockerSource", "fates", "key_of", "settings"]
@@ -27,7 +27,7 @@ _FLAG = never("it is the name of a flag: Docker takes it in its file and does no
 _UNKNOWN = unknown("no Docker of 1.13 to 29 has this key")
 
 
-@remembered
+@memoize
 def settings(source: DockerSource, base: RuntimeSettings, destination: Destination) -> RuntimeSettings:
     """Give `base` with everything that Docker was told and the new runtime can be told too.
 
@@ -61,7 +61,7 @@ def settings(source: DockerSource, base: RuntimeSettings, destination: Destinati
     )
 
 
-@remembered
+@memoize
 def fates(source: DockerSource, destination: Destination) -> tuple[KeyFate, ...]:
     """Say what becomes of every option: one fate for a key, or one for each entry of a key whose entries differ.
 
@@ -70,10 +70,10 @@ def fates(source: DockerSource, destination: Destination) -> tuple[KeyFate, ...]
     `settings` does.
     """
     case = Case(source, destination)
-    found: dict[str, Verdict] = {}
+    found: dict[str, RuleResult] = {}
     for key, value in source.options.items():
         judged = _judge(key, value, case)
-        found |= {key_of(key): judged} if isinstance(judged, Verdict) else _entries(key_of(key), judged)
+        found |= {key_of(key): judged} if isinstance(judged, RuleResult) else _entries(key_of(key), judged)
     found |= _entries("proxies", proxies.judge({}, case))
     return tuple(KeyFate(key=key, fate=it.fate, to=it.to, reason=it.reason) for key, it in found.items())
 
@@ -83,7 +83,7 @@ def key_of(option: str) -> str:
     return option.replace("%", "%25").replace(".", "%2E")
 
 
-def _judge(key: str, value: object, case: Case) -> Verdict | Mapping[str, Verdict]:
+def _judge(key: str, value: object, case: Case) -> RuleResult | Mapping[str, RuleResult]:
     rule = KEYS[key].rule if key in KEYS else OF_RED_HAT.get(key)
     if rule is None:
         return _FLAG if key in flags.KEYS else _UNKNOWN
@@ -92,7 +92,7 @@ def _judge(key: str, value: object, case: Case) -> Verdict | Mapping[str, Verdic
     return _NOTHING if value in _EMPTY else rule(value, case)
 
 
-def _entries(key: str, judged: Mapping[str, Verdict]) -> dict[str, Verdict]:
+def _entries(key: str, judged: Mapping[str, RuleResult]) -> dict[str, RuleResult]:
     return {f"{key}.{entry}": verdict for entry, verdict in judged.items()}
 
 

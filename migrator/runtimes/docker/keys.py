@@ -14,7 +14,7 @@ from migrator.runtimes.docker.rule_results import (
     DEFAULT,
     Case,
     Rule,
-    Verdict,
+    RuleResult,
     always,
     lost,
     never,
@@ -188,7 +188,7 @@ KEYS: Mapping[str, Key] = {
 _OFF: frozenset[object] = frozenset({False, "false"})
 
 
-def _signatures(value: object, _case: Case) -> Verdict:
+def _signatures(value: object, _case: Case) -> RuleResult:
     return never(DEFAULT) if value in _OFF else lost("nothing asks /etc/containers/policy.json at a pull any more")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from migrator.runtimes.docker import sizes as docker_sizes
 from migrator.runtimes.docker.places import KUBELET
-from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, moved, never, unknown
+from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, moved, never, unknown
 
 DRIVERS = {"json-file": (0, 1), "local": (20 * 1024**2, 5)}
 """Drivers that keep logs on the node: bytes and number of their files by default; 0 bytes is no limit."""
@@ -36,7 +36,7 @@ def driver(options: Mapping[str, Any]) -> str:
     return options.get("log-driver") or "json-file"
 
 
-def judge_driver(value: str, _case: Case) -> Verdict:
+def judge_driver(value: str, _case: Case) -> RuleResult:
     """Keep files as files; logs that went elsewhere do not get there any more."""
     if value == "json-file":
         return carried("/var/log/pods", "the files are in CRI's format, which a log shipper must be told to expect")
@@ -47,12 +47,12 @@ def judge_driver(value: str, _case: Case) -> Verdict:
     return lost(f"logs no longer go to {value}: they are files under /var/log/pods, for a shipper to send on")
 
 
-def judge_options(value: Mapping[str, str], case: Case) -> Mapping[str, Verdict]:
+def judge_options(value: Mapping[str, str], case: Case) -> Mapping[str, RuleResult]:
     """Judge each option by the driver that it is for."""
     return {name: _option(name, value, driver(case.source.given)) for name in value}
 
 
-def _option(name: str, options: Mapping[str, str], of: str) -> Verdict:
+def _option(name: str, options: Mapping[str, str], of: str) -> RuleResult:
     if name in {"mode", "max-buffer-size"}:
         return _mode(options.get("mode", "blocking"))
     if name.startswith("cache-"):
@@ -63,7 +63,7 @@ def _option(name: str, options: Mapping[str, str], of: str) -> Verdict:
     return _of_files(name, options, of)
 
 
-def _of_files(name: str, options: Mapping[str, str], of: str) -> Verdict:
+def _of_files(name: str, options: Mapping[str, str], of: str) -> RuleResult:
     """Judge an option of a driver that keeps files."""
     if name in _ATTRIBUTES:
         return lost("lines of CRI's format have no attributes; shippers take them from the pod's metadata")
@@ -74,7 +74,7 @@ def _of_files(name: str, options: Mapping[str, str], of: str) -> Verdict:
     return unknown(f"no Docker of 1.13 to 29 has this option for the log driver {of}")
 
 
-def _rotation(name: str, options: Mapping[str, str], of: str) -> Verdict:
+def _rotation(name: str, options: Mapping[str, str], of: str) -> RuleResult:
     size, files = limits({"log-driver": of, "log-opts": options})
     if name == "max-size":
         return moved(_SIZE, f"{size} bytes: Docker's units are decimal")
@@ -84,7 +84,7 @@ def _rotation(name: str, options: Mapping[str, str], of: str) -> Verdict:
     return moved(_FILES, f"{files} files, the fewest that the kubelet accepts" if few else "")
 
 
-def _mode(mode: str) -> Verdict:
+def _mode(mode: str) -> RuleResult:
     if mode == "non-blocking":
         return lost("a container that writes faster than the disk takes it waits, instead of losing lines")
     return never("containers wait for their logs with every CRI runtime")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from migrator.memoize import remembered
+from migrator.memoize import memoize
 from migrator.nodeconf.parsing import nested
 from migrator.runtimes.docker import flags as docker_flags
 from migrator.runtimes.docker.keys import KEYS
@@ -30,7 +30,7 @@ _RENAMED = {"host-gateway-ip": "host-gateway-ips"}
 """Flags that 28 and later know by another key in the file."""
 
 
-@remembered
+@memoize
 def read(text: str, arguments: Sequence[str] = (), *, path: str = CONFIG) -> dict[str, JSON]:
     """Give every option that Docker runs with, by its key in daemon.json; unknown ones by their own names.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from migrator.nodeconf.settings import Proxy, has_user
 from migrator.runtimes.docker.places import place
-from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never, unknown
+from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never, unknown
 from migrator.runtimes.docker.source import DockerSource
 from migrator.runtimes.docker.validators import proxy as check
 
@@ -27,7 +27,7 @@ def settings(source: DockerSource) -> Proxy:
     return Proxy(http=values.get("http-proxy", ""), https=values.get("https-proxy", ""), no=values.get("no-proxy", ""))
 
 
-def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
+def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, RuleResult]:
     """Judge each entry of `value`, the key, and each variable of the unit. Raises `ValueError` as `settings` does."""
     effective = _effective(case.source)
     given = {name: _judge(name, effective[name], case) for name in effective}
@@ -35,13 +35,13 @@ def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
     return given | rest
 
 
-def _judge(name: str, value: str, case: Case) -> Verdict:
+def _judge(name: str, value: str, case: Case) -> RuleResult:
     if has_user(value):
         return lost("there is a password in it, which no plan may hold: give the address to the new unit by hand")
     return carried(place("proxy", case.to, VARIABLES[name]))
 
 
-def _unused(name: str) -> Verdict:
+def _unused(name: str) -> RuleResult:
     if name in VARIABLES:
         return never("it is empty, which is Docker's default")
     return unknown("no Docker of 1.13 to 29 has this entry")

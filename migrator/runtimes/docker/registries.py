@@ -13,7 +13,7 @@ from typing import Any
 from migrator.nodeconf.settings import Endpoint, Registry
 from migrator.runtimes.docker.addresses import HOST, MIRROR, Network, bare_registry, network
 from migrator.runtimes.docker.places import place
-from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never
+from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never
 from migrator.runtimes.docker.source import DockerSource
 
 HUB = "docker.io"
@@ -38,7 +38,7 @@ def registries(source: DockerSource, runtime: str) -> tuple[Registry, ...]:
     return (*hub, *(Registry(name=name, server=_server(name, source)) for name in names))
 
 
-def judge_mirrors(value: list[str], case: Case) -> Verdict | Mapping[str, Verdict]:
+def judge_mirrors(value: list[str], case: Case) -> RuleResult | Mapping[str, RuleResult]:
     """Keep mirrors of docker.io; one by one where the new runtime cannot be told each."""
     where = carried(place("mirrors", case.to), "asked before docker.io itself, in the same order")
     other = lost("CRI-O asks a mirror for /v2/ at the top of its host, and this one has a path before it")
@@ -46,12 +46,12 @@ def judge_mirrors(value: list[str], case: Case) -> Verdict | Mapping[str, Verdic
     return where if set(verdicts.values()) == {where} else verdicts
 
 
-def judge_insecure(value: list[str], case: Case) -> Mapping[str, Verdict]:
+def judge_insecure(value: list[str], case: Case) -> Mapping[str, RuleResult]:
     """Judge each registry and network."""
     return {entry: _judge_insecure(bare_registry(entry), case) for entry in value}
 
 
-def _judge_insecure(name: str, case: Case) -> Verdict:
+def _judge_insecure(name: str, case: Case) -> RuleResult:
     if name in HUB_NAMES:
         return never("Docker takes docker.io for secure whatever is said here")
     net = network(name)

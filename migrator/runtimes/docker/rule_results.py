@@ -15,7 +15,7 @@ DEFAULT = "it is Docker's default, and what happens anyway"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleResult:
     """A fate without the key that it is for."""
 
     fate: Fate
@@ -31,36 +31,36 @@ class Case:
     to: Destination
 
 
-Rule = Callable[[Any, Case], Verdict | Mapping[str, Verdict]]
+Rule = Callable[[Any, Case], RuleResult | Mapping[str, RuleResult]]
 """Judges a value that is neither null nor empty: as a whole, or each entry by its name."""
 
 
-def carried(to: str, reason: str = "") -> Verdict:
+def carried(to: str, reason: str = "") -> RuleResult:
     """Say that the new runtime does the same."""
-    return Verdict(Fate.CARRIED, to, reason)
+    return RuleResult(Fate.CARRIED, to, reason)
 
 
-def moved(to: str, reason: str = "") -> Verdict:
+def moved(to: str, reason: str = "") -> RuleResult:
     """Say that something else does the same."""
-    return Verdict(Fate.MOVED, to, reason)
+    return RuleResult(Fate.MOVED, to, reason)
 
 
-def never(reason: str) -> Verdict:
+def never(reason: str) -> RuleResult:
     """Say that it never concerned pods, or that its value is what happens anyway."""
-    return Verdict(Fate.NOT_APPLICABLE, reason=reason)
+    return RuleResult(Fate.NOT_APPLICABLE, reason=reason)
 
 
-def lost(reason: str) -> Verdict:
+def lost(reason: str) -> RuleResult:
     """Say that nothing does the same."""
-    return Verdict(Fate.LOST, reason=reason)
+    return RuleResult(Fate.LOST, reason=reason)
 
 
-def unknown(reason: str) -> Verdict:
+def unknown(reason: str) -> RuleResult:
     """Say that no Docker of 1.13 to 29 has it."""
-    return Verdict(Fate.UNKNOWN, reason=reason)
+    return RuleResult(Fate.UNKNOWN, reason=reason)
 
 
-def always(verdict: Verdict) -> Rule:
+def always(verdict: RuleResult) -> Rule:
     """Judge every value alike."""
     return lambda _value, _case: verdict
 
@@ -75,10 +75,10 @@ def when_on(rule: Rule, reason: str = DEFAULT) -> Rule:
     return lambda value, case: rule(value, case) if value else never(reason)
 
 
-def placed(what: str, missing: Verdict | None = None) -> Rule:
+def placed(what: str, missing: RuleResult | None = None) -> Rule:
     """Carry the value to its place in the new runtime; where that has none, the verdict is `missing`."""
 
-    def rule(_value: object, case: Case) -> Verdict:
+    def rule(_value: object, case: Case) -> RuleResult:
         to = place(what, case.to)
         return carried(to) if to or missing is None else missing
 

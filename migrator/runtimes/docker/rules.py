@@ -10,7 +10,7 @@ from migrator.runtimes.docker.rule_results import (
     DEFAULT,
     Case,
     Rule,
-    Verdict,
+    RuleResult,
     carried,
     lost,
     moved,
@@ -29,7 +29,7 @@ _SECCOMP_DEFAULT = (1, 22)
 _PARALLEL_PULLS = (1, 27)
 """First kubelet with `maxParallelImagePulls`."""
 
-_FEATURES: Mapping[str, Verdict] = {
+_FEATURES: Mapping[str, RuleResult] = {
     "buildkit": never("it is about building images"),
     "containerd-migration": never("it moves images inside Docker"),
     "containerd-snapshotter": never("Docker's images are in containerd's namespace moby then, and pods' are in k8s.io"),
@@ -50,7 +50,7 @@ def ulimits(options: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
+def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, RuleResult]:
     """Put limits where containers get them and the runtime itself does not, if there is such a place."""
     alone = case.to.runtime != "containerd" or case.source.specification
     where = place("ulimits", case.to) if alone else ""
@@ -59,7 +59,7 @@ def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]
     return {name: carried(where) if where else moved(f"{unit}: Limit{name.upper()}", why) for name in value}
 
 
-def judge_exec(value: list[str], case: Case) -> Mapping[str, Verdict]:
+def judge_exec(value: list[str], case: Case) -> Mapping[str, RuleResult]:
     """Take the cgroup driver for the kubelet's: dockershim did not start where Docker's was another."""
     driver = carried(place("cgroup driver", case.to), "the kubelet's driver is written, which Docker's had to equal")
     other = unknown("no Docker of 1.13 to 29 has this option on Linux")
@@ -69,7 +69,7 @@ def judge_exec(value: list[str], case: Case) -> Mapping[str, Verdict]:
 def judge_forward(key: str, sysctl: str) -> Rule:
     """Make the rule of a switch with which Docker turned forwarding on, until the next boot only."""
 
-    def rule(value: object, case: Case) -> Verdict:
+    def rule(value: object, case: Case) -> RuleResult:
         if value is False or (key == "ipv6" and case.source.given.get("ip-forward") is False):
             return never("Docker left forwarding as it was")
         return moved(f"{SYSCTL}: {sysctl}", "Docker turned it on at its start; now it is set at boot")
@@ -84,7 +84,7 @@ def forwarding(options: Mapping[str, Any]) -> tuple[str, ...]:
     return (IPV4_FORWARD, IPV6_FORWARD) if options.get("ipv6") else (IPV4_FORWARD,)
 
 
-def judge_seccomp(value: str, case: Case) -> Verdict:
+def judge_seccomp(value: str, case: Case) -> RuleResult:
     """Judge what was the profile of pods with RuntimeDefault; dockershim ran all others unconfined."""
     if value == "builtin":
         return never(DEFAULT)
@@ -101,7 +101,7 @@ def judge_seccomp(value: str, case: Case) -> Verdict:
     )
 
 
-def judge_downloads(value: int, case: Case) -> Verdict:
+def judge_downloads(value: int, case: Case) -> RuleResult:
     """Carry how many layers come at a time; Docker counted over all pulls, containerd does for each."""
     if value in {0, 3}:
         return never("3 at a time is the default of both")
@@ -112,7 +112,7 @@ def judge_downloads(value: int, case: Case) -> Verdict:
     return lost(f"CRI-O has no limit for the layers that it pulls at the same time{pulls}")
 
 
-def judge_level(value: str, case: Case) -> Verdict:
+def judge_level(value: str, case: Case) -> RuleResult:
     """Carry the level of the runtime's own log."""
     if case.source.given.get("debug"):
         return never("the key debug beats it")
@@ -125,12 +125,12 @@ def log_level(options: Mapping[str, Any]) -> str:
     return "debug" if options.get("debug") else "" if level == "info" else level
 
 
-def judge_metrics(_value: str, _case: Case) -> Verdict:
+def judge_metrics(_value: str, _case: Case) -> RuleResult:
     """Leave the address to Docker, which still holds it when the new runtime starts: that would not start then."""
     return lost("Docker has this address until it ends; turn the new runtime's own metrics on later, by other names")
 
 
-def judge_hosts(value: list[str], _case: Case) -> Verdict:
+def judge_hosts(value: list[str], _case: Case) -> RuleResult:
     """Report an API on the network: it means that programs elsewhere use it."""
     remote = [host for host in value if not host.startswith(("fd:", "unix:", "/")) and host]
     if remote:
@@ -138,20 +138,20 @@ def judge_hosts(value: list[str], _case: Case) -> Verdict:
     return never("it is Docker's API; the kubelet talks to the new runtime's own socket")
 
 
-def judge_features(value: Mapping[str, bool], case: Case) -> Mapping[str, Verdict]:
+def judge_features(value: Mapping[str, bool], case: Case) -> Mapping[str, RuleResult]:
     """Judge each feature."""
     other = unknown("no Docker of 1.13 to 29 looks at a feature of this name")
     return {name: _cdi(on=on, case=case) if name == "cdi" else _FEATURES.get(name, other) for name, on in value.items()}
 
 
-def _cdi(*, on: bool, case: Case) -> Verdict:
+def _cdi(*, on: bool, case: Case) -> RuleResult:
     where = place("cdi", case.to)
     if not on or not where:
         return never("dockershim never asked for devices by CDI")
     return carried(where)
 
 
-def judge_nri(value: Mapping[str, Any], case: Case) -> Verdict:
+def judge_nri(value: Mapping[str, Any], case: Case) -> RuleResult:
     """Judge whether plugins of NRI still reach containers: the new runtime looks in NRI's usual folders only."""
     options = fields(dict(value))
     if not options.get("enable"):

@@ -13,7 +13,7 @@ from migrator.nodeconf.settings import Handler
 from migrator.runtimes.containerd import config_versions
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker.places import place
-from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never
+from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never
 from migrator.runtimes.docker.validators import fields
 
 STOCK = frozenset({"runc", "io.containerd.runc.v2"})
@@ -41,12 +41,12 @@ def default(options: Mapping[str, Any], to: Destination) -> str:
     return wanted if wanted in {handler.name for handler in handlers(options, to)} else ""
 
 
-def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, Verdict]:
+def judge(value: Mapping[str, Any], case: Case) -> Mapping[str, RuleResult]:
     """Judge each runtime."""
     return {name: _judge(name, entry, case.to) for name, entry in value.items()}
 
 
-def judge_default(value: str, case: Case) -> Verdict:
+def judge_default(value: str, case: Case) -> RuleResult:
     """Keep the default where it is carried at all."""
     if value in STOCK or _is_runc(value, (case.source.given.get("runtimes") or {}).get(value) or {"path": value}):
         return never("it is runc, and the new runtime has its own default, which does the same")
@@ -58,7 +58,7 @@ def judge_default(value: str, case: Case) -> Verdict:
     return lost(f"{why}; pods get the new runtime's own default")
 
 
-def _judge(name: str, entry: Mapping[str, Any], to: Destination) -> Verdict:
+def _judge(name: str, entry: Mapping[str, Any], to: Destination) -> RuleResult:
     if _is_runc(name, entry):
         return never("it is runc, which the new runtime has anyway")
     handler = _handler(name, entry, to)

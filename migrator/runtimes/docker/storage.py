@@ -12,7 +12,7 @@ from typing import Any
 
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker.places import place
-from migrator.runtimes.docker.rule_results import Case, Verdict, carried, lost, never, pairs, unknown
+from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never, pairs, unknown
 from migrator.runtimes.docker.source import DockerSource
 
 _REMAPPED = re.compile(r"\d+\.\d+")
@@ -81,14 +81,14 @@ def kept_options(options: Mapping[str, Any], to: Destination) -> tuple[str, ...]
     return tuple(f"{name}={value}" for name, value in given.items() if name in _OPTIONS)
 
 
-def judge_root(_value: str, case: Case) -> Verdict:
+def judge_root(_value: str, case: Case) -> RuleResult:
     """Carry the disk, whatever the folder is called."""
     if case.source.keeps_root:
         return never(case.source.keeps_root)
     return carried(place("root", case.to), f"the folder is {root(case.source, case.to)}, on the same disk")
 
 
-def judge_driver(value: str, case: Case) -> Verdict:
+def judge_driver(value: str, case: Case) -> RuleResult:
     """Carry a driver that the new runtime has under whatever name."""
     if _elsewhere(_NAMES.get(value, ""), case.source):
         return lost(f"the new runtime's folder is on {case.source.new_root_kind}; overlay takes its place")
@@ -97,12 +97,12 @@ def judge_driver(value: str, case: Case) -> Verdict:
     return lost(_WITHOUT.get(value, "the new runtime has no such driver; overlay takes its place"))
 
 
-def judge_options(value: list[str], case: Case) -> Mapping[str, Verdict]:
+def judge_options(value: list[str], case: Case) -> Mapping[str, RuleResult]:
     """Judge each option."""
     return {name: _option(name, case) for name in pairs(value)}
 
 
-def _option(name: str, case: Case) -> Verdict:
+def _option(name: str, case: Case) -> RuleResult:
     where = place("storage_options", case.to)
     if name == "overlay2.override_kernel_check":
         return never("every kernel that Kubernetes runs on passes that check")
