@@ -1,8 +1,8 @@
 """Open files and memory of this machine for each node at work over SSH, against what `migrator/room.py` counts with.
 
 As many names as are asked for stand for the hosts of an inventory in turn: each has an SSH connection, a line with its
-witness, and two connections to its runtime, and then a playbook runs beside all of them at once. Files are those of this
-process; memory is the proportional set size (proc(5), smaps_rollup) of it and of all that it started, ssh among them.
+witness, and two connections to its runtime; then a playbook runs beside all of them at once. Files are those of this
+process; memory is the proportional set size (proc(5), smaps_rollup) of it and of all that it started, ssh too.
 With the lab: `python -m lab run env PYTHONPATH=. python bench/lines.py ~/.cache/migrator-lab/labs/NAME/inventory.yml`.
 """
 
@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -41,9 +41,7 @@ EVERY = 0.2
 
 def names(inventory: Path, count: int, folder: Path) -> Path:
     """Write an inventory in which so many names stand for the hosts of another, each with connections of its own."""
-    asked = subprocess.run(
-        ["ansible-inventory", "-i", inventory, "--list"], capture_output=True, text=True, check=True
-    )
+    asked = subprocess.run(["ansible-inventory", "-i", inventory, "--list"], capture_output=True, text=True, check=True)
     known = json.loads(asked.stdout)["_meta"]["hostvars"]
     hosts: dict[str, Any] = {}
     for number in range(count):
@@ -79,7 +77,7 @@ def used(mark: str) -> tuple[int, int]:
         with contextlib.suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             memory += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    return len(os.listdir("/proc/self/fd")), memory
+    return len(list(Path("/proc/self/fd").iterdir())), memory
 
 
 class Peak:
@@ -92,7 +90,7 @@ class Peak:
         self._looking = threading.Thread(target=self._look)
         self.files = self.memory = 0
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> Self:
         """Look again and again."""
         self._looking.start()
         return self
@@ -142,7 +140,8 @@ def measure(inventory: Path, count: int, mark: str) -> None:
     ):
         print(
             f"{count} hosts, {what}: {(more_files - files) / count:.1f} files and "
-            f"{(more_memory - memory) / count / 2**20:.0f} MiB each; {room.FILES} and {room.MEMORY // 2**20} are counted",
+            f"{(more_memory - memory) / count / 2**20:.0f} MiB each; "
+            f"{room.FILES} and {room.MEMORY // 2**20} are counted",
             flush=True,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +114,7 @@ def test_what_a_reboot_empties(host: Host, tmp_path: Path) -> None:
             (tmp_path / path[1:]).mkdir(parents=True, exist_ok=True)
     for path, target in host.links.items():
         (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(target, tmp_path / path[1:])
+        (tmp_path / path[1:]).symlink_to(target)
 
     found = lasting.fleeting(Tree(str(tmp_path)), PATHS)
 

@@ -22,7 +22,7 @@ Service=docker.service
 WantedBy=sockets.target
 """
 """As flatcar.org's "Customizing Docker" has it."""
-ANSWERS = f"python3 -c 'import http.client as c; h = c.HTTPConnection(\"127.0.0.1\", {PORT}, timeout=20); h.request(\"GET\", \"/_ping\"); print(h.getresponse().read().decode())'"
+ANSWERS = f'python3 -c \'import http.client as c; h = c.HTTPConnection("127.0.0.1", {PORT}, timeout=20); h.request("GET", "/_ping"); print(h.getresponse().read().decode())\''
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def goes(node: Node) -> None:
     done = node.forth()
     assert (done["outcome"], done["problems"]) == ("switched", [])
     assert node.ask("docker_stop") == {"changed": True, "kept": []}
-    assert [unit for unit in (SOCKET, "docker.socket", "docker.service") if node.active(unit) or node.enabled(unit)] == []
+    assert [
+        unit for unit in (SOCKET, "docker.socket", "docker.service") if node.active(unit) or node.enabled(unit)
+    ] == []
     assert node.run(ANSWERS).returncode != 0
     assert not node.active("docker.service"), "nobody who connects starts it"
 

@@ -106,7 +106,7 @@ import time
 from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
-from ansible.module_utils.migrator_node import BusyError, NodeError, docker_containers, run
+from ansible.module_utils.migrator_node import BusyError, NodeError, docker_containers
 from ansible.module_utils.migrator_preparation import ask, prepare_back, with_space
 from ansible.module_utils.migrator_switch import ENDS, FORTH_SECONDS, Switch, begin_docker
 
