@@ -27,3 +27,23 @@ def test_empty_cgroups_that_a_kubelet_forgets_are_excused(cgroup: str, driver: s
 
     assert excused(Left(kind="cgroup", what=what), known) is found
     assert not excused(Left(kind="mount", what=what), known)
+
+
+ID = "5d58e5527236cd3a47b46edee09c9e124bacce7fe8249695a22f9118ae57053d"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "what", "found"),
+    [
+        ("cri-o", f"/run/crio/{ID} (a link to nothing)", True),
+        ("cri-o", f"/run/crio/{ID}", False),
+        ("cri-o", f"/run/crio/exits/{ID} (a link to nothing)", False),
+        ("containerd", f"/run/crio/{ID} (a link to nothing)", False),
+    ],
+    ids=["a link", "a folder", "elsewhere", "of another runtime"],
+)
+def test_links_that_conmon_forgets_are_excused(runtime: str, what: str, *, found: bool) -> None:
+    """By their place, and only when nothing is behind them, as seen with conmon 2.1.6."""
+    known = proof.good(runtime, "v1", "systemd", Via.KUBELET).circumstances
+
+    assert excused(Left(kind="state", what=what), known) is found

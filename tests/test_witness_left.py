@@ -88,6 +88,20 @@ def test_what_names_them_is_found(tmp_path: Path, files: dict[str, str], expecte
     assert left(tmp_path, files) == expected
 
 
+@pytest.mark.parametrize(
+    "target", ["/run/containers/{}/userdata", "../containers/{}/userdata"], ids=["whole", "relative"]
+)
+def test_a_link_to_nothing_is_called_one(tmp_path: Path, target: str) -> None:
+    """While its target is there it is state like any other."""
+    link = tmp_path / f"run/crio/{ID}"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target.format("gone"))
+    assert left(tmp_path, {}) == [("state", f"/run/crio/{ID} (a link to nothing)")]
+
+    (tmp_path / "run/containers/gone/userdata").mkdir(parents=True)
+    assert left(tmp_path, {}) == [("state", f"/run/crio/{ID}")]
+
+
 THEIRS: dict[str, dict[str, str]] = {
     "another id that begins alike": {f"/sys/fs/cgroup/kubepods/{OTHER}/x": "", f"/run/containerd/{OTHER}/x": ""},
     "too short a beginning": {f"/run/docker/{ID[:11]}/x": ""},

@@ -167,12 +167,19 @@ def _named(folder, depth, marks, at):
     for name in names(folder, at):
         path = f"{folder}/{name}"
         if marks.on(name):
-            found.append(path)
+            # A link whose target is gone holds nothing any more: what reads this may know who forgot it.
+            dangling = os.path.islink(at + path) and not os.path.exists(_target(path, at))
+            found.append(f"{path} (a link to nothing)" if dangling else path)
         elif depth > 1 and os.path.isdir(at + path) and not os.path.islink(at + path):
             if os.path.ismount(at + path):
                 continue
             found += _named(path, depth - 1, marks, at)
     return found
+
+
+def _target(path, at):
+    """Give where a link leads, below `at` too."""
+    return at + os.path.join(os.path.dirname(path), os.readlink(at + path))
 
 
 part("witness_remains", globals())
