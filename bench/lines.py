@@ -1,4 +1,4 @@
-"""Open files and memory of this machine for each node at work over SSH, against what `migrator/local_capacity.py` counts with.
+"""Open files and memory of this machine for each node at work over SSH, beside what `local_capacity` counts with.
 
 As many names as are asked for stand for the hosts of an inventory in turn: each has an SSH connection, a line with its
 witness, and two connections to its runtime; then a playbook runs beside all of them at once. Files are those of this
