@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator.planning.translate import crio
+from migrator.planning.translate.crio import in_force
 from migrator.planning.translate.crio import read as crio_read
 from migrator.planning.translate.settings import Handler, RuntimeSettings
 from migrator.planning.versions import Version
@@ -80,6 +81,8 @@ def test_what_is_written_is_read_back(version: Version) -> None:
     """A version that has a key for everything gives every setting back, an older one all but those it has no key for."""
     missing = {"cdi_folders": (), "cdi": False} if version < (1, 24) else {}
     missing |= {"metrics_address": ""} if version < (1, 30) else {}
+
+    missing["handlers"] = tuple(sorted(FULL.handlers, key=lambda handler: handler.name))  # as `crio config` prints them
 
     files = crio.write(FULL, version)
 
@@ -327,7 +330,7 @@ READ: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         [],
         {"root": "/data"},
     ),
-    "a folder that is said": ('[crio]\nroot = "/var/lib/containers/storage"\n', [], {"root": "/var/lib/containers/storage"}),
+    "a folder that is said and is the usual one": ('[crio]\nroot = "/var/lib/containers/storage"\n', [], {}),
     "folders lose their last slash": (
         '[crio.network]\nnetwork_dir = "/etc/cni/net.d/"\nplugin_dirs = ["/opt/cni/bin/", "/x/"]\n',
         [],
@@ -425,3 +428,50 @@ def test_what_has_no_key_is_named() -> None:
         "log_format",
     }
     assert crio.left_out(plain(), (1, 20)) == {}
+
+
+CONF_D = "/etc/crio/crio.conf.d"
+
+
+def test_every_file_of_the_folder_is_read() -> None:
+    """Whatever it is called, and those of folders in it (UpdateFromPath)."""
+    there = [
+        f"{CONF_D}/b.conf~",
+        f"{CONF_D}/.h",
+        f"{CONF_D}/b/x",
+        f"{CONF_D}/b-x",
+        "/etc/crio/crio.conf",
+        "/etc/crio/other",
+    ]
+    expected = ("/etc/crio/crio.conf", *(f"{CONF_D}/{name}" for name in (".h", "b/x", "b-x", "b.conf~")))
+
+    assert in_force.order(there) == expected
+
+
+OURS = "[crio]\nroot = '/a'\nstorage_option = ['x=1']\n[crio.runtime]\nselinux = false\n[crio.runtime.runtimes.x]\nruntime_path = '/x'\n"
+# another file's name and text, the settings of ours that are lost
+LOST = {
+    "a later one": ("99.conf", "[crio.runtime]\nselinux = true\n", ["crio.runtime.selinux"]),
+    "a copy that an editor left": ("20-migrator.conf~", "[crio.runtime]\nselinux = true\n", ["crio.runtime.selinux"]),
+    "an earlier one": ("10.conf", "[crio.runtime]\nselinux = true\n", []),
+    "the same": ("99.conf", "[crio.runtime]\nselinux = false\n", []),
+    "another spelling": ("99.conf", "[CRIO.Runtime]\nSELINUX = true\n", ["crio.runtime.selinux"]),
+    "an empty folder keeps what was said": ("99.conf", "[crio]\nroot = ''\n", []),
+    "options add up": ("99.conf", "[crio]\nstorage_option = ['y=1']\n", []),
+    "a runtime is replaced whole": ("99.conf", "[crio.runtime.runtimes.x]\nmonitor_path = '/m'\n", ["crio.runtime.runtimes.x"]),
+    "another runtime": ("99.conf", "[crio.runtime.runtimes.y]\nruntime_path = '/y'\n", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "keys"), LOST.values(), ids=LOST)
+def test_the_last_word_is_known(name: str, text: str, keys: list[str]) -> None:
+    """As `crio config` of 1.34 prints it."""
+    lost = in_force.overruled({crio.CONFIG: OURS, f"{CONF_D}/{name}": text}, {crio.CONFIG})
+
+    assert [(entry.key, entry.by) for entry in lost] == [(key, f"{CONF_D}/{name}") for key in keys]
+
+
+def test_a_broken_file_is_named() -> None:
+    """CRI-O does not start with it."""
+    with pytest.raises(ValueError, match=f"^{CONF_D}/a: .*selinux is 'x', which is not true or false"):
+        in_force.overruled({f"{CONF_D}/a": "[crio.runtime]\nselinux = 'x'\n"}, {crio.CONFIG})
