@@ -23,14 +23,14 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
              "storage_option": ('["overlay.mountopt=nodev"]', "[]", '["overlay.size=1G", "overlay.mountopt=nodev"]')},
     "crio.runtime": {"cgroup_manager": ('"systemd"', '"cgroupfs"'), "default_runtime": ('"runc"', '"crun"'), "selinux": ("true", "false"),
                      "log_level": ('"info"', '"debug"'), "default_ulimits": ('["nofile=10:20"]', "[]"), "default_sysctls": ('["net.ipv4.ip_unprivileged_port_start=0"]', "[]"),
-                     "conmon_cgroup": ('"pod"',), "Selinux": ("true",), "LOG_LEVEL": ('"debug"',), "cdi_spec_dirs": ('["/etc/cdi"]', "[]")},
+                     "conmon_cgroup": ('"pod"',), "cdi_spec_dirs": ('["/etc/cdi"]', "[]")},
     "crio.runtime.runtimes.runc": {"runtime_path": ('"/usr/bin/runc"', '""'), "runtime_type": ('"oci"', '""')},
     "crio.runtime.runtimes.kata": {"runtime_path": ('"/usr/bin/containerd-shim-kata-v2"',), "runtime_type": ('"vm"',), "privileged_without_host_devices": ("true",)},
     "crio.runtime.runtimes.other": {"inherit_default_runtime": ("true", "false"), "default_annotations": ('{ "a.b/c" = "x" }', "{}"), "monitor_cgroup": ('"pod"', '"system.slice"'),
                                     "runtime_path": ('"/usr/bin/other"',), "allowed_annotations": ('["io.kubernetes.cri-o.Devices"]', "[]"), "monitor_env": ('["A=b"]',)},
-    "crio.runtime.workloads.w": {"activation_annotation": ('"a.b/w"',), "annotation_prefix": ('"a.b"',), "resources": ('{ "cpushares" = 5 }', '{ "cpuset" = "0-1" }')},
+    "crio.runtime.workloads.w": {"annotation_prefix": ('"a.b"',), "resources": ('{ "cpushares" = 5 }', '{ "cpuset" = "0-1" }')},
     "crio.runtime.runtimes.crun": {"runtime_path": ('"/usr/bin/crun"',), "monitor_path": ('"/usr/bin/conmon"', '""')},
-    "crio.image": {"pause_image": ('"registry.example/pause:3.9"', '"x"', '""'), "pinned_images": ('["x", "y*"]', "[]")},
+    "crio.image": {"pause_image": ('"registry.example/pause:3.9"', '"x"'), "pinned_images": ('["x", "y*"]', "[]")},
     "crio.network": {"network_dir": ('"/etc/cni/net.d"', '"/srv/net.d/"'), "plugin_dirs": ('["/opt/cni/bin"]', '["/a", "/b/"]')},
     "crio.metrics": {"enable_metrics": ("true", "false"), "metrics_port": ("9090", "9537")},
 }  # fmt: skip
@@ -70,6 +70,13 @@ _ODD = (
 )
 
 
+_SPELLED = (
+    "[Crio.Api]\nLISTEN = '/run/x.sock'",
+    "[crio.stats]\nStats_Collection_Period = 5",
+    "[CRIO.tracing]\nEnable_Tracing = true",
+)
+
+
 def programs(settings: Settings) -> list[str]:
     """Give the CRI-O that somebody named."""
     program = Path(settings.crio, "crio")
@@ -77,12 +84,14 @@ def programs(settings: Settings) -> list[str]:
 
 
 def _text(chance: Random) -> str:
-    lines = []
+    lines = [chance.choice(_SPELLED)] if chance.random() < 0.1 else []
     for table in chance.sample([*_KEYS], chance.randint(1, 4)):
         lines.append(f"[{table}]" + chance.choice(("", " # why")))
         keys = _KEYS[table]
+        if table == "crio.runtime.workloads.w":
+            lines.append('activation_annotation = "a.b/w"')
         lines += [f"{key} = {chance.choice(keys[key])}" for key in chance.sample([*keys], chance.randint(1, len(keys)))]
-    return "\n".join(lines) + "\n" + (chance.choice(_ODD) if chance.random() < 0.06 else "")
+    return "\n".join(lines) + "\n" + (chance.choice(_ODD) if chance.random() < 0.03 else "")
 
 
 class _InvalidError(Exception):
