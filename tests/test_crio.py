@@ -400,16 +400,29 @@ def test_another_type_is_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("first", "second", "message"),
     [
-        ("[crio.image]\npause_image = 'a'\n", "[crio]\nimage = 1\n"),
-        ("[crio]\nlog_dir = 'a'\n", "[crio.log_dir]\nx = 1\n"),
+        ("[crio.image]\npause_image = 'a'\n", "[crio]\nimage = 1\n", "image is 1, which is not a table"),
+        ("[crio]\nlog_dir = 'a'\n", "[crio.log_dir]\nx = 1\n", "is a table in one place and a value in another"),
     ],
 )
-def test_a_table_and_a_value_of_one_name_are_refused(first: str, second: str) -> None:
+def test_a_table_and_a_value_of_one_name_are_refused(first: str, second: str, message: str) -> None:
     """CRI-O would not start with that."""
-    with pytest.raises(ValueError, match="is a table in one place and a value in another"):
+    with pytest.raises(ValueError, match=message):
         crio_read.settings(first, [second])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("[crio]\nroot = 1\n", "[crio]\nroot = '/srv/a'\n", "root is 1"),
+        ("[crio.runtime.runtimes]\nrunc = 1\n", "[crio.runtime.runtimes.runc]\nruntime_path = ''\n", "runc is 1"),
+    ],
+)
+def test_each_file_has_to_be_right(first: str, second: str, message: str) -> None:
+    """CRI-O 1.34.11 does not start with the first file, whatever the second says."""
+    with pytest.raises(ValueError, match=message):
+        crio_read.settings("", [first, second])
 
 
 def test_what_has_no_key_is_named() -> None:

@@ -39,12 +39,21 @@ def settings(effective: str, drop_ins: Iterable[str] = ()) -> RuntimeSettings:
     `effective` is what `crio config` prints; `drop_ins` are texts of files that came later, in their order. A later
     value replaces an earlier one, and an entry of a runtime replaces the whole entry, as in CRI-O; only storage
     options add up.
-    Raises `ValueError` when a text is not TOML or a key has a value of another type than CRI-O gives it.
+    Raises `ValueError` when a text is not TOML or a key has a value of another type than CRI-O gives it, even where a
+    later text has another value: each is decoded on its own (pkg/config/config.go, UpdateFromFile).
     """
     crio: dict[str, object] = {}
     for number, text in enumerate((effective, *drop_ins)):
         where = f"drop-in {number} of CRI-O" if number else "what `crio config` prints"
-        _merge(crio, _parse(text, where), where)
+        found = _parse(text, where)
+        if number:
+            _settings(found, text)
+        _merge(crio, found, where)
+    return _settings(crio, effective)
+
+
+def _settings(crio: Table, effective: str) -> RuntimeSettings:
+    """Read the table `crio`; `effective` is for what stands in its comments."""
     runtime, network = _table(crio, "runtime"), _table(crio, "network")
     sysctls = dict(entry.partition("=")[::2] for entry in _texts(runtime, "default_sysctls"))
     storage = _told(crio, effective, "storage_driver")
