@@ -8,7 +8,6 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -369,7 +368,7 @@ def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsy
     plan_command.write(folder / "plan.json", plan)
     for form in PlanOutput:
         plan_command.show(plan, form)
-    kept = RunLog(folder / "runs", plan, moment=datetime(2026, 1, 1, tzinfo=UTC))
+    kept = RunLog(folder / "runs", plan, "20260101-000000-1")
     kept.around(cluster)
     kept.facts([observation])
     try:

@@ -22,10 +22,11 @@ class ProgressAnnotation:
     """One node's annotation. Each time it is asked for once only: an API server that is away costs one time-out."""
 
     def __init__(
-        self, cluster: Cluster, node: str, moment: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
+        self, cluster: Cluster, node: str, run: str, moment: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
     ) -> None:
         self._cluster = cluster
         self._node = node
+        self._run = run
         self._moment = moment
         self._failed = ""
 
@@ -38,7 +39,7 @@ class ProgressAnnotation:
             self._failed = told
         elif self._failed:
             told = f"{self._failed}; {told}"
-        self._write(f"{told} ({self._moment():%Y-%m-%dT%H:%M:%SZ})")
+        self._write(f"{told} ({self._moment():%Y-%m-%dT%H:%M:%SZ}, run {self._run})")
 
     def over(self) -> None:
         """Remove it: the run has ended as somebody wanted it."""

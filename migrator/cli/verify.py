@@ -16,6 +16,7 @@ import typer
 from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import StepFailedError, UnprovenError, UsageError
+from migrator.model import run_id
 from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import evidence_file
 
@@ -78,7 +79,7 @@ def command(
     refuse(plan)
     if not yes:
         ask(reboot_nodes.question(plan))
-    with reboot_nodes.alone(doors, plan, tell) as reboots:
+    with reboot_nodes.alone(doors, plan, tell, run_id.new()) as reboots:
         work = replace(
             work,
             prove=partial(prove, doors, ours=True),

@@ -41,10 +41,9 @@ def default_folder() -> Path:
 class RunLog:
     """The folder of one run."""
 
-    def __init__(self, runs: Path, plan: Plan, *, moment: datetime | None = None) -> None:
-        """Make it. Raises `UsageError` when that cannot be done: nothing was changed yet."""
-        name = f"{moment or datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-        self.folder = runs / name
+    def __init__(self, runs: Path, plan: Plan, run: str) -> None:
+        """Make the folder of the run of that id. Raises `UsageError` when it cannot: nothing was changed yet."""
+        self.folder = runs / run
         self._alone = threading.Lock()
         """Held while an event is added: several nodes tell theirs at once."""
         try:
