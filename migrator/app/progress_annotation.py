@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from migrator import log_context
 from migrator.errors import ClusterError
 from migrator.model.kubernetes import PROGRESS
 
 if TYPE_CHECKING:
     from migrator.cluster import Cluster
     from migrator.model.event import Event
+
+_log = logging.getLogger(__name__)
 
 _TOLD = {"start": "at {}", "failed": "failed at {}", "undone": "{} is taken back"}
 """How each kind of event is written down, with its step; the others say nothing new."""
@@ -46,5 +49,5 @@ class ProgressAnnotation:
         self._write(None)
 
     def _write(self, text: str | None) -> None:
-        with suppress(ClusterError):
+        with log_context.swallowed(_log, f"note {text!r} on the Node", ClusterError):
             self._cluster.annotate(self._node, PROGRESS, text)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from migrator import log_context
 from migrator.app.connections import Connections
 from migrator.app.progress_annotation import ProgressAnnotation
 from migrator.app.stop_conditions import StopConditions
@@ -38,6 +40,8 @@ from migrator.store.run_log import RunLog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -79,7 +83,8 @@ class RolloutJob:
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
-        with suppress(Exception):
+        _log.debug("rollout: %s", message)
+        with log_context.swallowed(_log, "tell of the rollout"):
             self.tell(Event(node="", step="rollout", kind="progress", message=message, run=self.run))
 
 
@@ -106,6 +111,7 @@ def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
     ):
         watch = StopConditions(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
+        work.say(f"run {work.run}: plan, events and logs are in {records.folder}")
         crew = NodeWorkers(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
@@ -122,6 +128,7 @@ def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
         try:
             run_rollout(course, crew, around)
         except Exception as error:  # noqa: BLE001 - raised by `RolloutResult.check`, when each node's end was told
+            _log.debug("the rollout itself ends", exc_info=True)
             bug = error
         finally:
             crew.join()
@@ -171,6 +178,7 @@ def _looker(work: RolloutJob, interruption: StopSignals, records: RunLog) -> Cal
             try:
                 return work.look_again(plans)
             except ClusterError:
+                _log.debug("nodes could not be looked at again", exc_info=True)
                 if interruption.asked or time.monotonic() >= deadline:
                     raise
                 time.sleep(_AGAIN)
@@ -203,7 +211,8 @@ def _run(
     def tell(event: Event) -> None:
         ours = replace(event, run=work.run)
         for one in hear:
-            with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
+            # A terminal that is gone must not end a migration in its middle.
+            with log_context.swallowed(_log, f"tell {getattr(one, '__qualname__', one)} of an event"):
                 one(ours)
 
     host = next(entry for entry in work.doors.chosen if entry.name == plan.host)
