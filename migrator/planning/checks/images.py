@@ -50,7 +50,7 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     runtime = new_runtime(now)
     carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
     needed = sum(carried.values()) * runtime.copies
-    root = (draft.settings.root if draft.settings else "") or _root(now)
+    root = root_of_data(now, draft)
     disk = _under(now.facts.host.disks, root)
     if disk is None or not disk.size or not needed:
         return
@@ -68,7 +68,7 @@ def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
     if draft.settings is None or draft.settings.storage != "zfs" or now.target.runtime != "containerd":
         return
-    folder = f"{draft.settings.root or _root(now)}/io.containerd.snapshotter.v1.zfs"
+    folder = f"{root_of_data(now, draft)}/io.containerd.snapshotter.v1.zfs"
     if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
         yield found(
             "zfs-dataset",
@@ -77,7 +77,10 @@ def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         )
 
 
-def _root(now: NodeInputs) -> str:
+def root_of_data(now: NodeInputs, draft: Translation) -> str:
+    """Give the folder that the new runtime will keep images and containers in."""
+    if draft.settings and draft.settings.root:
+        return draft.settings.root
     try:
         return data_root(now.facts, now.target.runtime)
     except ValueError:  # `unreadable-file` says so
