@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from migrator import log_context, masking
 from migrator.app import observe
 from migrator.errors import ClusterError, StepFailedError
 from migrator.hosts import runner
 from migrator.inventory import load
+from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.node_requests import Request
 from migrator.model.observation import Observation
@@ -174,6 +176,30 @@ def test_a_terminal_that_is_gone_is_in_the_log(tmp_path: Path) -> None:
     assert re.search(r"could not tell .* of an event, and goes on\n    Traceback", told)
 
 
+def test_what_caused_an_error_is_told_and_what_did_not_fit_is_not(tmp_path: Path) -> None:
+    """Also of errors that are each other's causes; pydantic quotes what it refuses."""
+    document = {"batch": ["QZX"]}
+
+    def circle() -> None:
+        first, second = KeyError("first"), ValueError("second")
+        first.__cause__, second.__cause__ = second, first
+        with log_context.swallowed(log, "go round"):
+            raise first
+
+    def strange() -> None:
+        with log_context.swallowed(log, "read it"):
+            try:
+                HostSettings.model_validate(document)
+            except ValidationError as error:
+                raise StepFailedError("no settings") from error
+
+    told = logged(tmp_path, lambda: (circle(), strange()))
+
+    assert "KeyError: 'first'" in told
+    assert re.search(r"ValidationError: batch: .*\n(.*\n)*.*StepFailedError: no settings", told)
+    assert "QZX" not in told
+
+
 def test_a_lease_that_cannot_be_renewed_is_in_the_log(tmp_path: Path) -> None:
     """Whether the API server did not answer, or we made a mistake."""
     cluster = FakeCluster([node()])
@@ -189,7 +215,6 @@ def test_a_lease_that_cannot_be_renewed_is_in_the_log(tmp_path: Path) -> None:
 
 def test_a_node_that_makes_no_plan_is_in_the_log(tmp_path: Path) -> None:
     """The screen says only that it is a mistake of ours."""
-    from migrator.model.host_settings import HostSettings
 
     def strange(_: NodeInputs) -> None:
         boom()

@@ -58,7 +58,8 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show an entry. A terminal that is gone loses it."""
         with suppress(Exception):
-            print(entry(record), file=sys.stderr, flush=True)  # noqa: T201 - asked for by --debug
+            sys.stderr.write(entry(record) + "\n")
+            sys.stderr.flush()
 
 
 def entry(record: logging.LogRecord) -> str:
@@ -81,11 +82,13 @@ def entry(record: logging.LogRecord) -> str:
 def _told(error: BaseException) -> str:
     """Give a traceback; what pydantic refused is not quoted."""
     text = "".join(traceback.format_exception(error))
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ValidationError):
-            text = text.replace(str(seen), mistake(seen))
-        seen = seen.__cause__ or seen.__context__
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ValidationError):
+            text = text.replace(str(one), mistake(one))
+        seen.add(id(one))
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None and id(other) not in seen]
     return text
 
 
