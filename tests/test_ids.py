@@ -21,6 +21,7 @@ ROOT = Path(migrator.__file__).parent
 # id: how many functions give it, where one subject has several
 SEVERAL = {
     "unreadable-file": 2,  # the kubelet's files, and all others
+    "unwritable": 2,  # what the switch writes, and where packages are put
     "overruled": 3,  # units, sysctl files, lists of modules
     "containerd-imports": 2,  # what imports what, and what one file does
     "docker-socket-mounts": 2,  # before a migration, and before a cleanup
