@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from migrator import masking
 from migrator.errors import InventoryError
 from migrator.model.base import Value
 from migrator.model.host_settings import PREFIX, HostSettings
@@ -68,6 +69,8 @@ def load(path: Path, *, limit: str = "") -> Inventory:
         raise InventoryError(f"{path}: there is no such inventory; inventory.example shows how one looks")
     document = _ask_ansible(path)
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
+    for entry in variables.values():
+        masking.learn(entry)
     names = _host_names(document)
     for name in names:
         if not plain_name(name):
@@ -125,6 +128,7 @@ def _ask_ansible(path: Path, limit: str = "") -> dict[str, Any]:
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_VERBOSITY": "0",  # otherwise it says more than the document
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
         "ANSIBLE_LOCALHOST_WARNING": "0",
     }
