@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -9,12 +10,15 @@ from itertools import pairwise
 from migrator import versions
 from migrator.model.plan import Finding, Severity
 from migrator.planning.candidate_version import find_candidate
-from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.findings import found, listed, named, of
+from migrator.planning.checks.images import planned_root
 from migrator.planning.checks.lenient_reads import planned_text, table, toml
+from migrator.planning.checks.next_kubernetes import aim, dotted
+from migrator.planning.checks.versions import candidate_problem
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import imports as containerd_imports
-from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.containerd.runtime import CONTAINERD
 
 _CRI = frozenset(
     {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}
@@ -26,10 +30,9 @@ _MERGES = (2, 0)
 _SYSTEM_SOCKET = "/run/containerd/containerd.sock"
 
 
+@of(CONTAINERD)
 def state(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Containerd must be able to load its CRI plugin."""
-    if now.target.runtime != "containerd":
-        return
     if now.facts.containerd.cri == "error":
         yield found(
             "containerd-broken",
@@ -51,10 +54,9 @@ def state(now: NodeInputs, _: Translation) -> Iterator[Finding]:
         )
 
 
+@of(CONTAINERD)
 def elsewhere(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What is written must be what containerd reads, and the kubelet must look where it listens."""
-    if now.target.runtime != "containerd":
-        return
     version, unit = now.facts.containerd.version, now.facts.containerd.unit
     if version and not unit.fragments and now.facts.host.systemd:
         yield found(
@@ -68,7 +70,7 @@ def elsewhere(now: NodeInputs, _: Translation) -> Iterator[Finding]:
         ("reads", _told(arguments, "--config", "-c"), containerd.CONFIG),
         ("listens at", _told(arguments, "--address", "-a"), _SYSTEM_SOCKET),
         ("listens at", str(table(document, "grpc").get("address") or ""), _SYSTEM_SOCKET),
-        ("keeps its data in", _told(arguments, "--root"), RUNTIMES["containerd"].root),
+        ("keeps its data in", _told(arguments, "--root"), CONTAINERD.root),
     ]
     other = [f"{what} {value}" for what, value, usual in told if value and value.removeprefix("unix://") != usual]
     if other:
@@ -90,12 +92,13 @@ def _told(arguments: Sequence[str], *names: str) -> str:
     return value
 
 
+@of(CONTAINERD)
 def selinux(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containers that get labels reach fewer files of the host."""
     text = planned_text(now, draft, containerd.CONFIG)
     on = _labels(text)
     had = now.facts.docker is not None and any("selinux" in entry for entry in now.facts.docker.security_options)
-    if now.target.runtime == "containerd" and on and not had:
+    if on and not had:
         yield found(
             "selinux-appears",
             f"{containerd.CONFIG} has enable_selinux = true, and Docker gave containers no labels: pods that mount "
@@ -116,9 +119,10 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
             yield from _pairs(inner)
 
 
+@of(CONTAINERD)
 def low_ports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker gives to containers without root, and this release cannot be told to give."""
-    if now.target.runtime != "containerd" or draft.settings is None or not now.facts.containerd.version:
+    if draft.settings is None or not now.facts.containerd.version:
         return
     missing = _OPEN.keys() & set(containerd.unsupported(draft.settings, draft.destination.version))
     if missing:
@@ -135,10 +139,9 @@ _OPEN = {
 }
 
 
+@of(CONTAINERD)
 def imports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
-    if now.target.runtime != "containerd":
-        return
     if (text := planned_text(now, draft, containerd.CONFIG)).strip() and not toml(text).get("imports"):
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
@@ -251,10 +254,11 @@ _SPARES_SHIMS = ("", "process", "none")
 """Values of KillMode with which shims outlive containerd (systemd.kill(5); containerd.service says `process`)."""
 
 
+@of(CONTAINERD)
 def shared(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Restarting the containerd that Docker runs on must not take Docker's other containers down."""
     docker = now.facts.docker
-    if now.target.runtime != "containerd" or docker is None or docker.embedded:
+    if docker is None or docker.embedded:
         return
     if docker.containerd.removeprefix("unix://").removeprefix("/var") != _SYSTEM_SOCKET:
         return
@@ -281,4 +285,135 @@ def shared(now: NodeInputs, _: Translation) -> Iterator[Finding]:
             "containerd-shared",
             f"Docker runs on {_SYSTEM_SOCKET} too",
             "its containers survive the restart of containerd, and stay in a namespace of their own",
+        )
+
+
+CNI_BUGS: tuple[versions.Release, versions.Release] = ((1, 6, 0), (1, 6, 3))
+"""First and last containerd with them (kubernetes.io, Troubleshooting CNI plugin-related errors)."""
+
+APPARMOR_FIXED = (1, 7, 19)
+"""A containerd whose profile lets a confined runc stop containers: 1.7.19 has containerd#10129. Not verified: the
+first one of 1.7, and which of 1.6 (containerd#10123 was meant for both)."""
+APPARMOR_CONFINES_RUNC = (23, 10, 0)
+"""First Ubuntu whose AppArmor confines runc (containerd#10123)."""
+
+
+@of(CONTAINERD)
+def known_bugs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
+    """Versions of containerd that are known to fail; one that is refused as a whole has another way to go."""
+    text, host = find_candidate(now).version, now.facts.host
+    if not text or candidate_problem(now, draft):
+        return
+    for row in versions.faults(versions.release(text)):
+        if not row.fatal:
+            mended = ".".join(map(str, row.mended))
+            yield found(
+                "runtime-faulty", f"in containerd {text} {row.what} ({row.source})", f"take {mended} or later",
+                Severity.WARNS,
+            )  # fmt: skip
+    if CNI_BUGS[0] <= versions.release(text) <= CNI_BUGS[1]:
+        yield found(
+            "cni-version-bugs",
+            f"containerd {text} refuses network plugins and configurations of other CNI versions",
+            "upgrade it to 1.6.4 or later first",
+        )
+    confined = (
+        host.os_id == "ubuntu"
+        and versions.release(host.os.removeprefix("Ubuntu ")) >= APPARMOR_CONFINES_RUNC
+        and "apparmor" in host.security_modules
+    )
+    if confined and versions.release(text) < APPARMOR_FIXED:
+        yield found(
+            "apparmor-signals",
+            f"{host.os} confines runc, and the profile of containerd {text} may not let it stop containers: "
+            "pods would stay Terminating",
+            "upgrade containerd to 1.7.19 or later, or see that the distribution's package has containerd#10123",
+        )
+
+
+@of(CONTAINERD)
+def support(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """A runtime without security updates should not be moved to unknowingly."""
+    text = find_candidate(now).version
+    if not text or not now.observed_at:
+        return
+    line = versions.parse(text)
+    ends = versions.end_of_life(line)
+    today = dt.datetime.fromtimestamp(now.observed_at, dt.UTC).date()
+    if ends and today > ends:
+        yield found(
+            "runtime-eol",
+            f"upstream's support of containerd {line[0]}.{line[1]} ended by {ends.isoformat()}",
+            "see whether the distribution still mends it, or plan its upgrade",
+        )
+
+
+@of(CONTAINERD)
+def next_kubernetes(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """The runtime must be new enough for the next kubelet."""
+    wanted, text = aim(now), now.facts.containerd.version
+    if wanted is None or not text:
+        return
+    here = versions.parse(now.facts.kubelet.version)
+    rows = (row for row in versions.CONTAINERD_FOR if here < row.kubernetes <= wanted)
+    breaks = next((row for row in rows if not versions.is_recommended(row.kubernetes, versions.release(text))), None)
+    if breaks:
+        needed = ", ".join(".".join(map(str, versions.sound(release))) for release in breaks.containerd)
+        yield found(
+            "kubernetes-target-runtime",
+            f"Kubernetes {dotted(breaks.kubernetes)} asks for containerd {needed} or a later patch of these; {text} "
+            "is installed",
+            f"upgrade containerd before Kubernetes {dotted(breaks.kubernetes)}",
+        )
+    if not versions.speak(wanted, versions.CONTAINERD_CRI, versions.parse(text)):
+        yield found(
+            "kubernetes-target-cri",
+            f"kubelets from {dotted(versions.CRI_V1_ONLY)} on speak CRI v1 only, which containerd {text} does not",
+            f"upgrade containerd to 1.7 or later before Kubernetes {dotted(versions.CRI_V1_ONLY)}",
+        )
+
+
+GIVES_HOST_PORTS = frozenset({"portmap", "cilium-cni"})
+"""Plugins that do."""
+
+
+@of(CONTAINERD)
+def host_ports(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """Containerd leaves host ports to a plugin."""
+    pods = [pod for pod in now.alive if pod.host_ports and not pod.host_network]
+    if pods and not GIVES_HOST_PORTS & set(now.facts.cni.plugins):
+        yield found(
+            "host-ports",
+            f"{named(pods)} ask for host ports, and {now.facts.cni.config or 'the network'} has no portmap plugin",
+            "add portmap with the capability portMappings to the network configuration",
+        )
+
+
+@of(CONTAINERD)
+def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
+    """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
+    if draft.settings is None or draft.settings.storage != "zfs":
+        return
+    folder = f"{draft.settings.root or planned_root(now)}/io.containerd.snapshotter.v1.zfs"
+    if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
+        yield found(
+            "zfs-dataset",
+            f"containerd keeps images in a ZFS dataset that is mounted at {folder}, and none is known to be",
+            f"make one: zfs create -o mountpoint={folder} POOL/containerd",
+        )
+
+
+OF_DOCKER = ("containerd.io", "docker-ce")
+"""Packages that installing a distribution's containerd would remove."""
+
+
+@of(CONTAINERD)
+def docker_packages(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """A distribution's containerd cannot be installed beside Docker's packages."""
+    docker = [package.name for package in now.facts.packages if package.name in OF_DOCKER]
+    if now.target.package == CONTAINERD.packages[0] and not now.facts.containerd.version and docker:
+        yield found(
+            "package-conflict",
+            f"containerd is missing, and installing the distribution's would remove {listed(docker)}",
+            "set migrator_package to containerd.io, where the node has Docker's repository",
         )

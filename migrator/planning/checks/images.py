@@ -11,7 +11,6 @@ from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.image_names import familiar
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes.registry import data_root
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""
@@ -50,7 +49,7 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     runtime = new_runtime(now)
     carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
     needed = sum(carried.values()) * runtime.copies
-    root = (draft.settings.root if draft.settings else "") or _root(now)
+    root = (draft.settings.root if draft.settings else "") or planned_root(now)
     disk = _under(now.facts.host.disks, root)
     if disk is None or not disk.size or not needed:
         return
@@ -64,22 +63,10 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         )
 
 
-def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
-    """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
-    if draft.settings is None or draft.settings.storage != "zfs" or now.target.runtime != "containerd":
-        return
-    folder = f"{draft.settings.root or _root(now)}/io.containerd.snapshotter.v1.zfs"
-    if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
-        yield found(
-            "zfs-dataset",
-            f"containerd keeps images in a ZFS dataset that is mounted at {folder}, and none is known to be",
-            f"make one: zfs create -o mountpoint={folder} POOL/containerd",
-        )
-
-
-def _root(now: NodeInputs) -> str:
+def planned_root(now: NodeInputs) -> str:
+    """Give the folder that the new runtime's data will be in when nothing is written about it."""
     try:
-        return data_root(now.facts, now.target.runtime)
+        return now.runtime.data_root(now.facts)
     except ValueError:  # `unreadable-file` says so
         return new_runtime(now).root
 
