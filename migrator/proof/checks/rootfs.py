@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from migrator.proof.checks.inputs import CheckInputs, Result, Subject, holds, need, unknown
+from migrator.proof.runtime_traits import setting
 
 KINDS = frozenset({"overlay", "aufs", "btrfs", "zfs", "xfs", "ext4", "fuse.fuse-overlayfs", "fuse-overlayfs"})
 """What snapshots of images are mounted as."""
@@ -61,8 +62,8 @@ def shm(scene: CheckInputs, subject: Subject) -> Result:
     size = next((word for word in mine.of_file_system if word.startswith("size=")), "no limit")
     if size in _SHM_SIZES:
         return holds(good=True, expected=_SHM, found=_SHM)
-    if scene.circumstances.runtime == "docker":
-        return unknown(_SHM, f"{size}: default-shm-size?")
+    if said := setting(scene.circumstances, "shm"):
+        return unknown(_SHM, f"{size}: {said}?")
     return holds(good=False, expected=_SHM, found=size)
 
 
@@ -103,8 +104,8 @@ def devices(scene: CheckInputs, subject: Subject) -> Result:
     written = ", ".join(of_host[:5]) or "none of the host's"
     if not subject.asked.privileged:
         return holds(not of_host, "none of the host's", written)
-    if not of_host and scene.circumstances.runtime != "docker":
-        return unknown("the host's too", "none of the host's: privileged_without_host_devices?")
+    if not of_host and (said := setting(scene.circumstances, "devices")):
+        return unknown("the host's too", f"none of the host's: {said}?")
     return holds(bool(of_host), "the host's too", written)
 
 
