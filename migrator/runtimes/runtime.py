@@ -37,6 +37,8 @@ class Runtime:
     """Where the kubelet finds it when nothing says otherwise."""
     root: str
     """Its data folder when nothing says otherwise."""
+    folder: str = ""
+    """What its data folder is called beside another's; "" for its name."""
     copies: int = 1
     """How often it keeps the bytes of an image: as they came, and unpacked."""
     source: str = ""

@@ -69,6 +69,7 @@ CRIO = Runtime(
     unit="crio.service",
     endpoint=crio.ENDPOINT,
     root="/var/lib/containers/storage",
+    folder="containers-storage",
     config=crio.CONFIG,
     packages=("cri-o", "cri-o-runc"),
     mirror_paths=False,  # containers/image asks for /v2/ at the top of a host
