@@ -5,6 +5,10 @@ PYTHON ?= python3
 LAB := $(BIN)/python -m lab
 UNIT := --ignore=tests/lab --ignore=tests/field
 
+# Compiled files are kept wherever this runs: without them each worker of pytest rewrites the assertions of all tests,
+# and each `migrator` that a test starts compiles the whole package.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint unit lab-tests field chaos fuzz mutants lock proto probe lab-up lab-down host clean
 

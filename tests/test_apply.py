@@ -6,6 +6,7 @@ from base64 import b64decode
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -52,8 +53,6 @@ class World:
         )
         self.sessions: list[str] = []
         self.kubelet_runs_pods = False
-        self.rehearsed = proof.good("containerd", "v2", "systemd", Via.CRI)
-        self.proved = {name: proof.good(name, "v2", "systemd", Via.KUBELET) for name in ("docker", "containerd")}
         self.events: list[Event] = []
         self.run = StepContext(
             id="t1",
@@ -66,6 +65,16 @@ class World:
             tell=self.events.append,
             sessions=ProbeSessions(rehearsal=self.rehearse, live=self.prove),
         )
+
+    @cached_property
+    def rehearsed(self) -> Evidence:
+        """What a rehearsal sees, unless a test says otherwise."""
+        return proof.good("containerd", "v2", "systemd", Via.CRI)
+
+    @cached_property
+    def proved(self) -> dict[str, Evidence]:
+        """What probe pods see on each runtime, likewise."""
+        return {name: proof.good(name, "v2", "systemd", Via.KUBELET) for name in ("docker", "containerd")}
 
     def rehearse(self, *_: object) -> Evidence:
         """Give what a rehearsal saw."""

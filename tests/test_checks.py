@@ -19,6 +19,7 @@ from migrator.model.facts import (
     DockerContainer,
     DockerUnits,
     FileFact,
+    Fleeting,
     NodeFacts,
     Package,
     Reservation,
@@ -59,6 +60,14 @@ UNDERSCORE = "/etc/containerd/certs.d/reg_5000_/hosts.toml"
 HUB = "/etc/containerd/certs.d/docker.io/hosts.toml"
 NVIDIA = "/usr/bin/nvidia-container-runtime"
 V2 = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\nruntime_type = "io.containerd.runc.v2"\n'
+
+
+JOURNAL = "/var/lib/migrator/transactions"
+
+
+def in_memory(where: str, *paths: str) -> dict[str, Fleeting]:
+    """Give paths that a reboot takes away."""
+    return {path: Fleeting(where=where) for path in paths}
 
 
 @dataclass(frozen=True)
@@ -314,6 +323,14 @@ CASES = {
     "a module for which another is inserted": case("overruled", BLOCK, "modprobe.d(5), install", with_modprobe("install overlay /sbin/insmod /x/other.ko\n"), says="insmod /x/other.ko", files=MODULES),
     "a module that the boot loader refuses": case("overruled", BLOCK, "kernel-parameters.txt, module_blacklist", situation(facts=host(refused_modules=("br_netfilter",))), says="the kernel's command line refuses br_netfilter", files=MODULES),
     "no place for our own unit": case("unwritable", BLOCK, "mount(8)", on(unwritable={"/etc/systemd/system": "/etc is on a file system that is mounted read-only"}), says="read-only"),
+    "a package for a system that is read-only": case("unwritable", BLOCK, "ostree-prepare-root(1): /usr is read-only", on(containerd=values.containerd(version=""), unwritable={"/usr": "/usr is on a file system that is mounted read-only"}), says="containerd has to be installed, and /usr is on"),
+    "a journal in memory": case("files-in-memory", BLOCK, "tmpfs(5)", on(fleeting=in_memory("the tmpfs at /var", JOURNAL)), says=f"{JOURNAL}: the tmpfs at /var, which a reboot empties"),
+    "files in memory": case("files-in-memory", BLOCK, "overlayfs.rst", on(fleeting=in_memory("the overlay at /etc, whose upper folder /run/etc is on the tmpfs at /run", CONFIG)), says=f"{CONFIG}: the overlay at /etc, whose upper folder /run/etc is on the tmpfs at /run", files=change(CONFIG, "")),
+    "a file whose folder is in memory": case("files-in-memory", BLOCK, "tmpfs(5)", on(fleeting=in_memory("the tmpfs at /etc", "/etc/containerd/certs.d")), says=f"{HUB}: the tmpfs at /etc", files=change(HUB, "")),
+    "an overlay whose upper folder is out of sight": case("files-in-memory", WARN, "casper: upperdir=/cow/upper", on(fleeting={JOURNAL: Fleeting(where="the overlay at /, whose upper folder /cow/upper is not to be seen from here", certain=False)}), says="/cow/upper"),
+    "data in memory": case("data-in-memory", BLOCK, "tmpfs(5)", on(fleeting=in_memory("the tmpfs at /var/lib/containerd", "/var/lib/containerd")), says="kept in /var/lib/containerd: the tmpfs at"),
+    "data in a folder of Docker's that is in memory": case("data-in-memory", BLOCK, "tmpfs(5)", on(fleeting=in_memory("the tmpfs at /data", "/data/docker")), says="/data/docker/migrator-containerd", settings=settings(root="/data/docker/migrator-containerd")),
+    "data on an overlay whose upper folder is out of sight": case("data-in-memory", WARN, "casper: upperdir=/cow/upper", on(fleeting={"/var/lib/containerd": Fleeting(where="the overlay at /, whose upper folder /cow/upper is not to be seen from here", certain=False)})),
     "a pod that stays and takes its time": case("long-grace-period", WARN, "k8s core/v1 terminationGracePeriodSeconds", pods("x", owner="DaemonSet/x", ends_within=301), says="shop/x"),
     "containers in both": case("half-migrated", BLOCK, "k/k#61327", containerd(containers=3), says="containerd has 3"),
     "the kubelet left Docker": case("half-migrated", BLOCK, "k/k#61327", kubelet(arguments=flags("--container-runtime=remote", "--container-runtime-endpoint=unix:///run/containerd/containerd.sock")), says="k8s_web"),
@@ -710,6 +727,12 @@ QUIET = {
     "two undone ones whose order is disputed": ("half-migrated", quiet(on(transactions={"a": Transaction(last="undone", number=2, at=1), "b": Transaction(last="undone", number=1, at=2)}))),
     "an immutable file that is not written": ("unwritable", quiet(on(unwritable={DAEMON: f"{DAEMON} is immutable (chattr +i)"}), files=change(CONFIG, ""))),
     "an immutable folder above others": ("unwritable", quiet(on(unwritable={"/etc": "/etc is immutable (chattr +i)"}, files={CONFIG: FileFact(path=CONFIG)}), files=change(CONFIG, ""))),
+    "a system that is read-only and has the runtime": ("unwritable", quiet(on(unwritable={"/usr": "/usr is on a file system that is mounted read-only"}))),
+    "a file in memory that is not written": ("files-in-memory", quiet(on(fleeting=in_memory("the tmpfs at /etc/docker", DAEMON)), files=change(CONFIG, ""))),
+    "a file beside what is in memory": ("files-in-memory", quiet(on(fleeting=in_memory("the tmpfs at /etc", "/etc/containerd/certs.d"), files={CONFIG: FileFact(path=CONFIG)}), files=change(CONFIG, ""))),
+    "data of a runtime that is not asked for": ("data-in-memory", quiet(on(fleeting=in_memory("the tmpfs at /var/lib/docker", "/var/lib/docker")))),
+    "data elsewhere than what is in memory": ("data-in-memory", quiet(on(fleeting=in_memory("the tmpfs at /var/lib/containerd", "/var/lib/containerd")), settings=settings(root="/data/containerd"))),
+    "a journal in memory, and nothing else written": ("data-in-memory", quiet(on(fleeting=in_memory("the tmpfs at /var/lib/migrator", JOURNAL)))),
     "a pod that leaves and takes its time": ("long-grace-period", quiet(pods("x", ends_within=3600))),
     "a pod that stays and ends in time": ("long-grace-period", quiet(pods("x", owner="DaemonSet/x", ends_within=300))),
     "a budget for other pods": ("budget-exhausted", quiet(situation(pods=(pod("web"),), fleet=fleet(budgets=(budget("none", match_labels={}, expressions=(Requirement(key="app", operator="NotIn", values=("web",)),), disruptions_allowed=0),))))),

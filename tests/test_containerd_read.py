@@ -201,11 +201,11 @@ ENDLESS: Mapping[str, Callable[[], object]] = {
 @pytest.mark.parametrize("read", ENDLESS.values(), ids=ENDLESS)
 def test_a_long_line_is_read_in_time(read: Callable[[], object]) -> None:
     """A file has at most 1 MiB, and may be made to take long."""
-    started = time.perf_counter()
+    started = time.process_time()
 
     with contextlib.suppress(ValueError):
         read()
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_key_has_an_end() -> None:

@@ -212,7 +212,7 @@ ENDLESS = {
 @pytest.mark.parametrize("line", ENDLESS.values(), ids=ENDLESS)
 def test_a_line_of_a_hostile_node_ends_soon(line: str) -> None:
     """And is not taken for one that has nothing to do with Docker."""
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert of_line(line) is not NONE
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20

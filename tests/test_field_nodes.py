@@ -109,7 +109,17 @@ ExecStop=/bin/bash -c "docker stop kubelet"
 CLOUD = "/etc/systemd/system/kubelet.service.d/20-cloud.conf"
 KUBEADM = "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
 KEPT = f"{CERTS}/reg.example:5000/hosts.toml"
+UNDERSCORED = f"{CERTS}/reg.example_5000_/hosts.toml"
 INSECURE = {"insecure-registries": ["reg.example:5000"]}
+IMPORTED = "/etc/containerd/conf.d/99-nvidia.toml"
+IMPORTING = values.DEBIAN_CONTAINERD.replace("\n", '\nimports = ["/etc/containerd/conf.d/*.toml"]\n', 1)
+HANDLER_ALONE = f"""version = 2
+{CRI}.containerd.runtimes.nvidia]
+runtime_type = "io.containerd.runc.v2"
+{CRI}.containerd.runtimes.nvidia.options]
+BinaryName = "/usr/bin/nvidia-container-runtime"
+"""
+DOCKERSHIM = "--container-runtime-endpoint=unix:///var/run/dockershim.sock --image-service-endpoint=unix:///var/run/dockershim.sock"
 FLANNEL = CniFacts(
     config="10-flannel.conflist",
     configs=("10-flannel.conflist",),
@@ -263,6 +273,30 @@ FIELD = {
     "a kept hosts.toml that says HTTPS": Field(
         "containerd#4938", told(INSECURE, {KEPT: 'server = "https://reg.example:5000"\n[host."https://reg.example:5000"]\n'}, insecure={"reg.example:5000": "http"}),
         blocked=("registries-kept",), spares={KEPT: ()},
+    ),
+    "a folder with underscores, which is looked into first": Field(
+        "containerd#11393; docs/hosts.md, Port Handling",
+        told(INSECURE, {UNDERSCORED: 'server = "https://reg.example:5000"\n[host."https://reg.example:5000"]\n  ca = "/etc/ssl/reg.crt"\n'}, insecure={"reg.example:5000": "http"}),
+        blocked=("registries-kept",), told={"registries-kept": f"{UNDERSCORED} does not name http://reg.example:5000"}, spares={KEPT: (), UNDERSCORED: ()},
+    ),
+    "a drop-in with a handler alone, containerd 1.7": Field(
+        "containerd#5837; gpu-operator#301",
+        on({CONFIG: IMPORTING, IMPORTED: HANDLER_ALONE}, containerd=values.containerd(version="1.7.12")),
+        blocked=("containerd-imports",), told={"containerd-imports": f"{IMPORTED} is imported and replaces io.containerd.grpc.v1.cri as a whole"}, spares={IMPORTED: ()},
+    ),
+    "a drop-in with a handler alone, containerd 2": Field(
+        "containerd#5837; containerd 2.x, mergeConfig",
+        on({CONFIG: IMPORTING, IMPORTED: HANDLER_ALONE}, containerd=values.containerd(version="2.0.4")),
+        blocked=("cri-version",),
+    ),
+    "endpoints of dockershim, said in full": Field(
+        "kubelet 1.20, --container-runtime-endpoint, --image-service-endpoint",
+        kubelet(
+            {DEFAULT: f"KUBELET_EXTRA_ARGS=--node-ip=10.77.0.11 {DOCKERSHIM}\n"},
+            f"{KUBEADM} --config=/var/lib/kubelet/config.yaml --network-plugin=cni --pod-infra-container-image={PAUSE} --node-ip=10.77.0.11 {DOCKERSHIM}",
+        ),
+        writes={DEFAULT: (f"--node-ip=10.77.0.11 --container-runtime=remote {ENDPOINT}\n",)},
+        spares={DEFAULT: ("dockershim", "--image-service-endpoint"), FLAGS: ("dockershim", "--network-plugin", "--image-service-endpoint")},
     ),
     "Harbor by its address": Field(
         "containerd#3847", told({"insecure-registries": ["172.17.1.201"]}, insecure={"172.17.1.201": "http"}),

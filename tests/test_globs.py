@@ -70,8 +70,8 @@ def test_no_pattern_is_too_strange(pattern: str, name: str) -> None:
 )
 def test_many_stars_end_soon(pattern: str) -> None:
     """A node's file may hold them."""
-    started = time.perf_counter()
+    started = time.process_time()
 
     for dialect in Dialect:
         assert not fitting(pattern, ["a" * 255] * 20, dialect)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -277,10 +277,25 @@ def test_the_cgroup_hierarchy_is_told(mounts: str, cgroup: str) -> None:
     assert host.cgroup(host.parse_mounts(mounts)) == cgroup
 
 
+@pytest.mark.parametrize(
+    ("files", "built_in"),
+    [
+        ({"/lib/modules/6.1/modules.builtin": "kernel/fs/overlayfs/overlay.ko\nkernel/net/x.ko\n"}, ["overlay"]),
+        ({"/lib/modules/6.2/modules.builtin": "kernel/fs/overlayfs/overlay.ko\n"}, []),
+        ({"/proc/filesystems": "nodev\toverlay\n", "/proc/modules": "overlay 1 0 - Live 0x0\n"}, []),
+        ({"/proc/filesystems": "nodev\toverlay\n", "/proc/modules": "nf_x 1 0 - Live 0x0\n"}, ["overlay"]),
+        ({"/proc/filesystems": "nodev\toverlay\n", "/proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"}, ["br_netfilter", "overlay"]),
+        ({"/proc/filesystems": "\text4\n"}, []),
+    ],
+    ids=["listed", "listed for another kernel", "loaded", "there, and not loaded", "a kernel without modules", "absent"],
+)  # fmt: skip
+def test_parts_of_the_kernel_are_known(files: dict[str, str], built_in: list[str], tmp_path: Path) -> None:
+    """By the kernel's own list, and by what works without having been loaded; nothing has to load them."""
+    assert host.built_in(Tree(str(put(tmp_path, files))), "6.1") == built_in
+
+
 def test_modules_that_nothing_loads_are_known() -> None:
-    """Those that are a part of the kernel need not be; those that its command line refuses cannot be."""
-    assert host.built_in("kernel/fs/overlayfs/overlay.ko\nkernel/net/x.ko\n") == ["overlay"]
-    assert host.built_in("") == []
+    """Those that the kernel's command line refuses cannot be loaded."""
     cmdline = "quiet module_blacklist=br-netfilter,nouveau modprobe.blacklist=floppy blacklist=x\n"
     assert host.refused_modules(cmdline) == ["br_netfilter", "floppy", "nouveau"]
 

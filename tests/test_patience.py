@@ -6,10 +6,8 @@ from migrator.engine import timeouts
 from migrator.hosts import runner
 from migrator.hosts import session as host_session
 from migrator.model.host_settings import HostSettings
-from tests.test_node_modules import load
+from tests.test_node_modules import node_switch, service, switching
 
-node_switch = load("switch", "node_switch")
-service, switching = node_switch.migrator_service, node_switch.Switch
 MARGIN = 60
 """Seconds that Ansible takes to begin and to bring the answer back."""
 
@@ -17,7 +15,7 @@ MARGIN = 60
 def test_the_limits_of_a_switch_nest() -> None:
     """Each stop < the way forth < the wait for another's < the node's answer < its playbook < patience in all."""
     limit = runner._LIMITS["switch"]  # noqa: SLF001
-    chain = [node_switch.START_SECONDS, node_switch.FORTH_SECONDS, node_switch.LOCK_SECONDS, service.WAIT_SECONDS]
+    chain = [switching.START_SECONDS, node_switch.FORTH_SECONDS, node_switch.LOCK_SECONDS, service.WAIT_SECONDS]
 
     assert chain == sorted(chain)
     assert limit >= service.WAIT_SECONDS + MARGIN

@@ -56,6 +56,7 @@ class World:
         self.until: dict[str, float] = {}
         """When each node that is worked on ends."""
         self.broken: set[str] = set()
+        self.everyone = sorted(node for group in self.groups for node in group.everyone)
         self.out = self.fate()
         self.hurt: set[str] = {"shop/old"} if self.hurting else set()
         """Budgets that are violated; one of them is from the beginning."""
@@ -97,8 +98,7 @@ class World:
 
     def fate(self) -> set[str]:
         """Choose who is out by itself."""
-        nodes = sorted(node for group in self.groups for node in group.everyone)
-        return {node for node in nodes if self.away and self.random.random() < self.away}
+        return {node for node in self.everyone if self.random.random() < self.away} if self.away else set()
 
     def begin(self, nodes: Sequence[str]) -> None:
         """Check that these may be begun, then work on them for some time."""

@@ -278,7 +278,7 @@ def test_a_control_group_of_the_first_version_counts(told: str, limited: str, un
 
 
 @pytest.mark.parametrize(
-    ("files", "memory", "most"), [(1024, 2**40, 46), (65536, 2**30, 5), (10, 10, 1), (65536, 2**40, 3271)]
+    ("files", "memory", "most"), [(1024, 2**40, 36), (65536, 2**30, 5), (10, 10, 1), (65536, 2**40, 2617)]
 )
 def test_how_many_fit(files: int, memory: int, most: int) -> None:
     """By whichever is less; one node at least is tried."""
@@ -300,11 +300,11 @@ def test_the_largest_batch_is_what_counts(policy: dict[str, str], most: int) -> 
 def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) -> None:
     """Which does, is said."""
     world = World(tmp_path, batch="3", canaries=0)
-    two = local_capacity.Room(files=140, memory=2**40)
+    two = local_capacity.Room(files=160, memory=2**40)
 
     with pytest.raises(
         InventoryError,
-        match="3 would be in work at once, and this machine has room for 2: .*20 open files.*140.*migrator_batch to 2",
+        match="3 would be in work at once, and this machine has room for 2: .*25 open files.*160.*migrator_batch to 2",
     ):
         world.do(room=lambda: two)
 
@@ -316,7 +316,7 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything(tmp_path: Path) ->
 def test_of_nodes_that_serve_as_many_are_begun_as_fit(tmp_path: Path) -> None:
     """Nobody has to make batches smaller for the stages alone."""
     world = World(tmp_path, batch="3", canaries=0)
-    two = local_capacity.Room(files=140, memory=2**40)
+    two = local_capacity.Room(files=160, memory=2**40)
     working, most = [0], threading.Barrier(2, timeout=30)
 
     def stage() -> None:

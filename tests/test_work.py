@@ -25,15 +25,17 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease
 from migrator.model.node_requests import Request, Switch
+from migrator.model.observation import Observation
 from migrator.model.plan import NodePlan, Phase, Plan
 from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout import lock
 from migrator.rollout.batches import with_batches
 from migrator.rollout.results import Ending, RolloutResult
+from migrator.store import fact_store
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
-from tests.fakes.values import node, pod, situation
+from tests.fakes.values import facts, node, pod, situation
 
 NODES = ("w1", "w2", "w3")
 SECONDS = 30.0
@@ -142,6 +144,22 @@ def test_the_clusters_state_between_nodes_comes_from_the_cache(tmp_path: Path) -
     assert world.cluster.calls.count("facts") == 1
     assert not {"nodes", "budgets"} & set(world.cluster.calls)
     assert world.cluster.calls.count("cached nodes") == world.cluster.calls.count("cached budgets") >= 3
+
+
+def test_facts_are_kept_in_the_runs_folder_when_nodes_are_begun_and_held_no_longer(tmp_path: Path) -> None:
+    """A rollout may take days: this process holds those alone that are yet to come. Of one there may be none."""
+    world = World(tmp_path, batch="1")
+    seen, held = world.work.doors.seen.hosts, []
+    for name in ("w1", "w2"):
+        seen[name] = Observation(host=name, target=world.target, facts=facts(hostname=name))
+    world.does = dict.fromkeys(NODES, lambda: held.append(sorted(seen)))
+
+    world.do().check()
+
+    [run] = tmp_path.iterdir()
+    kept = fact_store.observations(run / "facts")
+    assert [(entry.host, entry.facts and entry.facts.hostname) for entry in kept] == [("w1", "w1"), ("w2", "w2")]
+    assert held == [["w2"], [], []]
 
 
 def meet(barrier: threading.Barrier) -> None:

@@ -88,6 +88,15 @@ class Disk(Value):
         return self.mount == other.mount or (bool(self.device) and self.device == other.device)
 
 
+class Fleeting(Value):
+    """Where a path lies that a reboot empties."""
+
+    where: Told
+    """For example "the overlay at /etc, whose upper folder /run/etc is on the tmpfs at /run"."""
+    certain: bool = True
+    """Whether that is known: the upper folder of an overlay may be out of sight."""
+
+
 class HostFacts(Value):
     """The machine."""
 
@@ -379,6 +388,9 @@ class NodeFacts(Value):
     unwritable: Mapping[Line, Told] = {}
     """What keeps a file that a migration may write from being replaced and put back, by its path, or by the folder that
     it would be in."""
+    fleeting: Mapping[Line, Fleeting] = {}
+    """What a reboot takes away, by the path of a file that a migration may write, of the folder that it would be in, or
+    of a runtime's data."""
     problems: tuple[str, ...] = ()
     """Parts that could not be read, and why: what is missing for such a reason must not be taken for absent."""
     files: Mapping[NodePath, FileFact] = {}

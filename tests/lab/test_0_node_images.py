@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import images
-from tests.lab.nodeside import COMMAND, CONFIG, CONFIGURED, FLAGS, LAST, REMOTE, Node, digest
+from tests.lab.nodeside import COMMAND, CONFIG, CONFIGURED, FLAGS, LAST, REMOTE, Node, digest, lose
 
 LOCAL = "local/only-here:1"
 FULL = f"docker.io/{LOCAL}"
@@ -101,6 +101,28 @@ def test_images_go_where_containerd_will_have_them(built: Node) -> None:
         alone(built)
         assert built.ask("carry_images", images=[LOCAL], root="/data/containerd")["changed"] is False
         assert built.ask("carry_images", check=True, images=[LOCAL], root="/data/containerd")["changed"] is True
+    finally:
+        built.do("rm -rf /data")
+        untag(built)
+
+
+def test_what_a_killed_carry_leaves_goes_with_the_next_one(built: Node) -> None:
+    """Its folder below /run, whatever was in it; its containerd has ended with it."""
+    place = "ls -d /run/migrator-carry-*"
+    try:
+        built.wrap("ctr", 'case "$*" in *import*) touch /run/driven; sleep 60;; esac')
+        killed = built.begin("carry_images", {"images": [LOCAL], "root": "/data/containerd"})
+        built.until("test -e /run/driven", "an image is on its way")
+        assert built.run(f"{place}/containerd.sock").returncode == 0
+        lose(killed)
+        built.until("test $(pgrep -x -c containerd) = 1", "its containerd has ended")
+        assert built.run(place).stdout.count("migrator-carry-") == 1
+        built.unwrap()
+
+        assert built.ask("carry_images", check=True, images=[LOCAL])["changed"] is True
+        assert built.run(place).returncode == 0, "in check mode nothing is changed"
+        assert built.ask("carry_images", images=[LOCAL])["changed"] is True
+        alone(built)
     finally:
         built.do("rm -rf /data")
         untag(built)

@@ -154,7 +154,8 @@ def _read(fragments: tuple[tuple[str, str], ...], environment_files: tuple[tuple
         for setting, variables, start in _relevant(path, text):
             empty = not setting.value.text
             if setting.key == "Environment":
-                environment = {} if empty else {**environment, **variables}
+                environment = {} if empty else environment
+                environment.update(variables)
             elif setting.key == "EnvironmentFile":
                 files = [] if empty else [*files, (path, setting.value.text)]
             else:

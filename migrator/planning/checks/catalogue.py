@@ -63,7 +63,12 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("overruled", (B,), "Another file has the last word over one that would be written.",
              "systemd.unit(5), systemd.exec(5), sysctl.d(5), modprobe.d(5)"),
         Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
-             "system, chattr, a mount or several names of one file."),
+             "system, chattr, a mount or several names of one file; /usr where a package has to be installed."),
+        Rule("files-in-memory", (B, W), "What the switch writes, or its journal, would be gone after a reboot, and the "
+             "way back with it; it warns where what lies below an overlay is out of sight.",
+             "overlayfs.rst; systemd-volatile-root.service(8); dracut.cmdline(7), rd.live.overlay; overlayroot"),
+        Rule("data-in-memory", (B, W), "Images and containers of the new runtime would be gone after a reboot.",
+             "tmpfs(5)", waivable=True),
     ),
     "The source": (
         Rule("source-runtime", (B,), "Only Docker can be migrated from in this version."),

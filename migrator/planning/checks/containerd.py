@@ -11,7 +11,7 @@ from migrator import versions
 from migrator.model.plan import Finding, Severity
 from migrator.planning.candidate_version import find_candidate
 from migrator.planning.checks.findings import found, listed, named, of
-from migrator.planning.checks.images import planned_root
+from migrator.planning.checks.images import root_of_data
 from migrator.planning.checks.lenient_reads import planned_text, table, toml
 from migrator.planning.checks.next_kubernetes import aim, dotted
 from migrator.planning.checks.versions import candidate_problem
@@ -394,7 +394,7 @@ def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
     if draft.settings is None or draft.settings.storage != "zfs":
         return
-    folder = f"{draft.settings.root or planned_root(now)}/io.containerd.snapshotter.v1.zfs"
+    folder = f"{root_of_data(now, draft)}/io.containerd.snapshotter.v1.zfs"
     if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
         yield found(
             "zfs-dataset",

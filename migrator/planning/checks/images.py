@@ -49,7 +49,7 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     runtime = new_runtime(now)
     carried = {image.id: image.size for image in _stored(now) if set(image.names) & set(draft.images)}
     needed = sum(carried.values()) * runtime.copies
-    root = (draft.settings.root if draft.settings else "") or planned_root(now)
+    root = root_of_data(now, draft)
     disk = _under(now.facts.host.disks, root)
     if disk is None or not disk.size or not needed:
         return
@@ -63,8 +63,10 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         )
 
 
-def planned_root(now: NodeInputs) -> str:
-    """Give the folder that the new runtime's data will be in when nothing is written about it."""
+def root_of_data(now: NodeInputs, draft: Translation) -> str:
+    """Give the folder that the new runtime will keep images and containers in."""
+    if draft.settings and draft.settings.root:
+        return draft.settings.root
     try:
         return now.runtime.data_root(now.facts)
     except ValueError:  # `unreadable-file` says so

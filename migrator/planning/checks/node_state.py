@@ -32,7 +32,7 @@ _MANAGED: Mapping[str, str] = {
 """Installations that leave the files alone until they run again."""
 
 
-_OURS = ("/etc/systemd/system", "/var/lib/migrator/transactions")
+OURS = ("/etc/systemd/system", "/var/lib/migrator/transactions")
 """Where the node's own unit, and the journal with the saved files, are written (roles/switch)."""
 
 
@@ -158,8 +158,8 @@ def undecided(facts: NodeFacts) -> str:
 def writable(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Whatever the switch writes must be put back in the same place."""
     known = now.facts.unwritable
-    paths = (*_OURS, *(file.path for file in draft.files))
-    looked_at = {*now.facts.files, *_OURS}
+    paths = (*OURS, *(file.path for file in draft.files))
+    looked_at = {*now.facts.files, *OURS}
     if not known:
         return
     obstacles = {why for path in paths if (why := _obstacle(known, looked_at, path))}

@@ -13,6 +13,8 @@ from migrator.runtimes.containerd.runtime import PACKAGES
 
 EXCLUDES: Mapping[str, tuple[str, ...]] = {"containerd.io": ("containerd", "runc")}
 """Docker's package replaces and conflicts with the distributions' (docker/containerd-packaging)."""
+_PROGRAMS = "/usr"
+"""Where packages have their programs."""
 LONG_TERM: frozenset[versions.Version] = frozenset({(1, 7), (2, 3)})
 """Lines between which containerd may be upgraded at once (containerd docs/containerd-2.0.md, RELEASES.md)."""
 
@@ -47,6 +49,17 @@ def held(now: NodeInputs, _: Translation) -> Iterator[Finding]:
             f"{new_runtime(now).title} has to be installed, and the package manager holds {listed(names)}",
             "release the hold (apt-mark unhold, or versionlock delete)",
             Severity.BLOCKS,
+        )
+
+
+def place(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """A system that is updated as a whole takes no package by itself."""
+    runtime, why = new_runtime(now), now.facts.unwritable.get(_PROGRAMS, "")
+    if why and not (now.migrated or runtime.version):
+        yield found(
+            "unwritable",
+            f"{runtime.title} has to be installed, and {why}",
+            "bring its package with the system's own means (rpm-ostree, transactional-update, the image)",
         )
 
 

@@ -54,15 +54,13 @@ import ctypes
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import ExitStack
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.migrator_images import Registries, full_name, image_path
+from ansible.module_utils.migrator_images import Place, Registries, full_name, image_path, sweep
 from ansible.module_utils.migrator_node import CRI_NAMESPACE, NodeError, docker, docker_open, environment, run
 
 CHUNK = 1024 * 1024
@@ -141,38 +139,46 @@ class OwnContainerd:
 
     def __init__(self, root):
         self.root = root
-        self.folder = tempfile.mkdtemp(prefix="migrator-carry-", dir="/run")
-        self.socket = os.path.join(self.folder, "containerd.sock")
 
     def __enter__(self):
-        config = os.path.join(self.folder, "config.toml")
+        with ExitStack() as opened:
+            client = self._start(opened.enter_context(Place("carry")), opened)
+            self.opened = opened.pop_all()
+        return client
+
+    def __exit__(self, *_):
+        self.opened.close()
+
+    def _start(self, folder, opened):
+        """Start it, to be ended with `opened`; give the words of its client once it answers."""
+        config, socket = os.path.join(folder, "config.toml"), os.path.join(folder, "containerd.sock")
         with open(config, "w") as file:
             file.write("version = 2\ndisabled_plugins = {}\n".format(json.dumps(UNWANTED)))
         os.makedirs(self.root, mode=0o711, exist_ok=True)
-        places = ["--root", self.root, "--state", os.path.join(self.folder, "state"), "--address", self.socket]
-        log = open(os.path.join(self.folder, "log"), "w+")
+        places = ["--root", self.root, "--state", os.path.join(folder, "state"), "--address", socket]
+        log = open(os.path.join(folder, "log"), "w+")
         with log:
             words = ["containerd", "--config", config] + places
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 words, stdout=log, stderr=log, env=environment(),
                 preexec_fn=_ends_with_us,  # noqa: PLW1509 - a module has one thread
             )  # fmt: skip
-        client = ["ctr", "--address", self.socket, "--namespace", CRI_NAMESPACE]
+        opened.callback(_end, process)
+        client = ["ctr", "--address", socket, "--namespace", CRI_NAMESPACE]
         deadline = time.time() + START_SECONDS
         while run(client + ["version"], timeout=30, check=False)[0] != 0:
-            if self.process.poll() is not None or time.time() > deadline:
+            if process.poll() is not None or time.time() > deadline:
                 with open(log.name) as said:
                     message = said.read()[-300:]
-                self.__exit__()
                 raise NodeError("a containerd on {} does not start: {}".format(self.root, message))
             time.sleep(0.5)
         return client
 
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def _end(process):
+    if process.poll() is None:
+        process.terminate()
+    process.wait()
 
 
 def stored(client):
@@ -256,6 +262,8 @@ def main():
     )
     images, root, known = (module.params[name] for name in ("images", "root", "registries"))
     try:
+        if not module.check_mode:
+            sweep()
         with ExitStack() as opened:
             if module.check_mode:
                 bring = counted

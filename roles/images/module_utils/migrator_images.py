@@ -4,16 +4,72 @@ Runs on the node: Python 3.6 or later, standard library only.
 """
 
 import base64
+import fcntl
 import os
+import re
 import shutil
 import tempfile
 import urllib.parse
+from contextlib import ExitStack
 
 from ansible.module_utils.migrator_node import docker, run
 
 PULL_SECONDS = 1800
 AWAY = ("dial tcp", "i/o timeout", "connection refused", "no such host", "proxyconnect")
 """Signs of a registry that would be waited for anew with each of its images (errors of Go's net package)."""
+
+RUN = "/run"
+"""Where places are made."""
+OURS = re.compile(r"migrator-(?:carry|pull)-")
+
+
+class Place:
+    """A folder of our own below /run that ends with the `with` block.
+
+    Where we are killed it stays, and whoever comes next removes it: it is locked for as long as we live.
+    """
+
+    def __init__(self, what):
+        self.prefix = "migrator-{}-".format(what)
+
+    def __enter__(self):
+        self.lock = None
+        while self.lock is None:  # somebody who sweeps may be quicker
+            self.path = tempfile.mkdtemp(prefix=self.prefix, dir=RUN)
+            self.lock = _locked(self.path)
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+
+def sweep():
+    """Remove the places of those that were killed."""
+    for name in os.listdir(RUN):
+        path = os.path.join(RUN, name)
+        lock = _locked(path) if OURS.match(name) else None
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(path):
+    """Lock a folder; give its descriptor, or None for one that somebody has, or that is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    ours = False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    finally:
+        if not ours:
+            os.close(descriptor)
+    return descriptor if ours else None
 
 
 def full_name(image):
@@ -60,8 +116,17 @@ class Registries:
         """Why registries that do not answer are not asked again, by their names."""
 
     def __enter__(self):
-        self.place = tempfile.TemporaryDirectory(prefix="migrator-pull-", dir="/run")
-        self.hosts = os.path.join(self.place.name, "certs.d")
+        with ExitStack() as opened:
+            self._fill(opened.enter_context(Place("pull")))
+            self.proxies = proxies()
+            self.opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.opened.close()
+
+    def _fill(self, place):
+        self.hosts = os.path.join(place, "certs.d")
         if os.path.isdir(self.folder):
             shutil.copytree(self.folder, self.hosts, ignore_dangling_symlinks=True)
         for file in self.files:
@@ -72,11 +137,6 @@ class Registries:
             else:
                 with open(path, "wb") as written:
                     written.write(base64.b64decode(file["content"]))
-        self.proxies = proxies()
-        return self
-
-    def __exit__(self, *_):
-        self.place.cleanup()
 
     def pull(self, client, image):
         """Pull the image that Docker has under this name; give "", or why that cannot be."""

@@ -38,6 +38,7 @@ from ansible.module_utils import migrator_inspect_files as files
 from ansible.module_utils import migrator_inspect_history as history
 from ansible.module_utils import migrator_inspect_host as host
 from ansible.module_utils import migrator_inspect_kubelet as kubelet
+from ansible.module_utils import migrator_inspect_lasting as lasting
 from ansible.module_utils import migrator_inspect_network as network
 from ansible.module_utils import migrator_inspect_packages as packages
 from ansible.module_utils import migrator_inspect_secrets as secrets
@@ -130,10 +131,11 @@ class Reading:
         found["unwritable"] = self.part(
             "what cannot be written", lambda: files.unwritable(tree, self._written(found["files"])), {}
         )
+        found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
+        found["fleeting"] = self.part("what a reboot empties", lambda: self._fleeting(found), {})
         found["low_level"] = self._fact("low-level runtimes", self.low_level, {})
         found["packages"] = self._fact("packages", self.packages, [])
         found["candidates"] = self._fact("what could be installed", self.candidates, {})
-        found["host"] = self.part("the host", lambda: self._host(answered, texts), {})
         return plain(found)
 
     def _fact(self, what, asked, otherwise):
@@ -197,6 +199,11 @@ class Reading:
     def _written(looked_at):
         """Name the files that a migration may write: all but those of packages, and of Docker's."""
         return [path for path in looked_at if not path.startswith(("/lib/", "/usr/", "/run/"))]
+
+    def _fleeting(self, found):
+        """Look below whatever a migration may write: files, folders of files, folders of data."""
+        data = [disk["path"] for disk in found["host"].get("disks", [])]
+        return lasting.fleeting(self.tree, self._written(found["files"]) + list(files.FOLDERS) + data)
 
     def _host(self, answered, texts):
         found = host.host_fact(self.tree)

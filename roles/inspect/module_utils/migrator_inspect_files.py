@@ -53,6 +53,8 @@ PATTERNS = (
     "/lib/modprobe.d/*.conf",
 )
 CERTS = "/etc/containerd/certs.d"
+PACKAGES = "/usr"
+"""Where packages have their programs: a system that is updated as a whole has it read-only (ostree, MicroOS)."""
 FOLDERS = (CERTS, "/etc/containerd/conf.d", "/etc/systemd/system", "/var/lib/migrator/transactions")
 """Where a migration writes files whose names are not known before, its own among them."""
 
@@ -90,5 +92,5 @@ def unwritable(tree, paths):
     """Say what keeps these files, and those in the folders, from being replaced and put back; nothing is tried."""
     mounts = mount_points()
     found = {path: obstacle(tree.at(path), mounts) for path in paths}
-    found.update({path: folder_obstacle(tree.at(path)) for path in FOLDERS})
+    found.update({path: folder_obstacle(tree.at(path)) for path in (*FOLDERS, PACKAGES)})
     return {path: why.replace(tree.root + "/", "/") if tree.root else why for path, why in found.items() if why}

@@ -39,7 +39,7 @@ def host_fact(tree):
         "cgroup": cgroup(mounts(tree)),
         "security_modules": security_modules(tree),
         "modules": modules(tree),
-        "built_in": built_in(tree.text("/lib/modules/{}/modules.builtin".format(kernel.release), LARGEST_HASHED)),
+        "built_in": built_in(tree, kernel.release),
         "refused_modules": refused_modules(tree.text("/proc/cmdline")),
         "sysctls": sysctls(tree),
         "clock": time.time(),
@@ -111,7 +111,7 @@ def security_modules(tree):
 
 def modules(tree):
     """Name those of the modules that a pod network needs which are there, loaded or built in."""
-    present = {line.split(" ")[0] for line in tree.text("/proc/modules").splitlines()}
+    present = loaded(tree)
     if re.search(r"\boverlay$", tree.text("/proc/filesystems"), re.MULTILINE):
         present.add("overlay")
     if tree.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
@@ -119,10 +119,19 @@ def modules(tree):
     return [name for name in ("br_netfilter", "overlay") if name in present]
 
 
-def built_in(text):
-    """Name those of them that are a part of the kernel, which nothing has to load."""
-    names = {line.rpartition("/")[2].partition(".")[0] for line in text.split()}
-    return [name for name in ("br_netfilter", "overlay") if name in names]
+def loaded(tree):
+    """Name the modules that were loaded."""
+    return {line.split(" ")[0] for line in tree.text("/proc/modules", LARGEST_HASHED).splitlines()}
+
+
+def built_in(tree, release):
+    """Name those of them that are a part of the kernel, which nothing has to load.
+
+    That is also what is there without having been loaded: a kernel without modules comes without lists of them.
+    """
+    listed = tree.text("/lib/modules/{}/modules.builtin".format(release), LARGEST_HASHED).split()
+    names = {line.rpartition("/")[2].partition(".")[0] for line in listed}
+    return sorted(names.intersection(("br_netfilter", "overlay")).union(set(modules(tree)) - loaded(tree)))
 
 
 def refused_modules(text):

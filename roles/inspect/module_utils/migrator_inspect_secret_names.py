@@ -114,4 +114,6 @@ def _telling(name):
     if last in _WORDS:
         return last
     joined = "".join(words)
+    if not (last.endswith(_ENDINGS) or joined.endswith(_ENDINGS)):
+        return ""  # as for most names; one look for all endings, because a large file has many names
     return next((ending for ending in _ENDINGS if last.endswith(ending) or joined.endswith(ending)), "")

@@ -106,9 +106,9 @@ import time
 from ansible.module_utils import migrator_service
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.migrator_files import Journal
-from ansible.module_utils.migrator_node import BusyError, NodeError, docker_containers, run
+from ansible.module_utils.migrator_node import BusyError, NodeError, docker_containers
 from ansible.module_utils.migrator_preparation import ask, prepare_back, with_space
-from ansible.module_utils.migrator_switch import DOCKER, ENDS, FORTH_SECONDS, START_SECONDS, Switch
+from ansible.module_utils.migrator_switch import ENDS, FORTH_SECONDS, Switch, begin_docker
 
 LOCK_SECONDS = FORTH_SECONDS + 60
 """For another switch to end: longer than one goes forth, and shorter than `migrator_service.WAIT_SECONDS`."""
@@ -239,7 +239,7 @@ def back(module, journal):
         return dict(came_to(journal, asked="undone"), changed=True, **traces(journal))
     if state == "done":
         # Before anything is stopped: a Docker that does not start is no way back.
-        run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
+        begin_docker(journal.entries()[0])
     problems = prepare_back(journal)
     with_space(journal, lambda: journal.write("undo"))
     carry_out(journal)

@@ -234,32 +234,14 @@ class Switch:
 
     def start_docker(self, begin):
         """Start it, and its user's sockets that listened before; at boot too what did that before."""
-        wanted = begin.get("enabled", [])
-        for unit in wanted:
+        for unit in begin.get("enabled", []):
             if not enabled(unit):
                 code, _, err = run(["systemctl", "enable", unit], check=False)
                 if code != 0:
                     self.problems.append("{} does not start at boot any more: {}".format(unit, err.strip()[-200:]))
         # containerd's restarts may have taken Docker with them, more often than systemd allows.
         run(["systemctl", "reset-failed"] + list(DOCKER), check=False)
-        if "active" in begin:
-            listened = begin["active"]
-            silent = [unit for unit in listened if not unit_active(unit)]
-        else:  # a journal of an older version: what started at boot is taken for what listened
-            listened = silent = [unit for unit in wanted if unit not in DOCKER]
-        if not unit_active(DOCKER[-1]):
-            for unit in listened:
-                code, _, err = run(["systemctl", "start", unit], check=False)
-                if code != 0:
-                    self.problems.append("{} was not started: {}".format(unit, err.strip()[-200:]))
-        elif "active" in begin:  # no socket can be started once its service runs
-            for unit in silent:
-                self.problems.append(
-                    "{} listened before the switch and does not now: restart it with docker.service stopped".format(
-                        unit
-                    )
-                )
-        run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
+        self.problems += begin_docker(begin)
 
     def start_kubelet(self):
         """Start the kubelet, only when no Kubernetes container of Docker is left that it would not see."""
@@ -297,6 +279,31 @@ class Switch:
         migrator_service.ready()
         migrator_service.release(self.journal.folder)
         migrator_units.restart(KUBELET, self.left(START_SECONDS))
+
+
+def begin_docker(begin):
+    """Start Docker, and before it its user's sockets that listened before the switch; give what is not as it was.
+
+    Once its service runs, no socket of its can be started: nobody may start the service alone.
+    """
+    problems = []
+    if "active" in begin:
+        listened = begin["active"]
+        silent = [unit for unit in listened if not unit_active(unit)]
+    else:  # a journal of an older version: what started at boot is taken for what listened
+        listened = silent = [unit for unit in begin.get("enabled", []) if unit not in DOCKER]
+    if not unit_active(DOCKER[-1]):
+        for unit in listened:
+            code, _, err = run(["systemctl", "start", unit], check=False)
+            if code != 0:
+                problems.append("{} was not started: {}".format(unit, err.strip()[-200:]))
+    elif "active" in begin:
+        for unit in silent:
+            problems.append(
+                "{} listened before the switch and does not now: restart it with docker.service stopped".format(unit)
+            )
+    run(["systemctl", "start", DOCKER[-1]], timeout=START_SECONDS)
+    return problems
 
 
 def settled(seconds):
