@@ -48,6 +48,12 @@ def test_its_checks_are_those_of_every_runtime() -> None:
     """What concerns containerd or CRI-O alone is not said of it, and every decision has its reason."""
     made = planned()
 
+    assert [(entry.evidence, entry.remedy) for entry in made.findings if entry.id == "runtime-unsupported"] == [
+        (
+            "Stub is asked for: its files can be planned, the switch to it cannot be done",
+            "set migrator_runtime to containerd",
+        )
+    ]
     assert not [entry.evidence for entry in made.findings if "containerd" in entry.id or "crio" in entry.id]
     assert all(step.reason for step in made.steps)
     assert next(step.reason for step in made.steps if step.id == "install") == "stub 1.2.3 is installed"

@@ -45,6 +45,8 @@ class Runtime:
     """Name of the runtime that this one is another way to, and whose configuration and data it has; "" for none."""
     target: bool = True
     """Whether nodes can be asked to have it."""
+    switch: bool = False
+    """Whether what runs on the node knows how to switch to it."""
     config: str = ""
     """Its configuration file that is written."""
     packages: tuple[str, ...] = ()

@@ -94,6 +94,7 @@ CHECKS: tuple[Check, ...] = (
     source_runtime.answering,
     versions.fit,
     versions.installed,
+    versions.supported,
     crio.version,
     versions.cgroup_version,
     containerd_versions.known_bugs,

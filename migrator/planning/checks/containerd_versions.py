@@ -12,7 +12,7 @@ from migrator.planning.checks.findings import found, listed, of
 from migrator.planning.checks.next_kubernetes import aim, dotted
 from migrator.planning.checks.versions import candidate_problem
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes.containerd.runtime import CONTAINERD
+from migrator.runtimes.containerd.runtime import CONTAINERD, DISTRIBUTIONS_PACKAGE
 
 CNI_BUGS: tuple[versions.Release, versions.Release] = ((1, 6, 0), (1, 6, 3))
 """First and last containerd with them (kubernetes.io, Troubleshooting CNI plugin-related errors)."""
@@ -107,7 +107,7 @@ OF_DOCKER = ("containerd.io", "docker-ce")
 def docker_packages(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A distribution's containerd cannot be installed beside Docker's packages."""
     docker = [package.name for package in now.facts.packages if package.name in OF_DOCKER]
-    if now.target.package == CONTAINERD.packages[0] and not now.facts.containerd.version and docker:
+    if now.target.package == DISTRIBUTIONS_PACKAGE and not now.facts.containerd.version and docker:
         yield found(
             "package-conflict",
             f"containerd is missing, and installing the distribution's would remove {listed(docker)}",

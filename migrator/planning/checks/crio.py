@@ -10,19 +10,12 @@ from migrator.planning.checks.findings import found, listed, named, of
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes.crio.runtime import CRIO
-
-NOT_IN_CRIO = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SYS_CHROOT")
-"""Docker's default capabilities that CRI-O's lack (cri-o pkg/config/config.go, default_capabilities)."""
+from migrator.runtimes.traits import LACKING
 
 
 @of(CRIO)
 def version(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """CRI-O follows Kubernetes' versions."""
-    yield found(
-        "runtime-unsupported",
-        "CRI-O is asked for: its files can be planned, the switch to it cannot be done",
-        "set migrator_runtime to containerd",
-    )
     version, kubelet = versions.release(new_runtime(now).version), versions.release(now.facts.kubelet.version)
     if version[0] and kubelet[0] and (version[0] != kubelet[0] or abs(version[1] - kubelet[1]) > 1):
         yield found(
@@ -36,7 +29,9 @@ def version(now: NodeInputs, _: Translation) -> Iterator[Finding]:
 def capabilities(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Programs such as ping fail without a capability that they had."""
     texts = [change.content for change in draft.files]
-    lost = [name for name in NOT_IN_CRIO if not any("default_capabilities" in text and name in text for text in texts)]
+    lost = [
+        name for name in sorted(LACKING) if not any("default_capabilities" in text and name in text for text in texts)
+    ]
     pods = [pod for pod in now.alive if not pod.privileged and not set(lost) <= set(pod.capabilities)]
     if lost and pods:
         yield found(

@@ -11,6 +11,7 @@ from migrator.planning.checks.findings import found
 from migrator.planning.checks.lenient_reads import kubelet_config, new_runtime
 from migrator.planning.image_names import tagged_digest
 from migrator.planning.inputs import NodeInputs, Translation
+from migrator.runtimes.registry import RUNTIMES
 from migrator.runtimes.runtime import Unfit
 
 
@@ -22,6 +23,17 @@ def fit(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         yield found(why.id, f"{new.said}: {why.why}" if why.id != "cri-version" else why.why, why.remedy)
     elif why is not None:
         yield found(why.id, f"{new.said}: {why.why}", f"{why.remedy}, by {PINNED}")
+
+
+def supported(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """The node's side must know how to switch to it."""
+    if not now.runtime.switch:
+        known = " or ".join(name for name, runtime in RUNTIMES.items() if runtime.switch)
+        yield found(
+            "runtime-unsupported",
+            f"{now.runtime.title} is asked for: its files can be planned, the switch to it cannot be done",
+            f"set migrator_runtime to {known}",
+        )
 
 
 def candidate_problem(now: NodeInputs, draft: Translation) -> Unfit | None:

@@ -19,7 +19,7 @@ _PLACES = {
     "nri": (((2, 0), "{config}: plugins.'io.containerd.nri.v1.nri'"),),
     "proxy": ((_ANY, "/etc/systemd/system/containerd.service.d/zz-migrator.conf: {name}"),),
 }
-"""What is not one key of config.toml, or not called as in `dialects.PLACES`, which has all others."""
+"""What is not one key of config.toml, or not called as in `config_versions.PLACES`, which has all others."""
 _BEFORE_FILES = {"mirrors": '{registry}.mirrors."docker.io"', "registry": '{registry}.configs."{name}"'}
 """What containerd 1.4 has where later versions have a file of its own: tables of config.toml."""
 

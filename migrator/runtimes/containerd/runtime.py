@@ -17,7 +17,8 @@ from migrator.runtimes.runtime import Runtime, Unfit
 from migrator.runtimes.traits import USUAL, Traits
 
 BASE_SPEC = "/etc/containerd/migrator-spec.json"
-PACKAGES = ("containerd", "containerd.io")
+DISTRIBUTIONS_PACKAGE = "containerd"
+PACKAGES = (DISTRIBUTIONS_PACKAGE, "containerd.io")
 """Packages that bring containerd itself: the distributions' and Docker's."""
 
 
@@ -112,6 +113,7 @@ CONTAINERD = Runtime(
     endpoint=containerd.ENDPOINT,
     root="/var/lib/containerd",
     copies=2,  # ctr keeps the layers, and the snapshotter unpacks them (containerd docs/content-flow.md)
+    switch=True,
     config=containerd.CONFIG,
     packages=(*PACKAGES, "runc"),
     cni_plugins=("loopback",),  # go-cni, WithLoNetwork
