@@ -16,10 +16,13 @@ def traits(circumstances: NodeProfile) -> Traits | None:
     return runtime.traits if runtime else None
 
 
-def setting(circumstances: NodeProfile, of: str) -> str:
-    """Name the runtime's setting for all containers that may have decided on something; "" when there is none."""
+def setting(circumstances: NodeProfile, of: str, *, otherwise: str = "") -> str:
+    """Name the runtime's setting for all containers that may have decided on something; "" when there is none.
+
+    `otherwise` is what a runtime may have that we do not know.
+    """
     known = traits(circumstances)
-    return known.settable.get(of, "") if known else ""
+    return known.settable.get(of, "") if known else otherwise
 
 
 def version(text: str) -> Release:

@@ -11,6 +11,8 @@ KINDS = frozenset({"overlay", "aufs", "btrfs", "zfs", "xfs", "ext4", "fuse.fuse-
 STANDARD = {"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/dev/shm": "tmpfs", "/sys": "sysfs"}  # noqa: S108
 DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty"})
 _OF_HOST = ("mem", "kmem", "port", "kmsg", "kvm", "mapper", "loop-control", "disk", "vhost-net")
+_DEVICES_SETTING = "privileged_without_host_devices"
+"""What runtimes that speak CRI call it (containerd, CRI-O)."""
 _DISKS = ("sd", "vd", "xvd", "nvme", "loop", "dm-", "md")
 _SHM = "64 MiB"
 _SHM_SIZES = frozenset({"size=65536k", "size=64m", "size=67108864"})
@@ -104,7 +106,7 @@ def devices(scene: CheckInputs, subject: Subject) -> Result:
     written = ", ".join(of_host[:5]) or "none of the host's"
     if not subject.asked.privileged:
         return holds(not of_host, "none of the host's", written)
-    if not of_host and (said := setting(scene.circumstances, "devices")):
+    if not of_host and (said := setting(scene.circumstances, "devices", otherwise=_DEVICES_SETTING)):
         return unknown("the host's too", f"none of the host's: {said}?")
     return holds(bool(of_host), "the host's too", written)
 
