@@ -22,7 +22,9 @@ ROOT = Path(migrator.__file__).parent
 SEVERAL = {
     "unreadable-file": 2,  # the kubelet's files, and all others
     "unwritable": 2,  # what the switch writes, and where packages are put
-    "overruled": 3,  # units, sysctl files, lists of modules
+    "overruled": 6,  # units, sysctl files, lists of modules; CRI-O's files, and registries'
+    "crio-broken": 2,  # its configuration, and registries.conf
+    "package-conflict": 2,  # of any runtime, and Docker's own packages of containerd
     "containerd-imports": 2,  # what imports what, and what one file does
     "docker-socket-mounts": 2,  # before a migration, and before a cleanup
     "control-plane": 2,  # the second reads a pod's label of that name
@@ -46,7 +48,7 @@ def places(*folders: str) -> Iterator[tuple[str, set[str]]]:
             )
 
 
-CHECKS, ELSEWHERE = list(places("planning/checks")), list(places("planning", "rollout"))
+CHECKS, ELSEWHERE = list(places("planning/checks")), list(places("planning", "rollout", "runtimes"))
 
 
 @pytest.mark.parametrize("identity", RULES)

@@ -17,6 +17,7 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
+from migrator.runtimes.registry import targets
 from migrator.store import fact_store, private_files
 from migrator.store.run_log import RunLog, default_folder
 from tests.fakes import proof
@@ -63,7 +64,10 @@ def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
     kept.facts([Observation.model_construct(host="worker-3", target=HostSettings(), problem="\udc80")])
 
     assert fact_store.cluster(kept.folder / "facts") == cluster
-    assert [entry.host for entry in fact_store.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
+    assert [entry.host for entry in fact_store.observations(kept.folder / "facts", runtimes=targets())] == [
+        "worker-1",
+        "worker-2",
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:

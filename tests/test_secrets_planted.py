@@ -30,6 +30,7 @@ from migrator.model.facts import NodeFacts
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
+from migrator.runtimes.registry import targets
 from migrator.store import debug_log, fact_store
 from migrator.store.run_log import RunLog
 from tests.fakes import values
@@ -431,7 +432,7 @@ def printed(
         kept.event(Event(node="worker-1", step="plan", kind="failed", message=str(error)))
     logged(secret, observation)
     kept.close()
-    again = observe.plan_all(fact_store.observations(folder / "saved"), cluster, ())
+    again = observe.plan_all(fact_store.observations(folder / "saved", runtimes=targets()), cluster, ())
     assert again == plan, "what was recorded gives the same plan"
     out = capsys.readouterr()
     return "\n".join([out.out, out.err, *(path.read_text() for path in folder.rglob("*") if path.is_file())])

@@ -32,6 +32,7 @@ from migrator.report import rollout
 from migrator.rollout import lock
 from migrator.rollout.batches import with_batches
 from migrator.rollout.results import Ending, RolloutResult
+from migrator.runtimes.registry import targets
 from migrator.store import fact_store
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts, switched
@@ -157,7 +158,7 @@ def test_facts_are_kept_in_the_runs_folder_when_nodes_are_begun_and_held_no_long
     world.do().check()
 
     [run] = tmp_path.iterdir()
-    kept = fact_store.observations(run / "facts")
+    kept = fact_store.observations(run / "facts", runtimes=targets())
     assert [(entry.host, entry.facts and entry.facts.hostname) for entry in kept] == [("w1", "w1"), ("w2", "w2")]
     assert held == [["w2"], [], []]
 

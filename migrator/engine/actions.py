@@ -18,6 +18,7 @@ from migrator.model.kubernetes import CRI_SOCKET, Pod
 from migrator.model.node_answers import Installed, Retired, Switched, Told
 from migrator.model.plan import NodePlan
 from migrator.planning.candidate_version import PINNED, plain, unfit
+from migrator.runtimes.registry import RUNTIMES
 
 _SWITCH_TASK = "Switch the node's container runtime"
 REMOVAL_TASK = "Look at or remove what is left of Docker"
@@ -44,7 +45,7 @@ def install(run: StepContext) -> str:
         told = ""
     would = plain(told)
     kubelet = run.cluster.node(run.plan.node).kubelet_version
-    if why := unfit(kubelet, run.target.runtime, would):
+    if why := unfit(kubelet, RUNTIMES[run.target.runtime], would):
         raise StepFailedError(
             f"{run.plan.node}: {run.target.package} {would} would come: {why.why}; nothing was installed. "
             f"{why.remedy}, by {PINNED}"
@@ -191,7 +192,7 @@ def _await_node(run: StepContext) -> None:
 
 def _await_ready(run: StepContext, or_else: Callable[[], bool] = lambda: False) -> None:
     """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
-    scheme = run.target.scheme
+    scheme = RUNTIMES[run.target.runtime].scheme
     polling.wait_until(
         run,
         lambda: _lacking(run, scheme, or_else=or_else),

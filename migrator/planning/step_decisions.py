@@ -10,7 +10,6 @@ from migrator.planning.candidate_version import find_candidate
 from migrator.planning.checks.docker_users import needing_docker, reaches
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.step_protocol import Decision
-from migrator.runtimes.registry import RUNTIMES
 
 
 def _done(now: NodeInputs) -> Decision | None:
@@ -21,7 +20,7 @@ def _done(now: NodeInputs) -> Decision | None:
 
 
 def _installed(now: NodeInputs) -> str:
-    return RUNTIMES[now.target.runtime].installed(now.facts)
+    return now.runtime.installed(now.facts)
 
 
 def _given_back(now: NodeInputs) -> Decision | None:
@@ -35,7 +34,7 @@ def _unwanted(now: NodeInputs) -> Decision | None:
 
 def install(now: NodeInputs, _: NodePlan) -> Decision:
     """Bring the runtime to a node that lacks it."""
-    name = RUNTIMES[now.target.runtime].name
+    name = now.runtime.name
     if now.migrated or (version := _installed(now)):
         return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
     version = now.target.package_version or find_candidate(now).version
@@ -48,7 +47,7 @@ def stage(now: NodeInputs, plan: NodePlan) -> Decision:
     """Validate and carry over while the node still serves."""
     if done := _done(now):
         return done
-    name = RUNTIMES[now.target.runtime].name
+    name = now.runtime.name
     count = len(plan.images)
     brings = (
         f"pulls those of {count} images that their registries have, and carries the others over"
