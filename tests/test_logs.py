@@ -25,6 +25,7 @@ from migrator.model.node_requests import Request
 from migrator.model.observation import Observation
 from migrator.planning.inputs import NodeInputs
 from migrator.rollout import lock
+from migrator.runtimes.registry import targets
 from migrator.store import debug_log
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.values import facts, node
@@ -252,7 +253,7 @@ def test_ansibles_words_are_kept_and_no_secret(tmp_path: Path, monkeypatch: pyte
             "msg": "no room\nfor {{ ansible_become_password }} {{ registry_token | urlencode }} {{ registry_token | to_json }}"}},
     ]  # fmt: skip
     (tmp_path / "some.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    load(tmp_path / "inventory.yml")
+    load(tmp_path / "inventory.yml", runtimes=targets())
     masking.masked("")  # the nodes' rules are read from the real folder
     monkeypatch.setattr(runner.data_files, "folder", lambda _: tmp_path)
 
