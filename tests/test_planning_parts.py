@@ -6,7 +6,7 @@ import pytest
 
 from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
 from migrator.model.plan import NodePlan
-from migrator.planning import checks, cni, files, plan, step_decisions
+from migrator.planning import checks, cni, files, plan, steps
 from migrator.planning.files import Written
 from migrator.planning.translate_node import _keeps_root
 from tests.fakes import values
@@ -45,14 +45,14 @@ def test_docker_runs_for_one_pod_that_can_reach_it(pods: tuple[object, ...], *, 
     """Whatever the others do; a finished one reaches for nothing."""
     alone = values.docker(containers=())
 
-    assert step_decisions.retire(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
+    assert steps.retire.decide(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
 
 
 def test_docker_runs_for_containers_of_its_own() -> None:
     """They are nobody's but Docker's."""
     beside = DockerContainer(id="b", name="foreign", image="other:1", running=True, runtime="runc")
 
-    needed, why = step_decisions.retire(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
+    needed, why = steps.retire.decide(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
 
     assert not needed
     assert "foreign" in why
