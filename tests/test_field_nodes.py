@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.model.facts import CniFacts, DockerContainer, DockerUnits
 from migrator.model.fate import Fate
 from migrator.model.plan import NodePlan, Severity

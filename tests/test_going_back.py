@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import ROLLBACK
+from migrator.engine.migration import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.event import Event

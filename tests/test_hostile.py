@@ -15,8 +15,8 @@ from migrator.app import observe
 from migrator.cli.console import teller
 from migrator.cluster import parse
 from migrator.engine.executor import apply
+from migrator.engine.migration import CLEANUP, ROLLBACK, STEPS
 from migrator.engine.playbooks import answer, request
-from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
 from migrator.errors import MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import HostResult
 from migrator.hosts.runner import sealed

@@ -10,7 +10,7 @@ import pytest
 
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from migrator.cri import Container, Executed
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import (
     BusyError,
     ClusterError,

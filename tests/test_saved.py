@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from migrator.cli.plan import write
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import MigratorError, StalePlanError, UsageError
 from migrator.model.plan import Plan
 from migrator.planning import plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.model.host_settings import HostSettings
 from migrator.model.plan import NodePlan
 from migrator.planning import plan, staleness

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from migrator.engine import actions, reboot, settle, stage
-from migrator.engine.actions import REMOVAL_TASK
+from migrator.engine import transaction
 from migrator.engine.context import ProbeSessions
 from migrator.engine.executor import apply
-from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
+from migrator.engine.migration import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
+from migrator.engine.steps import reboot, remove, settle, stage
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
@@ -33,6 +33,17 @@ from tests.test_apply import World
 from tests.test_settling import ELSEWHERE, world
 
 GONE = FileFact(path="/etc/containerd/config.toml")
+
+
+@pytest.mark.parametrize(
+    "steps", [STEPS, ROLLBACK, REBOOT, CLEANUP], ids=["migration", "rollback", "reboot", "cleanup"]
+)
+def test_what_a_step_decides_and_does_stands_under_its_name(steps: tuple[Step, ...]) -> None:
+    """Who looks for a step finds its modules by its id, in planning and in the engine."""
+    for step in steps:
+        name = step.id.removesuffix("-again")
+        assert step.decide.__module__ == f"migrator.planning.steps.{name}"
+        assert step.act.__module__ == f"migrator.engine.steps.{name}"
 
 
 class Hurried(FakeClock):
@@ -110,11 +121,11 @@ def test_a_watch_goes_on_through_blips() -> None:
     run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if 100 < now < 140 else None)
 
-    assert settle.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
+    assert settle.act(replace(run, clock=clock)).endswith("; Ready for 600 s")
 
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if now > 100 else None)
     with pytest.raises(StepFailedError, match="did not stay well after 16. s: no answer"):
-        settle.settle(replace(run, clock=clock))
+        settle.act(replace(run, clock=clock))
 
 
 def test_a_transaction_is_all_that_the_node_must_know() -> None:
@@ -142,7 +153,7 @@ def test_a_transaction_is_all_that_the_node_must_know() -> None:
         }
     )
 
-    asked = actions.transaction(plan, "t1", "new")
+    asked = transaction.switch_request(plan, "t1", "new")
 
     assert (asked.state, asked.transaction, asked.socket) == ("new", "t1", "/run/containerd/containerd.sock")
     assert asked.plugins == ("/opt/cni/bin",)
@@ -214,7 +225,7 @@ def test_what_is_staged(source: str, *, planned: bool) -> None:
     target = HostSettings(image_source=source)
     run = replace(world.run, plan=world.run.plan.model_copy(update=update), target=target)
 
-    stage.stage(run)
+    stage.act(run)
 
     (asked,) = world.hosts.calls
     assert isinstance(asked, Stage)
@@ -274,10 +285,10 @@ def test_a_status_counts_when_the_kubelet_gave_it_since(started: float, *, back:
 def test_what_stays_of_docker_is_told() -> None:
     """Each thing, while the step is at work."""
     world = World()
-    gone = HostResult(host="worker-1", results={REMOVAL_TASK: {"problems": ["docker0 stays", "/x stays"]}})
+    gone = HostResult(host="worker-1", results={remove.TASK: {"problems": ["docker0 stays", "/x stays"]}})
     world.hosts.answers["cleanup"] = gone
 
-    actions.remove(world.run.at("remove"))
+    remove.act(world.run.at("remove"))
 
     assert [(entry.step, entry.kind, entry.message) for entry in world.events] == [
         ("remove", "progress", "docker0 stays"),

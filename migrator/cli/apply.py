@@ -48,7 +48,7 @@ def command(
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
     from migrator.app import rollout_job
     from migrator.cli import console
-    from migrator.engine.steps import STEPS
+    from migrator.engine.migration import STEPS
     from migrator.model.plan import Phase
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult

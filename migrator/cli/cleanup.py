@@ -32,7 +32,7 @@ def command(
     """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
     from migrator.app import connections, rollout_job
     from migrator.cli import console
-    from migrator.engine.steps import CLEANUP
+    from migrator.engine.migration import CLEANUP
     from migrator.report import removal, text
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult

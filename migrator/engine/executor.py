@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from migrator.engine import proof
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS, Act, Step
+from migrator.engine.migration import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase
 

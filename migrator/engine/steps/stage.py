@@ -40,7 +40,7 @@ class _Carrying:
             )
 
 
-def stage(run: StepContext) -> str:
+def act(run: StepContext) -> str:
     """Have the new runtime read its configuration, and carry the images over."""
     config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
     registries = _registries(run, config)
