@@ -35,12 +35,12 @@ def prove(run: StepContext, *, wait: Wait, stays: bool = False) -> str:
         let_go(run)
         wait(lambda: False)  # until the node itself says that it is Ready
         evidence = _asked(run, wait, stays=stays)
-    found = kept(run, evidence, run.seen.get(BASELINE))
+    found = keep_and_judge(run, evidence, run.seen.get(BASELINE))
     if not is_good(run, found):
         if run.ongoing:
-            found = kept(run, _let_go(run, run.ongoing.pop()), run.seen.get(BASELINE))
-        raise StepFailedError("containers are not what they must be:" + described(found))
-    return counted(found)
+            found = keep_and_judge(run, _let_go(run, run.ongoing.pop()), run.seen.get(BASELINE))
+        raise StepFailedError("containers are not what they must be:" + describe(found))
+    return summarize(found)
 
 
 def let_go(run: StepContext) -> None:
@@ -56,7 +56,7 @@ def _asked(run: StepContext, wait: Wait, *, stays: bool) -> Evidence:
     """Give what a session saw that could be asked; it is over, unless it `stays`."""
 
     def ask() -> Evidence:
-        ongoing = begin(run, planned(run), wait)
+        ongoing = begin_session(run, planned_profile(run), wait)
         run.ongoing.append(ongoing)  # whatever comes now, somebody knows of its pods
         if stays and not ongoing.session.evidence.unasked:
             return ongoing.session.evidence
@@ -65,15 +65,15 @@ def _asked(run: StepContext, wait: Wait, *, stays: bool) -> Evidence:
         except CriError as error:
             raise StepFailedError(str(error)) from error
         if evidence.unasked:
-            kept(run, evidence)
+            keep_and_judge(run, evidence)
             raise UnaskedError("; ".join(evidence.unasked))
         return evidence
 
     return polling.asked_again(run, ask, _UNASKED, seconds=timeouts.AWAY)
 
 
-def begin(run: StepContext, known: NodeProfile, wait: Wait) -> OpenProbe:
-    """Begin a session on the node. Raises `StepFailedError` for a runtime that cannot be asked what the host has."""
+def begin_session(run: StepContext, known: NodeProfile, wait: Wait) -> OpenProbe:
+    """Begin a session on the node. Raises `StepFailedError` where the host answers and its runtime does not."""
     with ExitStack() as held:
         line = held.enter_context(run.hosts.line(run.plan.host))
         teller = ProgressReporter(run)
@@ -104,10 +104,10 @@ def newly_failed(run: StepContext, found: Verdict) -> list[Checked]:
     return [entry for entry in found.failed if entry.id not in before]
 
 
-def planned(run: StepContext) -> NodeProfile:
+def planned_profile(run: StepContext) -> NodeProfile:
     """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan and nothing in the old."""
     scheme, _, version = run.plan.target.partition("://")
-    return known(run).model_copy(
+    return node_profile(run).model_copy(
         update={
             "runtime": scheme,
             "runtime_version": version,
@@ -125,27 +125,27 @@ def _given_up(plan: NodePlan) -> Iterator[str]:
         yield "default-ulimits"
 
 
-def known(run: StepContext) -> NodeProfile:
+def node_profile(run: StepContext) -> NodeProfile:
     """Give what must hold for containers of this node. Raises `StepFailedError` for a plan that does not say it."""
     if run.plan.circumstances is None:
         raise StepFailedError(f"{run.plan.node}: the plan does not say what must hold on this node; make a new plan")
     return run.plan.circumstances
 
 
-def kept(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:
+def keep_and_judge(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:
     """Keep a step's evidence for those that come later, and judge it."""
     run.seen[run.step] = evidence
     return verdict.judge(evidence, before)
 
 
-def counted(found: Verdict) -> str:
+def summarize(found: Verdict) -> str:
     """Say how many checks passed."""
     counts = {outcome: sum(entry.outcome is outcome for entry in found.checks) for outcome in Outcome}
     unknown = f", {counts[Outcome.UNKNOWN]} unknown" if counts[Outcome.UNKNOWN] else ""
     return f"{counts[Outcome.PASSED]} checks passed{unknown}"
 
 
-def described(found: Verdict) -> str:
+def describe(found: Verdict) -> str:
     """Name what is wrong, a line each."""
     lines = [*found.problems]
     lines += [f"{entry.id}: expected {entry.expected}, found {entry.found}" for entry in found.failed]

@@ -15,7 +15,7 @@ def runtime(run: StepContext) -> str:
     return polling.retry_on_api_error(run, lambda: run.cluster.node(run.plan.node).runtime)
 
 
-def ready(run: StepContext) -> str:
+def confirm_ready(run: StepContext) -> str:
     """Wait until the node is Ready on the new runtime; say so."""
     await_ready(run)
     return f"Ready on {runtime(run)}, {len(run.plan.staying)} pods that stay run on it"

@@ -11,14 +11,14 @@ from migrator.proof.spec import ASKED
 
 def act(run: StepContext) -> str:
     """See how containers are on the old runtime; what is another way afterwards must have been announced."""
-    known = proof.known(run)
+    known = proof.node_profile(run)
     if short := _short(run):
         return f"left out, the node has no room for three more pods: {short}"
-    found = proof.kept(run, proof.begin(run, known, kubelet_session.at_once).end())
+    found = proof.keep_and_judge(run, proof.begin_session(run, known, kubelet_session.at_once).end())
     if found.problems:
         raise StepFailedError("; ".join(found.problems))
     failed = ", ".join(entry.id for entry in found.failed)
-    return f"{proof.counted(found)} on {known.runtime}" + (
+    return f"{proof.summarize(found)} on {known.runtime}" + (
         f"; not right before the migration: {failed}" if failed else ""
     )
 

@@ -25,12 +25,12 @@ def act(run: StepContext) -> str:
         raise StepFailedError(f"our pods could not be removed: {error}{_advice(run)}") from error
     if evidence.unasked:
         return f"nobody could look for what our pods leave: {'; '.join(evidence.unasked)}"
-    found = proof.kept(run.at(proof.VERIFY), evidence, run.seen.get(proof.BASELINE))
+    found = proof.keep_and_judge(run.at(proof.VERIFY), evidence, run.seen.get(proof.BASELINE))
     if not proof.is_good(run, found):
         raise StepFailedError(
-            f"our pods leave something behind, and so will others:{proof.described(found)}{_advice(run)}"
+            f"our pods leave something behind, and so will others:{proof.describe(found)}{_advice(run)}"
         )
-    return proof.counted(found)
+    return proof.summarize(found)
 
 
 def _advice(run: StepContext) -> str:

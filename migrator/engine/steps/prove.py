@@ -21,4 +21,4 @@ def act(run: StepContext, *, stays: bool = False) -> str:
 
     readiness.await_node(run)
     proved = proof.prove(run, wait=wait, stays=stays)
-    return f"{readiness.ready(run)}; {proved}"
+    return f"{readiness.confirm_ready(run)}; {proved}"

@@ -14,9 +14,9 @@ def act(run: StepContext) -> str:
     with run.hosts.line(run.plan.host) as line:
         tools = ProbeTools(line=line, clock=run.clock, tell=run.progress)
         evidence = run.sessions.rehearsal(
-            tools, run.plan, proof.planned(run), kubelet_session.around(run.cluster, cluster_dns=False)
+            tools, run.plan, proof.planned_profile(run), kubelet_session.around(run.cluster, cluster_dns=False)
         )
-    found = proof.kept(run, evidence)
+    found = proof.keep_and_judge(run, evidence)
     if proof.newly_failed(run, found) or found.problems or not found.passed:
-        raise StepFailedError("the planned configuration does not hold:" + proof.described(found))
-    return f"{proof.counted(found)} in an instance of its own, which is gone again"
+        raise StepFailedError("the planned configuration does not hold:" + proof.describe(found))
+    return f"{proof.summarize(found)} in an instance of its own, which is gone again"

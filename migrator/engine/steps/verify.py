@@ -12,4 +12,4 @@ def act(run: StepContext) -> str:
 
     The pods that prove it stay until it serves again.
     """
-    return readiness.ready(run) if run.target.proof == "none" else prove.act(run, stays=True)
+    return readiness.confirm_ready(run) if run.target.proof == "none" else prove.act(run, stays=True)
