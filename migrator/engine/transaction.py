@@ -17,7 +17,8 @@ def run_transaction(run: StepContext, state: str, name: str) -> Switched:
     """Have the node do its transaction; give what came of it.
 
     It goes on there when the connection is lost, and the node may be rebooting: it is asked again until it answers, and
-    until it is through with a switch that is under way. Raises `LineError`, `BusyError` when that takes too long.
+    until it is through with a switch that is under way. Raises `HostUnreachableError` or `BusyError` when that takes
+    too long.
     """
     asked = switch_request(run.plan, name, state)
     until = run.clock.now() + timeouts.SWITCH

@@ -28,8 +28,8 @@ _PROCESSES = 64
 def rehearse(bench: ProbeTools, plan: NodePlan, known: NodeProfile, around: Around) -> Evidence:
     """Run the probe in a private instance with the plan's configuration, and remove all of it.
 
-    `known` is what will hold for pods of the node's kubelet after the migration. Raises `LineError`, `CriError` or
-    `StepFailedError` when the instance does not even start: the message is what its runtime said.
+    `known` is what will hold for pods of the node's kubelet after the migration. Raises `HostUnreachableError`,
+    `CriError` or `StepFailedError` when the instance does not even start: the message is what its runtime said.
     """
     identity = session.new_id()
     began = bench.clock.now()
