@@ -39,7 +39,7 @@ from migrator.model.kubernetes import (
     Requirement,
     RuntimeClass,
 )
-from migrator.model.plan import FileChange, NodePlan, Severity
+from migrator.model.plan import FileChange, MigrationPlan, Severity
 from migrator.nodeconf.settings import Endpoint, Handler, Proxy, Registry
 from migrator.planning import checks, steps
 from migrator.planning.checks.catalogue import RULES, page
@@ -610,7 +610,7 @@ def test_all_failures_are_dealt_with() -> None:
 
 def test_an_old_annotation_is_a_step() -> None:
     """Kubeadm's annotation is changed while it names another socket than the new runtime's."""
-    plan = NodePlan(
+    plan = MigrationPlan(
         host="h", node="n", machine_id="m", source="s", target="t", endpoint="unix:///run/containerd/containerd.sock"
     )
 

@@ -24,7 +24,7 @@ from migrator.inventory import Host
 from migrator.model.docker_removal import Data, Removal
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Cleanup
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import CleanupPlan, Severity
 from migrator.planning import cleanup as cleaning
 from migrator.planning.inputs import NodeInputs
 from migrator.report import removal as report
@@ -57,7 +57,7 @@ def now(removal: Removal = LEFT, **update: object) -> NodeInputs:
     return replace(situation(**{"node": MIGRATED, "pods": (), "facts": left, **update}), removal=removal)
 
 
-def planned(given: NodeInputs) -> NodePlan:
+def planned(given: NodeInputs) -> CleanupPlan:
     """Plan it."""
     return cleaning.make(given, CLEANUP)
 

@@ -16,7 +16,7 @@ from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Install
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import MigrationPlan, Severity
 from migrator.planning import plan
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -28,7 +28,7 @@ runtime_package = load("runtime_package", "runtime_package")
 BARE = facts(containerd=containerd(version="", active=False))
 
 
-def planned(**target: Any) -> NodePlan:
+def planned(**target: Any) -> MigrationPlan:
     """Plan a node without containerd."""
     return plan.make(situation(facts=BARE, target=HostSettings(**target)), STEPS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan
 from migrator.planning import checks, cni, files, plan, steps
 from migrator.planning.files import Written
 from migrator.planning.translate_node import _keeps_root
@@ -30,7 +30,7 @@ def test_a_network_of_the_cluster_needs_pods(plugin: str) -> None:
     assert cni.needs_pods(facts(cni=CniFacts(config="x", plugins=("portmap", plugin))))
 
 
-PLAN = NodePlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
+PLAN = MigrationPlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
 SOCKET = {"host_paths": ("/var/run/docker.sock",)}
 
 

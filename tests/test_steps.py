@@ -18,12 +18,13 @@ from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model import node_requests
+from migrator.model.docker_removal import Removal
 from migrator.model.evidence import Evidence, NodeProfile
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import Fate, KeyFate
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Request, Stage
-from migrator.model.plan import FileChange, Finding, Phase, Severity
+from migrator.model.plan import CleanupPlan, FileChange, Finding, Phase, Severity
 from migrator.probe_session.api_pods import Wait
 from migrator.runtimes import containerd
 from tests.fakes.clock import FakeClock
@@ -287,13 +288,24 @@ def test_what_stays_of_docker_is_told() -> None:
     world = World()
     gone = HostResult(host="worker-1", results={remove.TASK: {"problems": ["docker0 stays", "/x stays"]}})
     world.hosts.answers["cleanup"] = gone
+    plan = CleanupPlan(host="worker-1", node="worker-1", machine_id="m", source="s", target="s", removal=Removal())
 
-    remove.act(world.run.at("remove"))
+    remove.act(replace(world.run, plan=plan).at("remove"))
 
     assert [(entry.step, entry.kind, entry.message) for entry in world.events] == [
         ("remove", "progress", "docker0 stays"),
         ("remove", "progress", "/x stays"),
     ]
+
+
+def test_a_step_is_not_done_by_the_plan_of_another_command() -> None:
+    """A step of a cleanup has nothing to do in a migration: that is a bug, and nothing is removed."""
+    world = World()
+
+    with pytest.raises(TypeError, match="a step of a CleanupPlan was given a MigrationPlan"):
+        remove.act(world.run.at("remove"))
+
+    assert world.hosts.calls == []
 
 
 def test_a_hurried_clock_wakes_up_once() -> None:

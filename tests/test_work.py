@@ -27,7 +27,7 @@ from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease
 from migrator.model.node_requests import Request, Switch
 from migrator.model.observation import Observation
-from migrator.model.plan import NodePlan, Phase, Plan
+from migrator.model.plan import MigrationPlan, Phase, Plan
 from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout import lock
@@ -76,7 +76,7 @@ class World:
             planned=time.monotonic(),
         )
 
-    def plan(self, name: str) -> NodePlan:
+    def plan(self, name: str) -> MigrationPlan:
         """Plan one."""
         return plan.make(replace(situation(), host=name, target=self.target, node=node(name=name), pods=()), STEPS)
 

@@ -70,7 +70,7 @@ ROLLBACK: tuple[Step, ...] = (
     Step("cordon", "Cordon", Phase.WINDOW, planning.cordon.decide_back, cordon.act, undo=uncordon.act),
     Step("drain", "Drain", Phase.WINDOW, planning.drain.decide_back, drain.act_back),
     Step("restore", "Put it back", Phase.WINDOW, planning.restore.decide, restore.act, restore.undo, commits=True),
-    Step("annotate", "Annotate", Phase.WINDOW, planning.annotate.decide_back, annotate.undo, undo=annotate.act),
+    Step("annotate", "Annotate", Phase.WINDOW, planning.annotate.decide_back, annotate.act_back, annotate.undo_back),
     Step("uncordon", "Uncordon", Phase.WINDOW, planning.uncordon.decide_back, uncordon.act, settled=True),
     Step("settle", "Wait for its workloads", Phase.AFTER, planning.settle.decide_back, settle.act, settled=True),
 )

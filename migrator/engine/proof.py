@@ -10,7 +10,7 @@ from migrator.engine.context import OpenProbe, ProgressReporter, StepContext
 from migrator.errors import ClusterError, CriError, HostUnreachableError, MigratorError, StepFailedError, UnaskedError
 from migrator.model.evidence import Checked, Evidence, NodeProfile, Outcome, Verdict
 from migrator.model.fate import Fate
-from migrator.model.plan import NodePlan
+from migrator.model.plan import CleanupPlan, MigrationPlan, NodePlan
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.session import ProbeTools
 from migrator.proof import verdict
@@ -111,7 +111,7 @@ def planned_profile(run: StepContext) -> NodeProfile:
         update={
             "runtime": scheme,
             "runtime_version": version,
-            "socket": run.plan.endpoint.removeprefix("unix://"),
+            "socket": _proved(run).endpoint.removeprefix("unix://"),
             "given_up": tuple(sorted(_given_up(run.plan))),
             "elsewhere": (),  # the switch saw to that before it started the kubelet
         }
@@ -120,16 +120,22 @@ def planned_profile(run: StepContext) -> NodeProfile:
 
 def _given_up(plan: NodePlan) -> Iterator[str]:
     """Name Docker's settings whose loss the plan announced and nobody refused: what follows from it is expected."""
-    yield from {fate.key.partition(".")[0] for fate in plan.fates if fate.fate is Fate.LOST}
+    fates = plan.fates if isinstance(plan, MigrationPlan) else ()
+    yield from {fate.key.partition(".")[0] for fate in fates if fate.fate is Fate.LOST}
     if any(finding.id == "ulimits-change" for finding in plan.findings):
         yield "default-ulimits"
 
 
 def node_profile(run: StepContext) -> NodeProfile:
     """Give what must hold for containers of this node. Raises `StepFailedError` for a plan that does not say it."""
-    if run.plan.circumstances is None:
+    found = _proved(run).circumstances
+    if found is None:
         raise StepFailedError(f"{run.plan.node}: the plan does not say what must hold on this node; make a new plan")
-    return run.plan.circumstances
+    return found
+
+
+def _proved(run: StepContext) -> MigrationPlan | CleanupPlan:
+    return run.plan if isinstance(run.plan, CleanupPlan) else run.migration
 
 
 def keep_and_judge(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:

@@ -8,7 +8,7 @@ from migrator.engine.playbooks import answer, planned_file, play, request
 from migrator.errors import BusyError, StepFailedError
 from migrator.model import node_requests
 from migrator.model.node_answers import Switched
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan, RollbackPlan
 
 _SWITCH_TASK = "Switch the node's container runtime"
 
@@ -20,7 +20,7 @@ def run_transaction(run: StepContext, state: str, name: str) -> Switched:
     until it is through with a switch that is under way. Raises `HostUnreachableError` or `BusyError` when that takes
     too long.
     """
-    asked = switch_request(run.plan, name, state)
+    asked = switch_request(_switched(run), name, state)
     until = run.clock.now() + timeouts.SWITCH
 
     while True:
@@ -54,8 +54,24 @@ def put_back(run: StepContext, transaction: str, to: str) -> str:
     return f"Ready on {readiness.runtime(run)}"
 
 
-def switch_request(plan: NodePlan, name: str, state: str) -> node_requests.Switch:
+def _switched(run: StepContext) -> MigrationPlan | RollbackPlan:
+    return run.plan if isinstance(run.plan, RollbackPlan) else run.migration
+
+
+def switch_request(plan: MigrationPlan | RollbackPlan, name: str, state: str) -> node_requests.Switch:
     """Give what the playbook of the switch takes, forth ("new") or back ("old"). Raises `StepFailedError`."""
+    if isinstance(plan, RollbackPlan):
+        return request(
+            node_requests.Switch,
+            state=state,
+            transaction=name,
+            socket=plan.annotation.removeprefix("unix://"),
+            plugins=plan.cni_plugins,
+            files=(),
+            stale_addresses=[],
+            arguments=(),
+            about={"source": plan.source, "annotation": plan.annotation_before},
+        )
     return request(
         node_requests.Switch,
         state=state,

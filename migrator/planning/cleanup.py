@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import CleanupPlan
 from migrator.planning import checks
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.node_profile import known
@@ -13,11 +13,11 @@ from migrator.planning.step_protocol import Planned
 from migrator.planning.translate_node import destination
 
 
-def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> CleanupPlan:
     """Say what goes, and what speaks against it."""
     around = known(situation)
     return decided(
-        NodePlan(
+        CleanupPlan(
             host=situation.host,
             node=situation.node.name,
             machine_id=situation.facts.machine_id,

@@ -9,11 +9,27 @@ from migrator.model.kubernetes import CRI_SOCKET
 
 def act(run: StepContext) -> str:
     """Tell kubeadm where the runtime's socket is."""
-    polling.retry_on_api_error(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.endpoint))
-    return run.plan.endpoint
+    _annotate(run, run.migration.endpoint)
+    return run.migration.endpoint
 
 
 def undo(run: StepContext) -> str:
     """Put the annotation back as it was."""
-    polling.retry_on_api_error(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, run.plan.socket_annotation))
-    return run.plan.socket_annotation or "removed"
+    _annotate(run, run.migration.socket_annotation)
+    return run.migration.socket_annotation or "removed"
+
+
+def act_back(run: StepContext) -> str:
+    """Give the annotation the value that it had before the migration."""
+    _annotate(run, run.rollback.annotation_before)
+    return run.rollback.annotation_before or "removed"
+
+
+def undo_back(run: StepContext) -> str:
+    """Leave the annotation as the rollback found it."""
+    _annotate(run, run.rollback.annotation)
+    return run.rollback.annotation
+
+
+def _annotate(run: StepContext, value: str | None) -> None:
+    polling.retry_on_api_error(run, lambda: run.cluster.annotate(run.plan.node, CRI_SOCKET, value))

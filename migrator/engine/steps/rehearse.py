@@ -14,7 +14,7 @@ def act(run: StepContext) -> str:
     with run.hosts.line(run.plan.host) as line:
         tools = ProbeTools(line=line, clock=run.clock, tell=run.progress)
         evidence = run.sessions.rehearsal(
-            tools, run.plan, proof.planned_profile(run), kubelet_session.around(run.cluster, cluster_dns=False)
+            tools, run.migration, proof.planned_profile(run), kubelet_session.around(run.cluster, cluster_dns=False)
         )
     found = proof.keep_and_judge(run, evidence)
     if proof.newly_failed(run, found) or found.problems or not found.passed:

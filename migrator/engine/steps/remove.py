@@ -13,7 +13,7 @@ TASK = "Look at or remove what is left of Docker"
 
 def act(run: StepContext) -> str:
     """Remove what the plan shows of Docker, and nothing else."""
-    removal = run.plan.removal or Removal()
+    removal = run.cleanup.removal or Removal()
     results = play(run, request(node_requests.Cleanup, state="absent", expected=removal))
     for problem in answer(Told, results.get(TASK, {})).problems:
         run.progress(problem)

@@ -8,7 +8,7 @@ from migrator.engine.context import StepContext
 
 def act(run: StepContext) -> str:
     """Undo the transaction, and wait until the node is Ready with what stays on it."""
-    return transaction.put_back(run, run.plan.transaction, run.plan.target)
+    return transaction.put_back(run, run.rollback.transaction, run.plan.target)
 
 
 def undo(run: StepContext) -> str:

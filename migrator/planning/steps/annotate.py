@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from migrator.model.kubernetes import CRI_SOCKET
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan, RollbackPlan
 from migrator.nodeconf import kubelet
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import already_done
 from migrator.planning.step_protocol import Decision
 
 
-def decide(now: NodeInputs, plan: NodePlan) -> Decision:
+def decide(now: NodeInputs, plan: MigrationPlan) -> Decision:
     """Tell kubeadm."""
     if not now.migrated and (done := already_done(now)):
         return done
@@ -22,10 +22,10 @@ def decide(now: NodeInputs, plan: NodePlan) -> Decision:
     return True, f"kubeadm reads the socket from the Node's annotation; it is {present or 'missing'}"
 
 
-def decide_back(_: NodeInputs, plan: NodePlan) -> Decision:
+def decide_back(_: NodeInputs, plan: RollbackPlan) -> Decision:
     """Tell kubeadm what it was told before the migration."""
     if not plan.transaction:
         return False, "it was not changed"
-    if plan.endpoint == (plan.socket_annotation or ""):
-        return False, f"the Node's cri-socket annotation is {plan.endpoint or 'missing'} already"
-    return True, f"kubeadm reads the socket from the Node's annotation; it was {plan.socket_annotation or 'missing'}"
+    if plan.annotation == (plan.annotation_before or ""):
+        return False, f"the Node's cri-socket annotation is {plan.annotation or 'missing'} already"
+    return True, f"kubeadm reads the socket from the Node's annotation; it was {plan.annotation_before or 'missing'}"

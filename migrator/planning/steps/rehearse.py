@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan
 from migrator.planning import cni
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import already_done, proof_unwanted
 from migrator.planning.step_protocol import Decision
 
 
-def decide(now: NodeInputs, plan: NodePlan) -> Decision:
+def decide(now: NodeInputs, plan: MigrationPlan) -> Decision:
     """Prove the configuration before the node is taken out of service."""
     if done := already_done(now) or proof_unwanted(now):
         return done

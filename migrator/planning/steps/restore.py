@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import RollbackPlan
 from migrator.planning.checks.rollback import last_switch
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.step_protocol import Decision
 
 
-def decide(now: NodeInputs, plan: NodePlan) -> Decision:
+def decide(now: NodeInputs, plan: RollbackPlan) -> Decision:
     """Undo the switch."""
     if not is_open(now):
         return False, "no switch has to be undone: a run that ended too early has left the node cordoned"

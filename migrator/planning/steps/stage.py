@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import already_done, installed
 from migrator.planning.step_protocol import Decision
 from migrator.runtimes.registry import RUNTIMES
 
 
-def decide(now: NodeInputs, plan: NodePlan) -> Decision:
+def decide(now: NodeInputs, plan: MigrationPlan) -> Decision:
     """Validate and carry over while the node still serves."""
     if done := already_done(now):
         return done

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import already_done
 from migrator.planning.step_protocol import Decision
 
 
-def decide(now: NodeInputs, plan: NodePlan) -> Decision:
+def decide(now: NodeInputs, plan: MigrationPlan) -> Decision:
     """The transaction on the node."""
     if done := already_done(now):
         return done
