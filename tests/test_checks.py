@@ -224,6 +224,22 @@ def importing(release: str, main: int, imported: int) -> NodeInputs:
 
 
 CRIO = HostSettings(runtime="crio")
+CRIO_OURS = "/etc/crio/crio.conf.d/20-migrator.conf"
+REG_D = "/etc/containers/registries.conf.d"
+
+
+def crio_beside(files: Mapping[str, str], image: str = "registry.example/web:1", **update: object) -> NodeInputs:
+    """Give a node that gets CRI-O and has these files."""
+    more = {path: values.file(path, text) for path, text in files.items()}
+    return replace(pods("x", images=(image,)), facts=facts(files=values.files() | more, **update), target=CRIO)
+
+
+def registry(text: str) -> tuple[FileChange, ...]:
+    """Give our drop-in of registries.conf."""
+    return change(f"{REG_D}/zz-migrator.conf", f'unqualified-search-registries = ["docker.io"]\n{text}')
+
+
+A_REG = '[[registry]]\nprefix = "a.example"\nlocation = "a.example"\n'
 DROP_INS = "/etc/systemd/system/containerd.service.d"
 VARIABLES = "/etc/default/containerd"
 LIMIT = change(f"{DROP_INS}/zz-migrator.conf", "[Service]\nLimitNOFILE=1048576\n")
@@ -314,6 +330,17 @@ CASES = {
     "a number and a time that disagree": case("half-migrated", BLOCK, "the one that is undone must be the last one", on(transactions={"a": Transaction(last="done", number=2, at=1), "b": Transaction(last="undone", number=1, at=2)}), says="counts a as its last switch, and its clock says b"),
     "a file that cannot be replaced": case("unwritable", BLOCK, "ioctl_iflags(2)", on(unwritable={CONFIG: f"{CONFIG} is immutable (chattr +i)"}), says="immutable", files=change(CONFIG, "")),
     "a folder in which nothing can be made": case("unwritable", BLOCK, "ioctl_iflags(2)", on(unwritable={"/etc/containerd/certs.d": "/etc/containerd/certs.d is append-only (chattr +a)"}), says="append-only", files=change(HUB, "")),
+    "a later drop-in of CRI-O's": case("overruled", BLOCK, "crio.conf.d(5)", crio_beside({"/etc/crio/crio.conf.d/99-own": "[crio.runtime]\ncgroup_manager = 'cgroupfs'\n"}), says="99-own has the last word on crio.runtime.cgroup_manager", files=change(CRIO_OURS, "[crio.runtime]\ncgroup_manager = 'systemd'\n")),
+    "a file that CRI-O refuses": case("crio-broken", BLOCK, "UpdateFromPath reads every file", crio_beside({"/etc/crio/crio.conf.d/.x.swp": "x"}), says="/etc/crio/crio.conf.d/.x.swp"),
+    "a runtime that nothing describes": case("crio-broken", BLOCK, "cri-o 1.34, validating runtime config", crio_beside({}, crio=CrioFacts(version="1.34.1")), says="default runtime runc", files=change(CRIO_OURS, "[crio.runtime]\ndefault_runtime = 'runc'\n")),
+    "registries that are refused": case("crio-broken", BLOCK, "cri-o pkg/config: invalid registries", crio_beside({f"{REG_D}/a.conf": "[registries.block]\nregistries = ['x']\n"}), says=f"{REG_D}/a.conf is of the first format", files=registry("")),
+    "a later entry of a registry": case("overruled", BLOCK, "updateWithConfigurationFrom", crio_beside({f"{REG_D}/zzz.conf": f"{A_REG}blocked = true\n"}), says=f"{REG_D}/zzz.conf has the last word on registry a.example", files=registry(A_REG)),
+    "a domain as long as a registry": case("overruled", BLOCK, "findRegistryWithParsedConfig, the first of two as long", crio_beside({"/etc/containers/registries.conf": '[[registry]]\nprefix = "*.example"\nlocation = "m.example"\n'}), says="*.example from m.example", files=registry(A_REG)),
+    "a later search": case("overruled", BLOCK, "updateWithConfigurationFrom", crio_beside({f"{REG_D}/zzz.conf": 'unqualified-search-registries = ["quay.example"]\n'}), says="unqualified-search-registries", files=registry("")),
+    "root's own registries": case("overruled", BLOCK, "newConfigWrapperWithHomeDir", crio_beside({"/root/.config/containers/registries.conf": ""}), says="is read instead of", files=registry("")),
+    "a longer prefix": case("images-elsewhere", WARN, "containers-registries.conf(5), prefix", crio_beside({"/etc/containers/registries.conf": '[[registry]]\nprefix = "a.example/team"\nlocation = "b.example"\n'}), says="a.example/team from b.example", files=registry(A_REG)),
+    "a registry of pods that is blocked": case("images-elsewhere", WARN, "containers-registries.conf(5), blocked", crio_beside({"/etc/containers/registries.conf": '[[registry]]\nlocation = "registry.example"\nblocked = true\n'}), says="registry.example is blocked", files=registry("")),
+    "an alias of a pod's image": case("images-elsewhere", WARN, "containers-registries.conf(5), aliases", crio_beside({f"{REG_D}/shortnames.conf": '[aliases]\n"centos" = "quay.io/centos/centos"\n'}, "centos:7"), says="centos for quay.io/centos/centos", files=registry("")),
     "a limit of a later drop-in": case("overruled", BLOCK, "systemd.unit(5): drop-ins in the order of their names", with_drop_in("zzz.conf", "LimitNOFILE=65536"), says="zzz.conf has the last word on LimitNOFILE", files=LIMIT),
     "a proxy of a file of variables": case("overruled", BLOCK, "systemd.exec(5): EnvironmentFile= beats Environment=", with_drop_in("a.conf", f"EnvironmentFile=-{VARIABLES}", environment="HTTP_PROXY=http://old:3128\n"), says=f"{VARIABLES} has the last word on HTTP_PROXY", files=PROXY),
     "a sysctl of a later file": case("overruled", BLOCK, "sysctl.d(5)", with_sysctls("/etc/sysctl.d/zzz-cis.conf", "net.ipv4.ip_forward=0\n"), says="zzz-cis.conf has the last word on net.ipv4.ip_forward", files=SYSCTL),
@@ -630,6 +657,12 @@ def quiet(now: NodeInputs | None = None, **drafted: Any) -> tuple[NodeInputs, Tr
 UNSET = "[Service]\nExecStartPre=/usr/bin/docker ps\nExecStartPre=\n[Unit]\nConditionPathExists=/run/docker.sock\nConditionFileNotEmpty="
 WITH_LOG = "[Unit]\nWants=docker.service\n"
 QUIET = {
+    "an earlier drop-in of CRI-O's": ("overruled", quiet(crio_beside({"/etc/crio/crio.conf.d/10-crio.conf": "[crio.runtime]\ncgroup_manager = 'cgroupfs'\n"}), files=change(CRIO_OURS, "[crio.runtime]\ncgroup_manager = 'systemd'\n"))),
+    "a runtime that CRI-O knows": ("crio-broken", quiet(crio_beside({}, crio=CrioFacts(version="1.34.1")), files=change(CRIO_OURS, "[crio.runtime]\ndefault_runtime = 'crun'\n"))),
+    "registries of the first format": ("crio-broken", quiet(crio_beside({"/etc/containers/registries.conf": "[registries.block]\nregistries = ['x.example']\n"}), files=registry(A_REG))),
+    "an earlier entry of a registry": ("overruled", quiet(crio_beside({f"{REG_D}/a.conf": f"{A_REG}blocked = true\n"}), files=registry(A_REG))),
+    "a copy that nobody reads": ("overruled", quiet(crio_beside({f"{REG_D}/zzz.conf.bak": f"{A_REG}blocked = true\n"}), files=registry(A_REG))),
+    "an alias that Docker would resolve so": ("images-elsewhere", quiet(crio_beside({f"{REG_D}/shortnames.conf": '[aliases]\n"nginx" = "docker.io/library/nginx"\n"centos" = "quay.io/centos/centos"\n'}, "nginx:1"), files=registry(""))),
     "a limit of an earlier drop-in": ("overruled", quiet(with_drop_in("override.conf", "LimitNOFILE=65536"), files=LIMIT)),
     "a limit that is said twice": ("overruled", quiet(with_drop_in("zzz.conf", "LimitNOFILE=1048576"), files=LIMIT)),
     "a variable of another name": ("overruled", quiet(with_drop_in("zzz.conf", "Environment=GODEBUG=x"), files=PROXY)),

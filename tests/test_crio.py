@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.runtimes import crio
+from migrator.runtimes.crio import in_force
 from migrator.runtimes.crio import read as crio_read
 from migrator.versions import Version
 
@@ -81,9 +82,13 @@ def test_what_is_written_is_read_back(version: Version) -> None:
     missing = {"cdi_folders": (), "cdi": False} if version < (1, 24) else {}
     missing |= {"metrics_address": ""} if version < (1, 30) else {}
 
+    expected = FULL.model_copy(
+        update={**missing, "handlers": tuple(sorted(FULL.handlers, key=lambda handler: handler.name))}
+    )
+
     files = crio.write(FULL, version)
 
-    assert crio_read.settings("", [file.content for file in files]) == FULL.model_copy(update=missing)
+    assert crio_read.settings("", [file.content for file in files]) == expected
     assert set(crio.left_out(FULL, version)) == set(missing) - {"cdi"}
 
 
@@ -327,7 +332,7 @@ READ: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         [],
         {"root": "/data"},
     ),
-    "a folder that is said": ('[crio]\nroot = "/var/lib/containers/storage"\n', [], {"root": "/var/lib/containers/storage"}),
+    "a folder that is said and is the usual one": ('[crio]\nroot = "/var/lib/containers/storage"\n', [], {}),
     "folders lose their last slash": (
         '[crio.network]\nnetwork_dir = "/etc/cni/net.d/"\nplugin_dirs = ["/opt/cni/bin/", "/x/"]\n',
         [],
@@ -395,16 +400,29 @@ def test_another_type_is_refused(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"),
+    ("first", "second", "message"),
     [
-        ("[crio.image]\npause_image = 'a'\n", "[crio]\nimage = 1\n"),
-        ("[crio]\nlog_dir = 'a'\n", "[crio.log_dir]\nx = 1\n"),
+        ("[crio.image]\npause_image = 'a'\n", "[crio]\nimage = 1\n", "image is 1, which is not a table"),
+        ("[crio]\nlog_dir = 'a'\n", "[crio.log_dir]\nx = 1\n", "is a table in one place and a value in another"),
     ],
 )
-def test_a_table_and_a_value_of_one_name_are_refused(first: str, second: str) -> None:
+def test_a_table_and_a_value_of_one_name_are_refused(first: str, second: str, message: str) -> None:
     """CRI-O would not start with that."""
-    with pytest.raises(ValueError, match="is a table in one place and a value in another"):
+    with pytest.raises(ValueError, match=message):
         crio_read.settings(first, [second])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("[crio]\nroot = 1\n", "[crio]\nroot = '/srv/a'\n", "root is 1"),
+        ("[crio.runtime.runtimes]\nrunc = 1\n", "[crio.runtime.runtimes.runc]\nruntime_path = ''\n", "runc is 1"),
+    ],
+)
+def test_each_file_has_to_be_right(first: str, second: str, message: str) -> None:
+    """CRI-O 1.34.11 does not start with the first file, whatever the second says."""
+    with pytest.raises(ValueError, match=message):
+        crio_read.settings("", [first, second])
 
 
 def test_what_has_no_key_is_named() -> None:
@@ -425,3 +443,50 @@ def test_what_has_no_key_is_named() -> None:
         "log_format",
     }
     assert crio.left_out(plain(), (1, 20)) == {}
+
+
+CONF_D = "/etc/crio/crio.conf.d"
+
+
+def test_every_file_of_the_folder_is_read() -> None:
+    """Whatever it is called, and those of folders in it (UpdateFromPath)."""
+    there = [
+        f"{CONF_D}/b.conf~",
+        f"{CONF_D}/.h",
+        f"{CONF_D}/b/x",
+        f"{CONF_D}/b-x",
+        "/etc/crio/crio.conf",
+        "/etc/crio/other",
+    ]
+    expected = ("/etc/crio/crio.conf", *(f"{CONF_D}/{name}" for name in (".h", "b/x", "b-x", "b.conf~")))
+
+    assert in_force.order(there) == expected
+
+
+OURS = "[crio]\nroot = '/a'\nstorage_option = ['x=1']\n[crio.runtime]\nselinux = false\n[crio.runtime.runtimes.x]\nruntime_path = '/x'\n"
+# another file's name and text, the settings of ours that are lost
+LOST = {
+    "a later one": ("99.conf", "[crio.runtime]\nselinux = true\n", ["crio.runtime.selinux"]),
+    "a copy that an editor left": ("20-migrator.conf~", "[crio.runtime]\nselinux = true\n", ["crio.runtime.selinux"]),
+    "an earlier one": ("10.conf", "[crio.runtime]\nselinux = true\n", []),
+    "the same": ("99.conf", "[crio.runtime]\nselinux = false\n", []),
+    "another spelling": ("99.conf", "[CRIO.Runtime]\nSELINUX = true\n", ["crio.runtime.selinux"]),
+    "an empty folder keeps what was said": ("99.conf", "[crio]\nroot = ''\n", []),
+    "options add up": ("99.conf", "[crio]\nstorage_option = ['y=1']\n", []),
+    "a runtime is replaced whole": ("99.conf", "[crio.runtime.runtimes.x]\nmonitor_path = '/m'\n", ["crio.runtime.runtimes.x"]),
+    "another runtime": ("99.conf", "[crio.runtime.runtimes.y]\nruntime_path = '/y'\n", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "keys"), LOST.values(), ids=LOST)
+def test_the_last_word_is_known(name: str, text: str, keys: list[str]) -> None:
+    """As `crio config` of 1.34 prints it."""
+    lost = in_force.overruled({crio.CONFIG: OURS, f"{CONF_D}/{name}": text}, {crio.CONFIG})
+
+    assert [(entry.key, entry.by) for entry in lost] == [(key, f"{CONF_D}/{name}") for key in keys]
+
+
+def test_a_broken_file_is_named() -> None:
+    """CRI-O does not start with it."""
+    with pytest.raises(ValueError, match=f"^{CONF_D}/a: .*selinux is 'x', which is not true or false"):
+        in_force.overruled({f"{CONF_D}/a": "[crio.runtime]\nselinux = 'x'\n"}, {crio.CONFIG})

@@ -218,23 +218,3 @@ def test_a_policy_only_where_there_is_none() -> None:
     assert registries_conf.policy("\n") == Written(
         path="/etc/containers/policy.json", content='{\n  "default": [{"type": "insecureAcceptAnything"}]\n}\n'
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "first"),
-    [
-        ("", False),
-        ('unqualified-search-registries = ["docker.io"]\n[[registry]]\nlocation = "x"\n', False),
-        ("[registries.search]\nregistries = ['docker.io']\n", True),
-    ],
-    ids=["none", "second format", "first format"],
-)
-def test_the_first_format_is_known(text: str, *, first: bool) -> None:
-    """A registries.conf that would refuse our drop-in is told from one that takes it."""
-    assert registries_conf.first_format(text) == first
-
-
-def test_a_broken_file_is_refused() -> None:
-    """What is not TOML has no format."""
-    with pytest.raises(ValueError, match="/etc/containers/registries.conf is not TOML"):
-        registries_conf.first_format("[registries")

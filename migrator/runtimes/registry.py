@@ -91,10 +91,6 @@ def _crio_service(facts: NodeFacts) -> UnitFacts:
 
 
 def _write_crio(facts: NodeFacts, settings: RuntimeSettings, to: Destination) -> tuple[Written, ...]:
-    if registries_conf.first_format(facts.file(registries_conf.CONFIG).content):
-        raise ValueError(
-            f"{registries_conf.CONFIG} is of the first format, beside which no drop-in is read: convert it"
-        )
     unit = _crio_service(facts)
     drop_in = systemd.drop_in(unit.name, proxy=settings.proxy, limits=_inherited(facts, settings, unit))
     policy = registries_conf.policy(facts.file(registries_conf.POLICY).content)

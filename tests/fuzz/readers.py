@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import containerd_files, crio_config, daemon_json, hostile, kubelet_flags, units
+from tests.fuzz import containerd_files, crio_config, daemon_json, hostile, kubelet_flags, registries_conf, units
 
 READERS = (
     units.READER,
@@ -10,5 +10,6 @@ READERS = (
     daemon_json.READER,
     kubelet_flags.READER,
     crio_config.READER,
+    registries_conf.READER,
     hostile.READER,
 )

@@ -11,7 +11,7 @@ from lab.settings import Settings
 from tests.fuzz.case import Reader
 from tests.fuzz.readers import READERS
 
-CASES = {"units": 120, "containerd": 12, "dockerd": 16, "kubelet-flags": 36, "crio": 16, "hostile": 40}
+CASES = {"units": 120, "containerd": 12, "dockerd": 16, "kubelet-flags": 36, "crio": 16, "registries": 8, "hostile": 40}
 """Of each reader and program: together they take some seconds."""
 
 

@@ -61,7 +61,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              waivable=True),
         Rule("unreadable-file", (B,), "A file that decides something could not be read for what it is."),
         Rule("overruled", (B,), "Another file has the last word over one that would be written.",
-             "systemd.unit(5), systemd.exec(5), sysctl.d(5), modprobe.d(5)"),
+             "systemd.unit(5), systemd.exec(5), sysctl.d(5), modprobe.d(5), crio.conf.d(5), "
+             "containers-registries.conf.d(5)"),
         Rule("unwritable", (B,), "What the switch writes could not be written, or not be put back: a read-only file "
              "system, chattr, a mount or several names of one file; /usr where a package has to be installed."),
         Rule("files-in-memory", (B, W), "What the switch writes, or its journal, would be gone after a reboot, and the "
@@ -86,6 +87,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
              "containerd docs/PLUGINS.md"),
         Rule("runtime-faulty", (B, W), "Releases of containerd that fail: those in which pods fail are refused, also "
              "before they are installed.", "containerd#13483, #13529, #13609"),
+        Rule("crio-broken", (B,), "CRI-O refuses a file of its configuration or of its registries, and does not start.",
+             "cri-o pkg/config/config.go; containers/image pkg/sysregistriesv2"),
         Rule("runtime-install", (I,), "The new runtime is not installed, so what it must be told is not known yet."),
         Rule("runtime-unsupported", (B,), "CRI-O can be planned for, but this version does not switch to it."),
         Rule("crio-minor", (B,), "CRI-O's minor version must be the kubelet's, or one beside it.",
@@ -156,6 +159,8 @@ SUBJECTS: Mapping[str, tuple[Rule, ...]] = {
         Rule("proxy-credentials", (B,), "A proxy's password or token would be written; no plan carries secrets."),
         Rule("credential-helpers", (W,), "Docker gets passwords from helpers, which the kubelet does not know.",
              "kubernetes 1.20.2 pkg/credentialprovider/config.go; kubermatic/operating-system-manager#570"),
+        Rule("images-elsewhere", (W,), "Files of the node's owner send CRI-O to other places for images than Docker "
+             "went.", "containers-registries.conf(5), prefix, blocked, aliases"),
         Rule("docker-login", (I,), "Root is logged in to registries with Docker; the new runtime does not read that."),
     ),
     "containerd": (

@@ -231,7 +231,12 @@ def _provided(name: str, version: Version) -> bool:
     """Tell whether CRI-O or its package knows where this runtime is, so that an entry of ours would only hide it."""
     if version >= _UPSTREAM_PACKAGES:
         return name in {"crun", "runc"}
-    return name == ("runc" if version < _CRUN_BUILT_IN else "crun")
+    return name == built_in(version)
+
+
+def built_in(version: Version) -> str:
+    """Give the runtime that CRI-O knows without being told."""
+    return "runc" if version < _CRUN_BUILT_IN else "crun"
 
 
 def _monitor(effective: str, version: Version) -> str:

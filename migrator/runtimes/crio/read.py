@@ -22,6 +22,11 @@ _OWN_DEFAULTS = {
     "storage_driver": frozenset({"", "overlay"}),
 }
 """Values that need not be said (containers/storage, types/options.go)."""
+_TELLING = frozenset({"overlay"})
+"""A default that means something where it is said: containers/storage would try others too."""
+_OWN_LOG_LEVEL = "info"
+_COMMENTED_RUNTIME = re.compile(r"^# \[crio\.runtime\.runtimes\.(crun|runc)\][ \t]*$", re.MULTILINE)
+"""A runtime that CRI-O knows by itself, and that nothing was said about: it is there beside those of drop-ins."""
 _RUNC = "io.containerd.runc.v2"
 _VM_PROGRAM = re.compile(r"containerd-shim-([A-Za-z0-9-]+)-(v\d+)", re.ASCII)
 _PORTS = "net.ipv4.ip_unprivileged_port_start"
@@ -34,12 +39,21 @@ def settings(effective: str, drop_ins: Iterable[str] = ()) -> RuntimeSettings:
     `effective` is what `crio config` prints; `drop_ins` are texts of files that came later, in their order. A later
     value replaces an earlier one, and an entry of a runtime replaces the whole entry, as in CRI-O; only storage
     options add up.
-    Raises `ValueError` when a text is not TOML or a key has a value of another type than CRI-O gives it.
+    Raises `ValueError` when a text is not TOML or a key has a value of another type than CRI-O gives it, even where a
+    later text has another value: each is decoded on its own (pkg/config/config.go, UpdateFromFile).
     """
     crio: dict[str, object] = {}
     for number, text in enumerate((effective, *drop_ins)):
         where = f"drop-in {number} of CRI-O" if number else "what `crio config` prints"
-        _merge(crio, _parse(text, where), where)
+        found = _parse(text, where)
+        if number:
+            _settings(found, text)
+        _merge(crio, found, where)
+    return _settings(crio, effective)
+
+
+def _settings(crio: Table, effective: str) -> RuntimeSettings:
+    """Read the table `crio`; `effective` is for what stands in its comments."""
     runtime, network = _table(crio, "runtime"), _table(crio, "network")
     sysctls = dict(entry.partition("=")[::2] for entry in _texts(runtime, "default_sysctls"))
     storage = _told(crio, effective, "storage_driver")
@@ -56,17 +70,26 @@ def settings(effective: str, drop_ins: Iterable[str] = ()) -> RuntimeSettings:
         storage="overlay2" if storage == "overlay" else storage,
         storage_options=tuple(re.sub(r"^overlay\.", "overlay2.", option) for option in _texts(crio, "storage_option")),
         default_handler=_text(runtime, "default_runtime"),
-        handlers=tuple(_handler(name, entry) for name, entry in _tables(runtime, "runtimes").items()),
+        handlers=tuple(_handler(name, entry) for name, entry in sorted(_runtimes(runtime, effective).items())),
         ulimits=dict(_ulimit(entry) for entry in _texts(runtime, "default_ulimits")),
         seccomp_profile=_text(runtime, "seccomp_profile"),
         selinux=_flag(runtime, "selinux"),
         unprivileged_ports=sysctls.get(_PORTS) == "0",
         unprivileged_ping=sysctls.get(_PING) == "0 2147483647",
-        log_level=_text(runtime, "log_level"),
+        log_level="" if (level := _text(runtime, "log_level")) == _OWN_LOG_LEVEL else level,
         metrics_address=_metrics(_table(crio, "metrics"), effective),
         cdi_folders=cdi,
         cdi=bool(cdi),
     )
+
+
+def table(text: str) -> Table:
+    """Give the table `crio` of one file, its keys as CRI-O spells them.
+
+    Raises `ValueError` as `settings` does.
+    """
+    settings(text)
+    return _parse(text, "the file")
 
 
 def _parse(text: str, where: str) -> Table:
@@ -74,7 +97,20 @@ def _parse(text: str, where: str) -> Table:
         document = toml_document(text)
     except ValueError as error:
         raise ValueError(f"{where} {error}") from error
-    return _table(document, "crio")
+    return _table(_lowered(document, 3), "crio")
+
+
+def _lowered(table: Table, depth: int) -> dict[str, object]:
+    """Spell keys as they are meant: CRI-O takes any case (BurntSushi/toml, unifyStruct), by chance where there are two.
+
+    Names of runtimes and of workloads are no such keys, and what is in them is theirs.
+    """
+    found: dict[str, object] = {}
+    for key, value in table.items():
+        if key.lower() in found:
+            raise ValueError(f"CRI-O's {key.lower()} is there in two spellings: which one counts is chance")
+        found[key.lower()] = _lowered(value, depth - 1) if depth > 1 and isinstance(value, dict) else value
+    return found
 
 
 def _merge(into: dict[str, object], update: Table, where: str) -> None:
@@ -92,6 +128,12 @@ def _merge(into: dict[str, object], update: Table, where: str) -> None:
             raise ValueError(f"{where}: {key!r} is a table in one place and a value in another")
         else:
             into[key] = value
+
+
+def _runtimes(runtime: Table, effective: str) -> dict[str, Table]:
+    said = _tables(runtime, "runtimes")
+    own = _COMMENTED_RUNTIME.findall(effective) if said else []
+    return {name: {} for name in own} | said
 
 
 def _handler(name: str, entry: Table) -> Handler:
@@ -120,8 +162,8 @@ def _metrics(table: Table, effective: str) -> str:
 
 def _told(crio: Table, effective: str, key: str) -> str:
     """Give a value of the storage's if it is said, or stands in a comment and is not the usual one."""
-    if key in crio:
-        return _text(crio, key)
+    if key in crio and (said := _text(crio, key)):
+        return "" if said in _OWN_DEFAULTS[key] - _TELLING else said
     for line in _COMMENTED.findall(effective):
         found = tomllib.loads(line)
         if key in found:

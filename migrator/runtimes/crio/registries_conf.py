@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from migrator.memoize import memoize
 from migrator.model.base import Value
 from migrator.nodeconf import host_files
-from migrator.nodeconf.parsing import toml_document
 from migrator.nodeconf.settings import Endpoint, Registry, Written
 
 CONFIG = "/etc/containers/registries.conf"
@@ -75,17 +74,6 @@ def policy(existing: str) -> Written | None:
     Without any, CRI-O refuses every pull (containers-policy.json(5)).
     """
     return None if existing.strip() else Written(path=POLICY, content=_ALLOW_ALL)
-
-
-def first_format(text: str) -> bool:
-    """Tell whether a registries.conf is of the first format, which refuses every drop-in of the second.
-
-    Raises `ValueError` when it is not TOML.
-    """
-    try:
-        return isinstance(toml_document(text).get("registries"), dict)
-    except ValueError as error:
-        raise ValueError(f"{CONFIG} {error}") from error
 
 
 def _prefix(name: str) -> str:

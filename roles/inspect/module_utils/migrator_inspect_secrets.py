@@ -58,7 +58,8 @@ _KINDS = (
     (r".*/daemon\.json", DOCKER),
     (r"/etc/containerd/.*\.json", SPECIFICATION),
     (r".*/net\.d/.*|.*\.conflist", CNI),
-    (r".*\.toml|/etc/(?:crio|containers)/.*\.conf|/etc/crio/crio\.conf\.d/.*|/etc/containers/registries.*", TOML),
+    (r".*\.toml|/etc/(?:crio|containers)/.*\.conf|/etc/crio/crio\.conf\.d/.*", TOML),
+    (r"(?:/etc|/root/\.config)/containers/registries.*", TOML),
     (r".*\.ya?ml", KUBELET),
     (r".*\.json", JSON),
 )
