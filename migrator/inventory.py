@@ -17,9 +17,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from migrator import masking
 from migrator.errors import InventoryError
 from migrator.model.base import Value
-from migrator.model.host_settings import PREFIX, HostSettings
+from migrator.model.host_settings import PREFIX, RUNTIMES, HostSettings
 from migrator.model.rollout_policy import Policy
 
 
@@ -62,12 +63,17 @@ class Inventory(Value):
         return tuple(host for host in self.hosts if host.name in wanted)
 
 
-def load(path: Path, *, limit: str = "") -> Inventory:
-    """Read an inventory of any form that Ansible accepts; only hosts that `limit`, one of its patterns, matches."""
+def load(path: Path, *, runtimes: Sequence[str], limit: str = "") -> Inventory:
+    """Read an inventory of any form that Ansible accepts; only hosts that `limit`, one of its patterns, matches.
+
+    `runtimes` are those that a host can be asked to have.
+    """
     if not path.exists():
         raise InventoryError(f"{path}: there is no such inventory; inventory.example shows how one looks")
     document = _ask_ansible(path)
     variables: Mapping[str, Mapping[str, Any]] = document.get("_meta", {}).get("hostvars", {})
+    for entry in variables.values():
+        masking.learn(entry)
     names = _host_names(document)
     for name in names:
         if not plain_name(name):
@@ -78,7 +84,7 @@ def load(path: Path, *, limit: str = "") -> Inventory:
     if not limited:
         raise InventoryError(f"--limit {limit}: no host of {path} matches")
     problems: list[str] = []
-    read = [_host(name, variables.get(name, {}), path, problems) for name in names]
+    read = [_host(name, variables.get(name, {}), path, runtimes, problems) for name in names]
     hosts = tuple(host for host in read if host is not None)
     problems += [*_disagreements(hosts), *_twins(hosts)]
     if problems:
@@ -125,6 +131,7 @@ def _ask_ansible(path: Path, limit: str = "") -> dict[str, Any]:
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_VERBOSITY": "0",  # otherwise it says more than the document
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
         "ANSIBLE_LOCALHOST_WARNING": "0",
     }
@@ -167,7 +174,9 @@ def _host_names(document: Mapping[str, Any]) -> list[str]:
     return list(names)
 
 
-def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[str]) -> Host | None:
+def _host(
+    name: str, variables: Mapping[str, Any], path: Path, runtimes: Sequence[str], problems: list[str]
+) -> Host | None:
     asked = {key.removeprefix(PREFIX): value for key, value in variables.items() if key.startswith(PREFIX)}
     known = set(HostSettings.model_fields)
     before = len(problems)
@@ -177,7 +186,9 @@ def _host(name: str, variables: Mapping[str, Any], path: Path, problems: list[st
         elif isinstance(value, str) and ("{{" in value or "{%" in value):
             problems.append(f"host {name}: {PREFIX}{key} is a template; write the value itself")
     try:
-        target = HostSettings.model_validate({key: value for key, value in asked.items() if key in known})
+        target = HostSettings.model_validate(
+            {key: value for key, value in asked.items() if key in known}, context={RUNTIMES: runtimes}
+        )
     except ValidationError as error:
         for mistake in error.errors():
             key = ".".join(str(part) for part in mistake["loc"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -171,18 +172,22 @@ CRIO_CRI = (
     CriVersions((1, 21), _ALPHA | _V1, "cri-o cmd/crio/main.go, v1.21.0 (v1.20.0 registers v1alpha2 alone)"),
     CriVersions((1, 26), _V1, "cri-o v1.26.0 has no server/cri/v1alpha2"),
 )
-CRI = {"kubelet": KUBELET_CRI, "containerd": CONTAINERD_CRI, "crio": CRIO_CRI}
 
 
-def cri_versions(program: str, version: Version) -> frozenset[str]:
-    """Give the CRI versions that "kubelet", "containerd" or "crio" speaks in this version; none when too old."""
-    spoken = [row.versions for row in CRI[program] if row.since <= version]
+def cri_versions(program: Sequence[CriVersions], version: Version) -> frozenset[str]:
+    """Give the CRI versions that a program speaks in this version; none when it is too old."""
+    spoken = [row.versions for row in program if row.since <= version]
     return spoken[-1] if spoken else frozenset()
 
 
-def speak(kubelet: Version, runtime: str, version: Version) -> bool:
-    """Tell whether this kubelet and this runtime have a CRI version in common."""
-    return bool(cri_versions("kubelet", kubelet) & cri_versions(runtime, version))
+def speak(kubelet: Version, runtime: Sequence[CriVersions], version: Version) -> bool:
+    """Tell whether this kubelet and this version of a runtime have a CRI version in common."""
+    return bool(cri_versions(KUBELET_CRI, kubelet) & cri_versions(runtime, version))
+
+
+def dropped_alpha(program: Sequence[CriVersions]) -> Version | None:
+    """Give the first version that speaks v1 alone; None when none is known."""
+    return next((row.since for row in program if row.versions == _V1), None)
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,7 @@ def is_recommended(kubernetes: Version, containerd: Release) -> bool:
     """
     row = recommended(kubernetes)
     if row is None:
-        return speak(kubernetes, "containerd", containerd[:2])
+        return speak(kubernetes, CONTAINERD_CRI, containerd[:2])
     named = {entry[:2]: entry for entry in row.containerd}
     if containerd[:2] in named:
         return containerd >= named[containerd[:2]]
@@ -350,13 +355,12 @@ CRIO_CGROUPS = (
     CgroupRule("v2", (1, 0), "refused", "kubernetes.io, cgroups"),
     CgroupRule("v2", (1, 20), "supported", "kubernetes.io, cgroups"),
 )
-CGROUPS = {"kubelet": KUBELET_CGROUPS, "containerd": CONTAINERD_CGROUPS, "crio": CRIO_CGROUPS}
 
 
-def cgroup_state(program: str, version: Version, cgroup: str) -> str:
-    """Tell what "kubelet", "containerd" or "crio" does on cgroups "v1", "v2" or "hybrid": see `CgroupRule.state`."""
+def cgroup_state(program: Sequence[CgroupRule], version: Version, cgroup: str) -> str:
+    """Tell what a program does on cgroups "v1", "v2" or "hybrid": see `CgroupRule.state`."""
     kind = "v2" if cgroup == "v2" else "v1"
-    return next(row.state for row in reversed(CGROUPS[program]) if row.cgroup == kind and row.since <= version)
+    return next(row.state for row in reversed(program) if row.cgroup == kind and row.since <= version)
 
 
 @dataclass(frozen=True)
@@ -377,11 +381,9 @@ DRIVER_FROM_CRI = {
 }
 """Kubelets that ask the runtime for the cgroup driver, by state of the feature; "required": nothing else works."""
 
-RUNTIME_CONFIG = {
-    "containerd": Since((2, 0), "KEP-4033; the backport to 1.7, containerd/containerd#11346, was closed"),
-    "crio": Since((1, 28), "KEP-4033"),
-    "cri-dockerd": Since((0, 4), "Mirantis/cri-dockerd v0.4.0"),
-}
+CONTAINERD_TELLS_DRIVER = Since((2, 0), "KEP-4033; the backport to 1.7, containerd/containerd#11346, was closed")
+CRIO_TELLS_DRIVER = Since((1, 28), "KEP-4033")
+CRI_DOCKERD_TELLS_DRIVER = Since((0, 4), "Mirantis/cri-dockerd v0.4.0")
 """Runtimes that answer that question (CRI RuntimeConfig)."""
 
 LAST_FOR_CONTAINERD_1 = Since((1, 35), "containerd RELEASES.md at v2.3.4; kubernetes/kubernetes#133774")
@@ -437,14 +439,13 @@ CRIO_SANDBOX = (
     SandboxImage((1, 31, 0), "registry.k8s.io/pause:3.10", _CRIO),
     SandboxImage((1, 34, 0), "registry.k8s.io/pause:3.10.1", _CRIO),
 )
-SANDBOX = {"kubelet": KUBELET_SANDBOX, "containerd": CONTAINERD_SANDBOX, "crio": CRIO_SANDBOX}
 
 
-def sandbox_image(program: str, version: Release) -> str:
-    """Give the pause image that "kubelet", "containerd" or "crio" uses by itself; "" when older than any known."""
-    return next((row.image for row in reversed(SANDBOX[program]) if row.since <= version), "")
+def sandbox_image(program: Sequence[SandboxImage], version: Release) -> str:
+    """Give the pause image that a program uses by itself; "" when it is older than any known."""
+    return next((row.image for row in reversed(program) if row.since <= version), "")
 
 
 def pause_image(kubelet: Version) -> str:
     """Give the pause image that a kubelet of this version uses with Docker when no flag names one."""
-    return sandbox_image("kubelet", (*kubelet, 0)) or DEFAULT_PAUSE_IMAGE
+    return sandbox_image(KUBELET_SANDBOX, (*kubelet, 0)) or DEFAULT_PAUSE_IMAGE

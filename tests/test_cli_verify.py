@@ -359,6 +359,7 @@ def test_a_reboot_is_asked_for(
     )
 
 
+RUN = "20260101-000000-42"
 AT_DRAIN = {PROGRESS: "at drain (2026-01-01T00:00:00Z)"}
 LIVE = Lease(holder="anna on desk", acquired=time.time(), renewed=time.time() + 3600, seconds=60)
 
@@ -399,8 +400,9 @@ def test_a_node_is_out_of_service_while_it_is_rebooted() -> None:
     now = replace(situation(pods=(pod("web"),)), host=ONE.name, target=ONE.target)
     told: list[str] = []
 
-    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda _, said: told.append(said)) as reboots:
+    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda _, said: told.append(said), RUN) as reboots:
         assert cluster.held is not None
+        assert cluster.held.holder.endswith(f", run {RUN})")
         reboots.take_out(ONE)
         assert (cluster.by_name["worker-1"].cordoned_by_us, cluster.pods) == (True, {})
         reboots.reboot(ONE)
@@ -420,7 +422,7 @@ def test_a_node_that_cannot_be_drained_is_given_back_and_not_rebooted() -> None:
     doors = Connections((hurried,), FakeHosts({"inspect": READ}), cluster, frozenset())
     now = replace(situation(pods=(pod("web"),)), host=hurried.name, target=hurried.target)
 
-    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda *_: None) as reboots:
+    with rebooting.alone(doors, Plan(nodes=(observe.reboot(now),)), lambda *_: None, RUN) as reboots:
         work = VerifyJob(
             prove=lambda *_: proof(ONE), take_out=reboots.take_out, reboot=reboots.reboot, give_back=reboots.give_back
         )
@@ -452,7 +454,7 @@ def test_nobody_else_is_at_work_while_nodes_are_rebooted() -> None:
 
     with (
         pytest.raises(LockedError, match="anna on desk"),
-        rebooting.alone(Connections((ONE,), FakeHosts({}), cluster, frozenset()), Plan(), lambda *_: None),
+        rebooting.alone(Connections((ONE,), FakeHosts({}), cluster, frozenset()), Plan(), lambda *_: None, RUN),
     ):
         pass
 

@@ -12,6 +12,7 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.plan import FileChange
 from migrator.planning import translate_node
 from migrator.planning.inputs import Translation
+from migrator.runtimes.containerd.runtime import CONTAINERD
 from tests.fakes import values
 from tests.fakes.values import containerd, docker, facts, situation
 
@@ -248,7 +249,7 @@ def test_registries_of_images_are_told_from_tags() -> None:
     """Of names without a registry nothing is one, whatever stands before the colon."""
     images = tuple(map(values.image, ("web:1", "acme/x:2", "registry.corp/a:1", "localhost/b:1", "10.1.1.1:5000/c:1")))
 
-    source = translate_node.docker_source(facts(docker=docker(images=images)), "containerd")
+    source = translate_node.docker_source(facts(docker=docker(images=images)), CONTAINERD)
 
     assert source.image_hosts == ("10.1.1.1:5000", "localhost", "registry.corp")
 

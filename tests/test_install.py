@@ -18,6 +18,7 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Install
 from migrator.model.plan import MigrationPlan, Severity
 from migrator.planning import plan
+from migrator.runtimes.registry import targets
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.hosts import FakeHosts
@@ -143,10 +144,10 @@ def test_a_folder_of_packages_must_be_there(tmp_path: Path) -> None:
     path = tmp_path / "inventory.yml"
     path.write_text("all: {hosts: {a: {migrator_packages: debs}}}\n")
     with pytest.raises(InventoryError, match=f"host a: migrator_packages: there is no folder {tmp_path}/debs"):
-        load_inventory(path)
+        load_inventory(path, runtimes=targets())
 
     (tmp_path / "debs").mkdir()
-    assert load_inventory(path).hosts[0].target.packages == str(tmp_path / "debs")
+    assert load_inventory(path, runtimes=targets()).hosts[0].target.packages == str(tmp_path / "debs")
 
 
 SIMULATED = """\

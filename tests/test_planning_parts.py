@@ -9,6 +9,7 @@ from migrator.model.plan import MigrationPlan
 from migrator.planning import checks, cni, files, plan, steps
 from migrator.planning.files import Written
 from migrator.planning.translate_node import _keeps_root
+from migrator.runtimes.registry import RUNTIMES
 from tests.fakes import values
 from tests.fakes.values import facts, pod, situation
 
@@ -79,7 +80,7 @@ def test_where_data_stays(host: dict[str, object], docker: dict[str, object], ru
     seen = facts(docker=values.docker(**({"containers": (OURS,)} | docker)))
     seen = values.changed(seen, {"host": values.changed(seen.host, {"disks": APART} | host)})
 
-    assert bool(_keeps_root(seen, runtime)) is stays
+    assert bool(_keeps_root(seen, RUNTIMES[runtime])) is stays
 
 
 def test_data_stays_where_containerd_has_some() -> None:
@@ -87,7 +88,7 @@ def test_data_stays_where_containerd_has_some() -> None:
     seen = facts(docker=values.docker(containers=(OURS,)), containerd=values.containerd(containers=2))
     seen = values.changed(seen, {"host": values.changed(seen.host, {"disks": APART})})
 
-    assert "already" in _keeps_root(seen, "containerd")
+    assert "already" in _keeps_root(seen, RUNTIMES["containerd"])
 
 
 def test_a_file_keeps_its_owner_and_mode() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from migrator.store.run_log import RunLog
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+RUN = "20260101-000000-42"
 SEEN = proof.good("docker", "v2", "systemd", Via.KUBELET)
 
 
@@ -42,7 +41,7 @@ def plan(folder: Path) -> None:
 
 def run(folder: Path) -> None:
     """Do what `apply` does."""
-    kept = RunLog(folder, Plan(), moment=MOMENT)
+    kept = RunLog(folder, Plan(), RUN)
     kept.around(ClusterFacts(nodes=(node(),)))
     kept.facts([Observation(host="worker-1", target=HostSettings(), facts=facts())])
     kept.event(Event(node="worker-1", step="drain", kind="changed"))

@@ -447,6 +447,28 @@ def test_the_wrong_driver_is_found_by_its_place(driver: str, via: Via) -> None:
     assert {"cgroup-path", "cgroup-name", "cgroup-driver", "runtime-driver"} <= failed
 
 
+@pytest.mark.parametrize(
+    ("runtime", "outcome"),
+    [
+        ("containerd", Outcome.UNKNOWN),
+        ("cri-o", Outcome.UNKNOWN),
+        ("kata", Outcome.UNKNOWN),
+        ("docker", Outcome.FAILED),
+    ],
+)
+def test_devices_may_be_kept_from_privileged_containers(runtime: str, outcome: Outcome) -> None:
+    """All runtimes but Docker can be told to, and so may be one that we do not know."""
+    harmless = listed("/dev", "null", "zero", "full", "random", "urandom", "tty", of="mounter")
+    found = next(
+        entry
+        for entry in by_id(judge(knowing(harmless, runtime=runtime)).checks)["devices"]
+        if entry.id.endswith("/mounter]")
+    )
+
+    assert found.outcome is outcome
+    assert "none of the host's" in found.found
+
+
 def test_the_documentation_is_current() -> None:
     """docs/proof.md is what the catalogue says; UPDATE_GOLDEN=1 writes it anew."""
     if os.environ.get("UPDATE_GOLDEN"):

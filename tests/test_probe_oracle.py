@@ -6,7 +6,7 @@ import pytest
 
 from migrator.model.evidence import Evidence, ProbeContainerSpec, RawView
 from migrator.proof import privileges
-from migrator.proof.runtime_traits import TRAITS
+from migrator.runtimes.containerd.runtime import CONTAINERD
 from tests.fakes.proof import good
 
 ALL = "000001ffffffffff"
@@ -134,4 +134,5 @@ def test_what_was_asked_for_decides(added: tuple[str, ...], dropped: tuple[str, 
     """As the kernel writes it."""
     asked = ProbeContainerSpec(name="x", pod="x", quality="BestEffort", added=added, dropped=dropped)
 
-    assert privileges.mask(privileges.expected(asked, TRAITS["containerd"])) == mask
+    assert CONTAINERD.traits is not None
+    assert privileges.mask(privileges.expected(asked, CONTAINERD.traits)) == mask

@@ -10,6 +10,8 @@ from migrator.model.evidence import RawView
 from migrator.proof import cgroup_paths, kubelet_resources, limits, privileges, procfs, runtime_traits
 from migrator.proof.limits import UNLIMITED, Limits
 from migrator.proof.process_view import SETS, parse
+from migrator.runtimes.registry import sources
+from migrator.runtimes.traits import USUAL
 from tests.fakes.proof import good
 
 FILES = (
@@ -20,9 +22,10 @@ FILES = (
 
 def test_capabilities_are_named_by_their_numbers() -> None:
     """Docker's well-known mask is its fourteen capabilities, CRI-O's its nine."""
-    assert privileges.names("00000000a80425fb") == runtime_traits.TRAITS["docker"].capabilities
-    assert privileges.names("00000000000005fb") == runtime_traits.TRAITS["cri-o"].capabilities
-    assert privileges.mask(runtime_traits.TRAITS["containerd"].capabilities) == "00000000a80425fb"
+    masks = {runtime.name: privileges.mask(runtime.traits.capabilities) for runtime in sources() if runtime.traits}
+
+    assert masks == {"docker": "00000000a80425fb", "containerd": "00000000a80425fb", "crio": "00000000000005fb"}
+    assert privileges.names("00000000a80425fb") == USUAL
     assert privileges.names("none") is None
 
 

@@ -12,6 +12,7 @@ from migrator.errors import InventoryError
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
+from migrator.runtimes.registry import targets
 from migrator.store import fact_store
 from tests.fakes.values import facts, node, pod
 
@@ -29,7 +30,7 @@ def test_a_plan_from_a_recording_is_the_live_plan(tmp_path: Path) -> None:
     """Saving and reading changes nothing that a plan depends on."""
     fact_store.save(tmp_path, [seen()], CLUSTER)
 
-    again = observe.plan_all(fact_store.observations(tmp_path), fact_store.cluster(tmp_path), ())
+    again = observe.plan_all(fact_store.observations(tmp_path, runtimes=targets()), fact_store.cluster(tmp_path), ())
 
     assert again == observe.plan_all([seen()], CLUSTER, ())
 
@@ -48,7 +49,7 @@ def test_a_host_name_leads_nowhere_else(tmp_path: Path, host: str) -> None:
     fact_store.save(folder, [seen(host)], CLUSTER)
 
     assert [path.parent for path in tmp_path.rglob("*.json") if path.name != "cluster.json"] == [folder / "hosts"]
-    assert [entry.host for entry in fact_store.observations(folder)] == [host]
+    assert [entry.host for entry in fact_store.observations(folder, runtimes=targets())] == [host]
 
 
 def damage(path: Path, text: str) -> None:
@@ -62,6 +63,7 @@ BROKEN = {
     "older": (lambda _: json.dumps({"schema_version": 1, "host": "worker-1"}), "facts of schema 1, and this version reads 2"),
     "empty": (lambda _: "", "EOF"),
     "a list": (lambda _: "[]", "should be an object"),
+    "an unknown runtime": (lambda text: text.replace('"runtime": "containerd"', '"runtime": "rkt"', 1), "target.runtime: Input should be 'containerd' or 'crio'"),
     "an unknown field": (lambda text: text.replace('"host":', '"hots": 1, "host":', 1), "hots"),
 }  # fmt: skip
 
@@ -72,7 +74,7 @@ def test_one_broken_file_keeps_no_other_host_from_its_plan(tmp_path: Path, chang
     fact_store.save(tmp_path, [seen(), seen("worker-2")], CLUSTER)
     damage(tmp_path, change((tmp_path / "hosts" / "worker-1.json").read_text()))
 
-    plan = observe.plan_all(fact_store.observations(tmp_path), fact_store.cluster(tmp_path), ())
+    plan = observe.plan_all(fact_store.observations(tmp_path, runtimes=targets()), fact_store.cluster(tmp_path), ())
 
     assert [entry.host for entry in plan.nodes] == ["worker-2"]
     assert "worker-1.json" in plan.unplanned[0].problem

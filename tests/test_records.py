@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,30 +17,32 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.model.plan import Plan
+from migrator.runtimes.registry import targets
 from migrator.store import fact_store, private_files
 from migrator.store.run_log import RunLog, default_folder
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+RUN = "20260101-000000-42"
 
 
 def test_a_run_is_kept(tmp_path: Path) -> None:
     """Plan, events, proofs and metrics, for the owner alone."""
-    kept = RunLog(tmp_path / "runs", Plan(inventory="i.yml"), moment=MOMENT)
-    kept.event(Event(node="w1", step="drain", kind="start", message="Drain"))
+    kept = RunLog(tmp_path / "runs", Plan(inventory="i.yml"), RUN)
+    kept.event(Event(node="w1", step="drain", kind="start", message="Drain", run=RUN))
     kept.event(Event(node="w1", step="drain", kind="changed", message="3 pods left", seconds=41.25))
     kept.event(Event(node='w"1', step="switch", kind="failed", message="no", seconds=2))
     kept.evidence("../w1", {"baseline": proof.good("docker", "v2", "systemd", Via.KUBELET)})
     kept.close()
 
-    assert kept.folder.name.startswith("20260101-000000-")
+    assert kept.folder.name == RUN
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
     assert json.loads((kept.folder / "plan.json").read_text())["inventory"] == "i.yml"
     lines = [json.loads(line) for line in (kept.folder / "events.jsonl").read_text().splitlines()]
     assert [(line["step"], line["kind"], line["seconds"]) for line in lines] == [
         ("drain", "start", 0.0), ("drain", "changed", 41.25), ("switch", "failed", 2),
     ]  # fmt: skip
+    assert [line["run"] for line in lines] == [RUN, "", ""]
     assert all(datetime.fromisoformat(line["at"]).tzinfo for line in lines)
     assert (kept.folder / "metrics.prom").read_text().splitlines()[2:4] == [
         'migrator_step{node="w1",step="drain",outcome="done"} 1',
@@ -54,7 +56,7 @@ def test_a_run_is_kept(tmp_path: Path) -> None:
 
 def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
     """In the form that plans are made from; a host that is begun later is added."""
-    kept, cluster = RunLog(tmp_path, Plan()), ClusterFacts(nodes=(node(),))
+    kept, cluster = RunLog(tmp_path, Plan(), RUN), ClusterFacts(nodes=(node(),))
     kept.around(cluster)
     for host in ("worker-1", "worker-2"):
         kept.facts([Observation(host=host, target=HostSettings(), facts=facts())])
@@ -62,7 +64,10 @@ def test_what_was_planned_from_is_kept(tmp_path: Path) -> None:
     kept.facts([Observation.model_construct(host="worker-3", target=HostSettings(), problem="\udc80")])
 
     assert fact_store.cluster(kept.folder / "facts") == cluster
-    assert [entry.host for entry in fact_store.observations(kept.folder / "facts")] == ["worker-1", "worker-2"]
+    assert [entry.host for entry in fact_store.observations(kept.folder / "facts", runtimes=targets())] == [
+        "worker-1",
+        "worker-2",
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: Path) -> None:
@@ -70,12 +75,12 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_done(tmp_path: 
     (tmp_path / "runs").write_text("a file")
 
     with pytest.raises(UsageError, match="--runs .*/runs: the run's folder cannot be written: "):
-        RunLog(tmp_path / "runs", Plan())
+        RunLog(tmp_path / "runs", Plan(), RUN)
 
 
 def test_a_folder_that_goes_away_ends_nothing(tmp_path: Path) -> None:
     """A full disk of the control host is no reason to leave a node in its window."""
-    kept = RunLog(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan(), RUN)
     for path in kept.folder.iterdir():
         path.unlink()
     kept.folder.rmdir()
@@ -90,7 +95,7 @@ def test_the_metrics_of_a_large_run_are_written_now_and_then(tmp_path: Path, mon
     steps, count, written = [f"step-{number}" for number in range(12)], 2000, []
     write = private_files.write
     monkeypatch.setattr(private_files, "write", lambda path, text: (written.append(path.name), write(path, text)))
-    kept = RunLog(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan(), RUN)
     began = time.monotonic()
 
     for number in range(count):
@@ -104,7 +109,7 @@ def test_the_metrics_of_a_large_run_are_written_now_and_then(tmp_path: Path, mon
 
 def test_metrics_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
     """Whoever watches a run does not wait for its end."""
-    kept = RunLog(tmp_path, Plan())
+    kept = RunLog(tmp_path, Plan(), RUN)
     for step in ("stage", "drain"):
         kept.event(Event(node="w1", step=step, kind="changed"))
         end = time.monotonic() + 10

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import socketserver
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,17 +17,21 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from migrator import masking
 from migrator.app import observe
 from migrator.cli import plan as plan_command
 from migrator.cli.options import PlanOutput
 from migrator.errors import MigratorError
+from migrator.hosts import runner
 from migrator.model.event import Event
 from migrator.model.facts import NodeFacts
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
-from migrator.store import fact_store
+from migrator.runtimes.registry import targets
+from migrator.store import debug_log, fact_store
 from migrator.store.run_log import RunLog
 from tests.fakes import values
 from tests.test_node_facts import UNITS, Handler, Tree, needs_root, node_facts, program, put
@@ -362,14 +366,63 @@ def docker_answers(secret: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+LOGGED = {"debug.log", "ansible.log"}
+
+
+def fails(error: Exception) -> None:
+    """Stand in for what goes wrong."""
+    raise error
+
+
+def logged(secret: str, observation: Observation) -> None:
+    """Have the logs of a run hear of it in each way in which one may come there, and of one of the inventory's."""
+    ours = marks(f"ours {secret}")
+    masking.learn({"ansible_become_password": ours, "registries": {"auth_token": [ours]}})
+    words = [ours, in_double(ours), in_json(ours), url(ours), *docker_answers(ours)["/info"]["Labels"]]
+    theirs = [
+        f"password={in_double(secret)}",
+        f"--token {in_double(secret)}",
+        *(address.replace("{}", url(secret)) for address in ADDRESSES),
+    ]
+    result = {
+        "msg": "\n".join(words + theirs), "stdout": ours, "rc": 1,
+        "module_stderr": f'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    int(text)\nKeyError: {secret!r}\n',
+        "content": secret, "invocation": {"module_args": {"text": secret}},
+    }  # fmt: skip
+    for kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_item_on_failed"):
+        event = {
+            "event": kind,
+            "stdout": f"fatal: [w1]: FAILED! => {json.dumps(result)}",
+            "event_data": {"res": result},
+        }
+        logging.getLogger(debug_log.ANSIBLE).debug("%s", runner.printed(event))
+    logging.getLogger(debug_log.ANSIBLE).debug(
+        "%s", runner.printed({"event": "verbose", "stdout": f"<w1> SSH: {words}"})
+    )
+    log = logging.getLogger("migrator.test")
+    log.debug("%s was observed: %r", observation.host, observation)
+    log.debug("it cannot be read: %s", words)
+    for error in (KeyError(ours), ValueError(words)):
+        try:
+            fails(error)
+        except (KeyError, ValueError):
+            log.debug("it cannot be read", exc_info=True)
+    try:
+        NodeFacts.model_validate({"hostname": [secret]})
+    except ValidationError:
+        log.debug("it does not fit", exc_info=True)
+
+
+def printed(
+    observation: Observation, cluster: ClusterFacts, folder: Path, secret: str, capsys: pytest.CaptureFixture[str]
+) -> str:
     """Do with an observation all that writes or prints something of it; give every word of that."""
     plan = observe.plan_all([observation], cluster, ())
     fact_store.save(folder / "saved", [observation], cluster)
     plan_command.write(folder / "plan.json", plan)
     for form in PlanOutput:
         plan_command.show(plan, form)
-    kept = RunLog(folder / "runs", plan, moment=datetime(2026, 1, 1, tzinfo=UTC))
+    kept = RunLog(folder / "runs", plan, "20260101-000000-1")
     kept.around(cluster)
     kept.facts([observation])
     try:
@@ -377,8 +430,9 @@ def printed(observation: Observation, cluster: ClusterFacts, folder: Path, capsy
     except MigratorError as error:
         print(error)  # noqa: T201 - as the command line does
         kept.event(Event(node="worker-1", step="plan", kind="failed", message=str(error)))
+    logged(secret, observation)
     kept.close()
-    again = observe.plan_all(fact_store.observations(folder / "saved"), cluster, ())
+    again = observe.plan_all(fact_store.observations(folder / "saved", runtimes=targets()), cluster, ())
     assert again == plan, "what was recorded gives the same plan"
     out = capsys.readouterr()
     return "\n".join([out.out, out.err, *(path.read_text() for path in folder.rglob("*") if path.is_file())])
@@ -404,8 +458,9 @@ def test_no_host_gives_its_secrets_away(
     for name, seen in {"as it is": facts, "else healthy": healthy}.items():
         observation = Observation(host="worker-1", target=HostSettings(), facts=seen)
         (tmp_path / name).mkdir()
-        text = printed(observation, cluster, tmp_path / name, capsys)
+        text = printed(observation, cluster, tmp_path / name, marks(secret), capsys)
         assert "worker-1" in text
+        assert {path.name for path in (tmp_path / name).rglob("*.log")} >= LOGGED
         assert not told(text), name
 
 

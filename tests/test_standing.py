@@ -11,12 +11,13 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.values import node
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+RUN = "20251231-235900-7"
 
 
 def begun() -> tuple[FakeCluster, ProgressAnnotation]:
     """Give a cluster with the node, and what notes things there."""
     cluster = FakeCluster([node(name="worker-1")])
-    return cluster, ProgressAnnotation(cluster, "worker-1", lambda: MOMENT)
+    return cluster, ProgressAnnotation(cluster, "worker-1", RUN, lambda: MOMENT)
 
 
 def tell(standing: ProgressAnnotation, *events: tuple[str, str]) -> None:
@@ -36,7 +37,7 @@ def test_the_step_at_work_is_noted_until_the_run_is_over() -> None:
 
     tell(standing, ("start", "cordon"), ("changed", "cordon"), ("start", "drain"), ("progress", "drain"))
 
-    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"
+    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z, run 20251231-235900-7)"
     assert len(cluster.calls) == 2
     standing.over()
     assert noted(cluster) is None
@@ -48,7 +49,7 @@ def test_what_failed_stays_to_be_read() -> None:
 
     tell(standing, ("start", "verify"), ("failed", "verify"), ("undone", "switch"), ("undone", "cordon"))
 
-    assert noted(cluster) == "failed at verify; cordon is taken back (2026-01-01T00:00:00Z)"
+    assert noted(cluster) == "failed at verify; cordon is taken back (2026-01-01T00:00:00Z, run 20251231-235900-7)"
 
 
 def test_an_api_server_that_is_away_holds_nothing_up() -> None:
@@ -58,4 +59,4 @@ def test_an_api_server_that_is_away_holds_nothing_up() -> None:
 
     tell(standing, ("start", "cordon"), ("start", "drain"))
 
-    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z)"
+    assert noted(cluster) == "at drain (2026-01-01T00:00:00Z, run 20251231-235900-7)"

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from migrator import versions
-from migrator.versions import Release, Version
+from migrator.runtimes.registry import RUNTIMES
+from migrator.versions import CgroupRule, CriVersions, Release, SandboxImage, Version
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,18 @@ def test_flags_go_with_their_release() -> None:
         before = now
 
 
+def _cri(program: str) -> tuple[CriVersions, ...]:
+    return RUNTIMES[program].cri if program in RUNTIMES else versions.KUBELET_CRI
+
+
+def _cgroups(program: str) -> tuple[CgroupRule, ...]:
+    return RUNTIMES[program].cgroups if program in RUNTIMES else versions.KUBELET_CGROUPS
+
+
+def _sandbox(program: str) -> tuple[SandboxImage, ...]:
+    return RUNTIMES[program].sandbox if program in RUNTIMES else versions.KUBELET_SANDBOX
+
+
 # Sources: kubernetes/kubernetes#110618, containerd docs/containerd-2.0.md, containerd#7863, cri-o v1.21.0, v1.26.0.
 @pytest.mark.parametrize(
     ("kubelet", "runtime", "version", "speak"),
@@ -121,7 +134,7 @@ def test_flags_go_with_their_release() -> None:
 )
 def test_who_understands_whom(kubelet: Version, runtime: str, version: Version, *, speak: bool) -> None:
     """A kubelet and a runtime need one CRI version that both speak."""
-    assert versions.speak(kubelet, runtime, version) is speak
+    assert versions.speak(kubelet, RUNTIMES[runtime].cri, version) is speak
 
 
 # Source: containerd RELEASES.md, Kubernetes Support.
@@ -191,7 +204,9 @@ CGROUPS = [
 @pytest.mark.parametrize(("program", "cgroup", "states"), CGROUPS)
 def test_what_programs_do_on_cgroups(program: str, cgroup: str, states: list[tuple[Version, str]]) -> None:
     """From the very release on that their makers name."""
-    assert [versions.cgroup_state(program, version, cgroup) for version, _ in states] == [state for _, state in states]
+    assert [versions.cgroup_state(_cgroups(program), version, cgroup) for version, _ in states] == [
+        state for _, state in states
+    ]
 
 
 # The first version that speaks v1, and the first that speaks it alone.
@@ -205,7 +220,7 @@ SPOKEN = {
 @pytest.mark.parametrize("program", SPOKEN)
 def test_what_programs_speak(program: str) -> None:
     """From the very release on that their sources say."""
-    found = {version: " ".join(sorted(versions.cri_versions(program, version))) for version in SPOKEN[program]}
+    found = {version: " ".join(sorted(versions.cri_versions(_cri(program), version))) for version in SPOKEN[program]}
 
     assert found == SPOKEN[program]
 
@@ -236,7 +251,7 @@ def test_the_matrix_has_no_gap() -> None:
 )
 def test_cgroups(program: str, version: Version, cgroup: str, state: str) -> None:
     """Each program's limits with either version of cgroups are known."""
-    assert versions.cgroup_state(program, version, cgroup) == state
+    assert versions.cgroup_state(_cgroups(program), version, cgroup) == state
 
 
 # Source: containerd RELEASES.md.
@@ -283,7 +298,7 @@ def test_end_of_life(series: Version, day: date | None) -> None:
 )  # fmt: skip
 def test_default_pause_images(program: str, version: Release, image: str) -> None:
     """Each program's own pause image is known."""
-    assert versions.sandbox_image(program, version) == image
+    assert versions.sandbox_image(_sandbox(program), version) == image
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from migrator.planning import checks, staleness
 from migrator.planning.inputs import NodeInputs
 from migrator.rollout.batches import make_batches
 from migrator.rollout.schedule import Batch
+from migrator.runtimes.registry import targets
 
 
 @dataclass
@@ -136,7 +137,7 @@ def check_allowed(allow: Collection[str]) -> frozenset[str]:
 
 def choose(path: Path, nodes: Sequence[str], limit: str = "") -> tuple[Host, ...]:
     """Read the inventory and give the hosts that are asked for. Raises `InventoryError`."""
-    return _chosen(path, inventory.load(path, limit=limit), nodes)
+    return _chosen(path, inventory.load(path, runtimes=targets(), limit=limit), nodes)
 
 
 def _chosen(path: Path, known: Inventory, nodes: Sequence[str]) -> tuple[Host, ...]:
@@ -183,7 +184,7 @@ def connect(
 ) -> Connections:
     """Read the inventory and connect. Raises `UsageError`, `InventoryError` or `ClusterError`."""
     allowed = check_allowed(allow)
-    known = inventory.load(path, limit=limit)
+    known = inventory.load(path, runtimes=targets(), limit=limit)
     chosen = _chosen(path, known, nodes)
     cluster = open_cluster(path, chosen, place)
     one = (chosen[0].target.kubeconfig, chosen[0].target.context)

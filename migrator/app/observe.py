@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from migrator.planning import rollback as rollback_plan
 from migrator.planning.cluster_capacity import fleet, pods_by_node
 from migrator.planning.inputs import NodeInputs
 
+_log = logging.getLogger(__name__)
 _READ_TASK = "Read the node"
 
 
@@ -99,6 +101,7 @@ def plan_all(
             try:
                 planned.append(make(situation))
             except Exception as error:  # noqa: BLE001 - whatever one node says, the others are planned
+                _log.debug("%s cannot be planned", entry.host, exc_info=True)
                 unplanned.append(Unplanned(host=entry.host, problem=_unplannable(error)))
     return Plan(nodes=tuple(planned), unplanned=tuple(unplanned))
 

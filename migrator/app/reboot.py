@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from migrator.app import observe
 from migrator.app.connections import Connections
@@ -17,6 +16,7 @@ from migrator.engine.migration import REBOOT
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import MigratorError
 from migrator.inventory import Host
+from migrator.model import run_id
 from migrator.model.event import Event
 from migrator.model.plan import NodePlan, Plan
 from migrator.report.escape import visible
@@ -34,6 +34,8 @@ class Reboots:
     plan: Plan
     alone: Lock
     tell: Callable[[Host, str], None]
+    run: str
+    """The run's id."""
     plans: dict[str, NodePlan] = field(default_factory=dict)
     """As nodes were when it was their turn, by host."""
 
@@ -55,7 +57,7 @@ class Reboots:
         self._do(host, "uncordon")
 
     def _do(self, host: Host, *names: str) -> None:
-        standing = ProgressAnnotation(self.doors.cluster, host.node)
+        standing = ProgressAnnotation(self.doors.cluster, host.node, self.run)
 
         def tell(event: Event) -> None:
             standing.event(event)
@@ -70,7 +72,7 @@ class Reboots:
 
     def _run(self, host: Host, tell: Callable[[Event], None]) -> StepContext:
         return StepContext(
-            id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{host.node}",
+            id=run_id.transaction(self.run, host.node),
             plan=self._plan(host),
             target=host.target,
             hosts=self.doors.hosts,
@@ -82,10 +84,10 @@ class Reboots:
 
 
 @contextmanager
-def alone(doors: Connections, plan: Plan, tell: Callable[[Host, str], None]) -> Iterator[Reboots]:
+def alone(doors: Connections, plan: Plan, tell: Callable[[Host, str], None], run: str) -> Iterator[Reboots]:
     """Keep others out while nodes are rebooted. Raises `LockedError` when somebody else is at work."""
-    with lock.held(doors.cluster, holder()) as held:
-        yield Reboots(doors, plan, held, tell)
+    with lock.held(doors.cluster, holder(run)) as held:
+        yield Reboots(doors, plan, held, tell, run)
 
 
 def question(plan: Plan) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from migrator import log_context
 from migrator.app.connections import Connections
 from migrator.app.progress_annotation import ProgressAnnotation
 from migrator.app.stop_conditions import StopConditions
@@ -25,6 +27,7 @@ from migrator.errors import ClusterError, InventoryError, StoppedError
 from migrator.hosts import Hosts
 from migrator.hosts.session_cache import SessionCache
 from migrator.local_capacity import Room, here
+from migrator.model import run_id
 from migrator.model.event import Event
 from migrator.model.plan import NodePlan, Plan
 from migrator.rollout import lock
@@ -37,6 +40,8 @@ from migrator.store.run_log import RunLog
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _FRESH = 120.0
 """Seconds for which a plan that was just made is not made again."""
@@ -73,11 +78,14 @@ class RolloutJob:
     """Look how many nodes this machine can work on at once."""
     neighbours: LastReadyPods = field(default_factory=LastReadyPods)
     """What nodes that are drained side by side know of each other."""
+    run: str = field(default_factory=run_id.new)
+    """The run's id."""
 
     def say(self, message: str) -> None:
         """Tell something about the rollout itself."""
-        with suppress(Exception):
-            self.tell(Event(node="", step="rollout", kind="progress", message=message))
+        _log.debug("rollout: %s", message)
+        with log_context.swallowed(_log, "tell of the rollout"):
+            self.tell(Event(node="", step="rollout", kind="progress", message=message, run=self.run))
 
 
 def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
@@ -98,11 +106,12 @@ def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
     # In this order: a lock that is slow to be given back is no place to be interrupted at.
     with (
         interruption.listening(),
-        lock.held(cluster, holder()) as alone,
-        closing(RunLog(work.runs, work.plan)) as records,
+        lock.held(cluster, holder(work.run)) as alone,
+        closing(RunLog(work.runs, work.plan, work.run)) as records,
     ):
         watch = StopConditions(alone, interruption, course.working, work.say)
         records.around(work.doors.seen.cluster)
+        work.say(f"run {work.run}: plan, events and logs are in {records.folder}")
         crew = NodeWorkers(todo, _looker(work, interruption, records), lambda plan: _one(work, plan, watch, records))
 
         def unavailable() -> set[str]:
@@ -119,6 +128,7 @@ def do(work: RolloutJob, todo: Sequence[NodePlan]) -> RolloutResult:
         try:
             run_rollout(course, crew, around)
         except Exception as error:  # noqa: BLE001 - raised by `RolloutResult.check`, when each node's end was told
+            _log.debug("the rollout itself ends", exc_info=True)
             bug = error
         finally:
             crew.join()
@@ -146,10 +156,10 @@ def too_large(ordered: Sequence[Batch], found: Room | None = None) -> str:
     )
 
 
-def holder() -> str:
-    """Name this process for those that it keeps out."""
+def holder(run: str) -> str:
+    """Name this process and its run for those that it keeps out."""
     # The last part tells containers apart, which are all process 1 of the same host.
-    return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, {secrets.token_hex(4)})"
+    return f"{getpass.getuser()} on {socket.gethostname()} (process {os.getpid()}, {secrets.token_hex(4)}, run {run})"
 
 
 def _looker(work: RolloutJob, interruption: StopSignals, records: RunLog) -> Callable[[Sequence[NodePlan]], Replanned]:
@@ -168,6 +178,7 @@ def _looker(work: RolloutJob, interruption: StopSignals, records: RunLog) -> Cal
             try:
                 return work.look_again(plans)
             except ClusterError:
+                _log.debug("nodes could not be looked at again", exc_info=True)
                 if interruption.asked or time.monotonic() >= deadline:
                     raise
                 time.sleep(_AGAIN)
@@ -177,7 +188,7 @@ def _looker(work: RolloutJob, interruption: StopSignals, records: RunLog) -> Cal
 
 def _one(work: RolloutJob, shown: NodePlan, watch: StopConditions, records: RunLog) -> str:
     """Do it on one node, in a thread of its own; give a sentence about it."""
-    standing = ProgressAnnotation(work.doors.cluster, shown.node)
+    standing = ProgressAnnotation(work.doors.cluster, shown.node, work.run)
     with closing(SessionCache(work.doors.hosts)) as hosts:
         run = _run(work, hosts, shown, watch, (records.event, work.tell, standing.event))
         try:
@@ -198,13 +209,15 @@ def _run(
     work: RolloutJob, hosts: Hosts, plan: NodePlan, watch: StopConditions, hear: Sequence[Callable[[Event], None]]
 ) -> StepContext:
     def tell(event: Event) -> None:
+        ours = replace(event, run=work.run)
         for one in hear:
-            with suppress(Exception):  # a terminal that is gone must not end a migration in its middle
-                one(event)
+            # A terminal that is gone must not end a migration in its middle.
+            with log_context.swallowed(_log, f"tell {getattr(one, '__qualname__', one)} of an event"):
+                one(ours)
 
     host = next(entry for entry in work.doors.chosen if entry.name == plan.host)
     return StepContext(
-        id=f"{datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{plan.node}",
+        id=run_id.transaction(work.run, plan.node),
         plan=plan,
         target=host.target,
         hosts=hosts,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from migrator import log_context
 from migrator.errors import ClusterError, LockedError
 
 if TYPE_CHECKING:
     from migrator.rollout.lock import Lock
     from migrator.rollout.signals import StopSignals
+
+_log = logging.getLogger(__name__)
 
 
 class StopConditions:
@@ -40,7 +43,7 @@ class StopConditions:
                 self._told = True
                 self._say(f"finishes {working}, or stops before its window; Ctrl-C once more puts back what is in work")
             return "interrupted"
-        with suppress(ClusterError):
+        with log_context.swallowed(_log, "ask whether the lock is still ours", ClusterError):
             self.heard()
         return str(self.lost) if self.lost else ""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from migrator import log_context
 from migrator.errors import (
     ClusterError,
     CriError,
@@ -25,6 +27,8 @@ from migrator.planning.inputs import NodeInputs, Translation
 from migrator.probe_session.prove_node import Proof
 from migrator.proof import reboot_compare
 from migrator.runtimes.destination import Destination
+
+_log = logging.getLogger(__name__)
 
 _PROBLEMS = (
     ClusterError,
@@ -75,7 +79,8 @@ def verify(chosen: Sequence[Host], work: VerifyJob, *, baseline: Evidence | None
             problem = f"left alone, because {lost} did not come through its reboot as it was"
             entry = _known(host).model_copy(update={"problem": problem})
         else:
-            entry = _verify(host, work, baseline)
+            with log_context.at(node_name=host.node):
+                entry = _verify(host, work, baseline)
             lost = entry.node if entry.reboot is not None and not entry.good else ""
         found.append(entry)
         work.show(entry)
@@ -97,6 +102,7 @@ def _verify(host: Host, work: VerifyJob, baseline: Evidence | None) -> NodeProof
     try:
         proof = work.prove(host, baseline)
     except _PROBLEMS as error:
+        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
         return _known(host).model_copy(update={"problem": str(error)})
     work.keep(proof.evidence)
     proved = _known(host).model_copy(update={"verdicts": (proof.verdict,)})
@@ -114,12 +120,14 @@ def _again(host: Host, work: VerifyJob, reboot: Callable[[Host], None], before: 
     try:
         work.take_out(host)
     except _PROBLEMS as error:
+        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
         return _known(host).model_copy(update={"problem": f"not rebooted: {error}"})
     try:
         reboot(host)
         work.tell(host, "came back and is Ready")
         proof = work.prove(host, before)
     except _PROBLEMS as error:
+        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
         problem = f"after its reboot: {error}. It stays cordoned"
         return _known(host).model_copy(update={"problem": problem, "reboot": ()})
     except BaseException as error:
@@ -134,5 +142,6 @@ def _again(host: Host, work: VerifyJob, reboot: Callable[[Host], None], before: 
     try:
         work.give_back(host)
     except _PROBLEMS as error:
+        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
         return found.model_copy(update={"problem": f"it could not be given back: {error}"})
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,8 @@ from migrator import __version__, local_capacity
 from migrator.cli import apply, cleanup, inspect, plan, rollback, status, translate, verify
 from migrator.errors import MigratorError, UsageError
 from migrator.report.escape import visible
+
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="migrator",
@@ -37,9 +40,19 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _debug(wanted: bool) -> None:
+    if wanted:
+        from migrator.store import debug_log
+
+        debug_log.show()
+
+
 @app.callback()
 def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    debug: bool = typer.Option(
+        False, "--debug", callback=_debug, help="Say on stderr all that is done, and what Ansible says."
+    ),
 ) -> None:
     """Move Kubernetes nodes from one container runtime to another without losing anything."""
 
@@ -58,6 +71,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except MigratorError as error:
+        _log.debug("ends with %d", error.exit_code, exc_info=True)
         # A host's or a file's name may be part of it, and must not write to the terminal.
         print("\n".join(map(visible, f"migrator: {error}".split("\n"))), file=sys.stderr)
         code = error.exit_code

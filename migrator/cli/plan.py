@@ -74,6 +74,7 @@ def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) ->
     from migrator.app import connections, observe
     from migrator.inventory import Host
     from migrator.rollout.batches import scheduled
+    from migrator.runtimes.registry import targets
     from migrator.store import fact_store
 
     # Thousands of values and no cycles among them: looking for such takes a third of the time.
@@ -83,7 +84,7 @@ def _from_facts(folder: Path, nodes: list[str], limit: str, allow: list[str]) ->
     everyone: list[Host] = []
 
     def chosen() -> Iterator[Observation]:
-        for entry in fact_store.observations(folder):
+        for entry in fact_store.observations(folder, runtimes=targets()):
             everyone.append(Host(name=entry.host, target=entry.target))
             if (not nodes or {entry.host, entry.node} & set(nodes)) and fnmatch.fnmatch(entry.host, limit or "*"):
                 yield entry

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,16 +17,20 @@ _OF_A_UNIT = re.compile(r"^\s*(\[Service\]|Environment\s*=)", re.MULTILINE)
 """What only a unit or drop-in of systemd's has, not a file of variables."""
 
 
-class To(StrEnum):
-    """The runtimes that can be written for."""
+def _target(name: str) -> str:
+    # Imported late: the runtimes take most of the time that --help may take.
+    from migrator.runtimes.registry import targets
 
-    CONTAINERD = "containerd"
-    CRIO = "crio"
+    if name not in targets():
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, targets()))}")
+    return name
 
 
 def command(
     daemon_json: Annotated[Path, typer.Argument(help="Docker's configuration file; - reads it from standard input.")],
-    to: Annotated[To, typer.Option("--to", help="The runtime to write for.")] = To.CONTAINERD,
+    to: Annotated[
+        str, typer.Option("--to", metavar="RUNTIME", callback=_target, help="The runtime to write for.")
+    ] = "containerd",
     runtime_version: Annotated[str, typer.Option(help="Its version, for example 1.7.")] = "",
     kubelet_version: Annotated[str, typer.Option(help="The kubelet's version, for example 1.23.")] = "1.23",
     docker_version: Annotated[str, typer.Option(help="Docker's version, for example 20.10.")] = "20.10",
@@ -47,7 +50,7 @@ def command(
         arguments=_words(docker_args),
         environment=_environment(proxy_env),
         docker_version=docker_version,
-        runtime=to.value,
+        runtime=to,
         runtime_version=runtime_version,
         kubelet_version=kubelet_version,
     )

@@ -16,6 +16,7 @@ import typer
 from migrator.cli import options
 from migrator.cli.plan import refuse
 from migrator.errors import StepFailedError, UnprovenError, UsageError
+from migrator.model import run_id
 from migrator.model.kubeconfig import KubeconfigChoice
 from migrator.store import evidence_file
 
@@ -55,6 +56,7 @@ def command(
     ] = False,
     allow: options.Allow = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a reboot.")] = False,
+    runs: Annotated[Path | None, typer.Option("--runs", help="Folder in which each run keeps its logs.")] = None,
 ) -> int:
     """Prove that nodes isolate, limit and connect containers, with pods of our own that are removed afterwards."""
     if reboot and not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -63,6 +65,8 @@ def command(
         raise UsageError("--allow belongs to --reboot: nothing else of verify can be refused")
     from migrator.app import connections, observe, verify_nodes
     from migrator.app import reboot as reboot_nodes
+    from migrator.store import debug_log
+    from migrator.store.run_log import default_folder
 
     chosen = connections.choose(inventory, node or [], limit)
     before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
@@ -72,21 +76,23 @@ def command(
     hosts = connections.open_hosts(inventory, chosen)
     doors = connections.Connections(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
-    if not reboot:
-        return finish(verify_nodes.verify(chosen, work, baseline=before), output)
-    plan = doors.plan(observe.reboot)
-    refuse(plan)
-    if not yes:
-        ask(reboot_nodes.question(plan))
-    with reboot_nodes.alone(doors, plan, tell) as reboots:
-        work = replace(
-            work,
-            prove=partial(prove, doors, ours=True),
-            take_out=reboots.take_out,
-            reboot=reboots.reboot,
-            give_back=reboots.give_back,
-        )
-        return finish(verify_nodes.verify(chosen, work, baseline=before), output)
+    run = run_id.new()
+    with debug_log.kept_below(runs or default_folder(), run):
+        if not reboot:
+            return finish(verify_nodes.verify(chosen, work, baseline=before), output)
+        plan = doors.plan(observe.reboot)
+        refuse(plan)
+        if not yes:
+            ask(reboot_nodes.question(plan))
+        with reboot_nodes.alone(doors, plan, tell, run) as reboots:
+            work = replace(
+                work,
+                prove=partial(prove, doors, ours=True),
+                take_out=reboots.take_out,
+                reboot=reboots.reboot,
+                give_back=reboots.give_back,
+            )
+            return finish(verify_nodes.verify(chosen, work, baseline=before), output)
 
 
 def finish(found: Verification, output: VerifyOutput) -> int:

@@ -6,8 +6,8 @@ that are much older.
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +16,10 @@ from typing import Any, TypeVar
 import urllib3
 from kubernetes.client import ApiClient
 
+from migrator import log_context
 from migrator.errors import ClusterError, NotFoundError, RefusedError, UnknownUserError
+
+_log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 _Item = TypeVar("_Item")
@@ -149,7 +152,8 @@ class ApiRequests:
         found: list[ApiClient] = []
 
         def read() -> None:
-            with contextlib.suppress(ClusterError):  # the file is just being written, or gone: what we have counts on
+            # The file is just being written, or gone: what we have counts on.
+            with log_context.swallowed(_log, "read the credentials anew", ClusterError):
                 found.append(_once(renewed()))
 
         thread = threading.Thread(target=read, name="credentials", daemon=True)
@@ -166,6 +170,7 @@ class ApiRequests:
     def _exchange(
         self, client: ApiClient, method: str, path: str, query: Mapping[str, str], body: Mapping[str, object] | None
     ) -> tuple[int, bytes]:
+        began = time.monotonic()
         content = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
             request = client.param_serialize(
@@ -177,9 +182,12 @@ class ApiRequests:
                 auth_settings=["BearerToken"],
             )
             response = client.call_api(*request, _request_timeout=_SECONDS)
-            return response.status, response.read()  # type: ignore[no-untyped-call]
+            data: bytes = response.read()  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            _log.debug("%s %s: no answer in %.3f s", method, path, time.monotonic() - began, exc_info=True)
             raise ClusterError(f"the API server of {self.name} does not answer: {_reason(error)}") from error
+        _log.debug("%s %s: %d in %.3f s", method, path, response.status, time.monotonic() - began)
+        return response.status, data
 
 
 def _unknown(status: int, data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ VERSIONS = ("v1", "v1alpha2")
 _HOUR_MS = 3_600_000
 _IMAGE_METHODS = {"ImageStatus", "RemoveImage"}
 
+_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -77,12 +79,14 @@ class CriChannel:
         try:
             given: Answer = call(request, timeout=deadline)
         except grpc.RpcError as error:
+            _log.debug("%s: %s: %s", self._place.name, method, error)
             if reason := ours(error):
                 told = f"{self._place.name} could not be asked: this machine is at its limits ({reason})"
                 raise HostUnreachableError(told) from error
             attempt = Attempt(doing, deadline, time.monotonic() - started, spoken=self._spoken)
             raise explain(error, self._place, attempt) from error
         self._spoken = True
+        _log.debug("%s: %s in %.3f s", self._place.name, method, time.monotonic() - started)
         return given
 
     def close(self) -> None:

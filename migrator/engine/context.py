@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from migrator.probe_session import kubelet_session, rehearsal
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.session import ProbeTools
+
+_log = logging.getLogger(__name__)
 
 
 class Session(Protocol):
@@ -123,6 +126,7 @@ class StepContext:
 
     def event(self, kind: str, message: str = "", seconds: float = 0.0) -> None:
         """Tell of the step that is at work; for the kinds see `Event`."""
+        _log.debug("%s %s: %s", self.step, kind, message)
         self.tell(Event(node=self.plan.node, step=self.step, kind=kind, message=message, seconds=seconds))
 
     def progress(self, message: str) -> None:

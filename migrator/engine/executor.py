@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from migrator import log_context
 from migrator.engine import proof
 from migrator.engine.context import StepContext
 from migrator.engine.migration import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
 from migrator.model.plan import Phase, RollbackPlan
+
+_log = logging.getLogger(__name__)
 
 
 def apply(run: StepContext, steps: Sequence[Step] = STEPS) -> None:
@@ -34,6 +38,7 @@ def apply(run: StepContext, steps: Sequence[Step] = STEPS) -> None:
                 raise KeyboardInterrupt  # noqa: TRY301 - as if it had come while the step waits
             _act(run.at(step.id), step)
         except BaseException as error:
+            _log.debug("step %s failed", step.id, exc_info=True)
             state = _ended(run, steps, begun, error)
             if not isinstance(error, MigratorError):  # an interruption, or a bug
                 error.add_note(state)
@@ -49,6 +54,7 @@ def _ended(run: StepContext, steps: Sequence[Step], begun: Sequence[Step], error
     try:
         proof.let_go(run)
     except BaseException as late:  # noqa: BLE001 - whatever it is, it must not keep the node from going back
+        _log.debug("our pods could not be removed", exc_info=True)
         run.progress(f"our pods could not be removed: {late!r}; the next session removes them")
     if step.settled:
         return f"What came before it stays done. {_state(run)}"
@@ -78,7 +84,8 @@ def _act(run: StepContext, step: Step) -> None:
     run.event("start", step.title)
     started = run.clock.now()
     try:
-        message = step.act(run)
+        with log_context.at(step_id=step.id):
+            message = step.act(run)
     except MigratorError as error:
         run.event("failed", str(error), run.clock.now() - started)
         raise
@@ -96,8 +103,10 @@ def _undo(run: StepContext, begun: Sequence[Step]) -> str:
         undoing = run.at(step.id)
         started = run.clock.now()
         try:
-            message = _taken_back(step.undo, undoing)
+            with log_context.at(step_id=step.id):
+                message = _taken_back(step.undo, undoing)
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody must be told where the node is now
+            _log.debug("step %s could not be undone", step.id, exc_info=True)
             undoing.event("failed", f"could not be undone: {error!r}")
             return (
                 "The node keeps its journal and the replaced files in /var/lib/migrator/transactions/"
@@ -130,6 +139,7 @@ def _state(run: StepContext) -> str:
     except NotFoundError:
         return f"{name} is not in the cluster any more; its kubelet registers it again when it is restarted."
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what happened before
+        _log.debug("the state of %s is unknown", name, exc_info=True)
         return f"{name}'s state is unknown: {str(error) or repr(error)}."
     ready = "Ready" if node.ready else "NotReady"
     return f"{name} is {ready} on {node.runtime}, {'cordoned' if node.unschedulable else 'schedulable'}."

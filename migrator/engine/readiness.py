@@ -8,6 +8,7 @@ from datetime import datetime
 from migrator.engine import polling
 from migrator.engine.context import StepContext
 from migrator.model.kubernetes import Pod
+from migrator.runtimes.registry import RUNTIMES
 
 
 def runtime(run: StepContext) -> str:
@@ -33,7 +34,7 @@ def await_node(run: StepContext) -> None:
 
 def await_ready(run: StepContext, or_else: Callable[[], bool] = lambda: False) -> None:
     """Wait until what stays runs on the new runtime, and the node is Ready `or_else` something says as much."""
-    scheme = run.target.scheme
+    scheme = RUNTIMES[run.target.runtime].scheme
     polling.wait_until(
         run,
         lambda: not_ready_reason(run, scheme, or_else=or_else),

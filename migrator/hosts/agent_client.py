@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from migrator.errors import HostProblemError, HostUnreachableError
 from migrator.hosts.remote_process import RemoteProcess
 from migrator.hosts.ssh_errors import shortened
 from migrator.model.untrusted_text import excess
+
+_log = logging.getLogger(__name__)
 
 
 class AgentClient:
@@ -27,7 +30,8 @@ class AgentClient:
 
     def ask(self, question: str, words: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - the witness's JSON
         """Give the answer. Raises `HostUnreachableError`."""
-        until = time.monotonic() + seconds
+        began = time.monotonic()
+        until = began + seconds
         with self._one_at_a_time:
             try:
                 answer = self._exchange(question, words, until)
@@ -39,9 +43,11 @@ class AgentClient:
                     "or the connection to it cut?"
                 ) from None
             except BaseException:
+                _log.debug("%s: %r was not answered", self._host, question, exc_info=True)
                 # Interrupted too: the answer that may yet come must not be taken for that to the next question.
                 self.close()
                 raise
+        _log.debug("%s: %r was answered in %.3f s", self._host, question, time.monotonic() - began)
         if "problem" in answer:
             raise HostProblemError(f"{self._host}: {shortened(str(answer['problem']))}")
         return answer.get("answer")

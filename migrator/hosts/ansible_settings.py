@@ -84,7 +84,7 @@ def _changed(folder: Path, kind: str) -> list[dict[str, Any]]:
     words = [sys.executable, "-m", "ansible", "config", "dump", "--only-changed", "--format", "json", "--type", kind]
     done = subprocess.run(
         words, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=folder, check=False,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_VERBOSITY": "0"},
     )  # fmt: skip
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import math
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -19,7 +21,7 @@ from typing import IO, Any
 
 import ansible_runner
 
-from migrator import data_files
+from migrator import data_files, masking
 from migrator.errors import MigratorError
 from migrator.hosts import HostResult, HostSession, OnTaskResult, ignore_task_result, local_limits, signals
 from migrator.hosts.ansible_settings import AnsibleSettings, configured
@@ -27,6 +29,10 @@ from migrator.hosts.session import opened, opening
 from migrator.hosts.ssh_errors import explain
 from migrator.model.node_requests import OpenSession, Request
 from migrator.model.untrusted_text import excess
+
+_log = logging.getLogger(__name__)
+_ansible = logging.getLogger("migrator.ansible")
+"""What Ansible prints; `store.debug_log` gives it a file of its own."""
 
 _SECONDS = 7200
 """For a playbook: images of a hundred gigabytes take their time."""
@@ -36,6 +42,11 @@ _MEMORY = 4 * 2**30
 """Bytes of address space of an Ansible process: what a host says is held in memory, however much it is."""
 _LAST = 65536
 """Bytes of what Ansible prints that are read."""
+_WORDS = ("msg", "rc", "module_stderr", "module_stdout", "stderr", "stdout", "exception")
+"""What a task that failed says of why (Ansible, Return Values)."""
+_OF_HOST = re.compile(r"[a-z]+: \[")
+"""How Ansible begins the line about a host: "ok: [w1]", "fatal: [w1]: FAILED!"."""
+_FAILURES = frozenset({"runner_on_failed", "runner_on_unreachable", "runner_item_on_failed"})
 _NO_HOST_KEY = {r"continue connecting \(yes/no": "no"}
 """Nobody is there to say whether an unknown key is the right one; Ansible before 2.19 lets ssh ask."""
 
@@ -114,9 +125,12 @@ class AnsibleHosts:
         collected = {host: _Collected() for host in hosts}
 
         def on_event(event: Mapping[str, Any]) -> bool:
+            if _ansible.isEnabledFor(logging.DEBUG) and (told := printed(event)):
+                _ansible.debug("%s: %s", request.playbook, told)
             try:
                 _note(event, collected, heard)
             except Exception as error:  # noqa: BLE001 - whatever one host says, the others are heard
+                _log.debug("an event of Ansible's makes no sense", exc_info=True)
                 host = str((event.get("event_data") or {}).get("host", ""))
                 if host in collected:
                     collected[host].problem = collected[host].problem or f"what it answered makes no sense: {error!r}"
@@ -124,6 +138,8 @@ class AnsibleHosts:
             return False  # do not keep events on disk: they hold the nodes' files
 
         users = configured()
+        began = time.monotonic()
+        _log.debug("plays %s on %s", request.playbook, ", ".join(hosts))
         # As many turns as it takes with so many hosts at a time.
         limit = self._limits.get(request.playbook, _SECONDS) * math.ceil(len(hosts) / users.forks)
         run = ansible_runner.run(
@@ -148,7 +164,11 @@ class AnsibleHosts:
             _cut_off(collected, "still at {task} " + f"after {limit} s; it is not waited for any longer")
         elif run.status != "successful":
             _cut_off(collected, "Ansible ended at {task}: " + explain(_end_of(run.stdout)[-2000:]))
-        return {host: _result(host, entry) for host, entry in collected.items()}
+        results = {host: _result(host, entry) for host, entry in collected.items()}
+        problems = "; ".join(f"{host}: {result.problem}" for host, result in results.items() if result.problem)
+        seconds = time.monotonic() - began
+        _log.debug("played %s in %.1f s, %s%s", request.playbook, seconds, run.status, problems and f": {problems}")
+        return results
 
     def _environment(self, users: AnsibleSettings, programs: Path) -> dict[str, str]:
         return {
@@ -226,6 +246,25 @@ def _note(event: Mapping[str, Any], collected: Mapping[str, _Collected], heard: 
         entry.seen = True
         entry.problem = explain(_text(result))
         entry.unreachable = kind == "runner_on_unreachable" or not _answered(result)
+
+
+def printed(event: Mapping[str, Any]) -> str:
+    """Give what Ansible printed at an event; of what a task returned only that it failed, and in which words.
+
+    All else that tasks return holds the nodes' files, and is printed where the user's own Ansible is to be talkative.
+    """
+    text = str(event.get("stdout") or "").replace("\r\n", "\n").strip()
+    result = (event.get("event_data") or {}).get("res")
+    if not isinstance(result, Mapping):
+        return text
+    # Since 2.19 what went wrong comes before the line of the host.
+    ours = (line for line in text.split("\n") if _OF_HOST.match(line))
+    first = next(ours, text.partition("\n")[0]).partition(" => ")[0]
+    failed = [entry for entry in (result, *_items(result)) if entry.get("failed") or entry.get("unreachable")]
+    if not failed and event.get("event") in _FAILURES:
+        failed = [result]
+    words = [f"{key}: {entry[key]}" for entry in failed for key in _WORDS if entry.get(key)]
+    return masking.without_words("\n".join([first, *words]).strip())
 
 
 def _answered(result: Mapping[str, Any]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import logging
 import socket
 import tempfile
 import time
@@ -14,11 +16,14 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
+from migrator import log_context
 from migrator.errors import HostUnreachableError
 from migrator.hosts import local_limits, signals
 from migrator.hosts.agent_client import AgentClient
 from migrator.hosts.remote_process import RemoteProcess, start
 from migrator.hosts.socket_forward import SocketForward
+
+_log = logging.getLogger(__name__)
 
 _OPENING = 180
 """Seconds in which Ansible must have connected, beside what a connection may take: a host may hang after it."""
@@ -108,7 +113,7 @@ def opened(host: str, run: Run, programs: Path, *, seconds: int = _OPENING) -> I
         stop = Event()
         with ThreadPoolExecutor(1, "line") as background:
             with local_limits.bounds(host):
-                playing = background.submit(run, folder, stop.is_set)
+                playing = background.submit(contextvars.copy_context().run, run, folder, stop.is_set)
             control = None
             line = None
             try:
@@ -162,7 +167,7 @@ def _close(line: AnsibleSession | None, control: socket.socket | None, playing: 
         # Nobody is there yet who could be told to end.
         stop.set()
         return
-    with contextlib.suppress(OSError), control:  # Ansible is gone
+    with log_context.swallowed(_log, "end the line: Ansible is gone", OSError), control:
         control.sendall(b"end\n")
     _problem(playing)
     stop.set()

@@ -15,3 +15,5 @@ class Event:
     """"start", "progress", "changed", "skipped", "failed", "undone"."""
     message: str = ""
     seconds: float = 0.0
+    run: str = ""
+    """The id of the run that it belongs to (`model.run_id`)."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from migrator.model.rollout_policy import Policy
 
 PREFIX = "migrator_"
+RUNTIMES = "runtimes"
+"""What names in the context of a validation the runtimes that there are."""
 
 
 class HostSettings(Policy):
     """The settings of one host, and those of its group. Each field is the inventory variable `migrator_<field>`."""
 
-    runtime: Literal["containerd", "crio"] = "containerd"
-    """The runtime that the node shall have."""
+    runtime: str = "containerd"
+    """The runtime that the node shall have. Whoever reads this from outside says in the context of the validation, as
+    `runtimes`, which there are."""
     kubernetes_target: str = Field(default="", pattern=r"^$|^v?1\.\d{1,2}(\.\d+)?$")
     """The Kubernetes version that the cluster will be upgraded to next, for example "1.31"; checks judge for it too."""
     node_name: str = ""
@@ -67,12 +72,17 @@ class HostSettings(Policy):
             raise ValueError("a number of seconds is needed")  # noqa: TRY004 - as pydantic wants it; YAML's `yes` is 1
         return value
 
+    @field_validator("runtime", mode="before")
+    @classmethod
+    def _registered(cls, value: object, info: ValidationInfo) -> object:
+        known: Sequence[str] = (info.context or {}).get(RUNTIMES, ())
+        if known and value not in known:
+            first, last = ", ".join(map(repr, known[:-1])), repr(known[-1])
+            expected = f"{first} or {last}" if first else last
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return value
+
     @property
     def policy(self) -> Policy:
         """How its group is rolled out."""
         return Policy(**{name: getattr(self, name) for name in Policy.model_fields})
-
-    @property
-    def scheme(self) -> str:
-        """How the kubelet calls the runtime in `containerRuntimeVersion`."""
-        return "cri-o" if self.runtime == "crio" else self.runtime

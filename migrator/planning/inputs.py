@@ -15,6 +15,8 @@ from migrator.model.plan import FileChange
 from migrator.nodeconf.settings import RuntimeSettings
 from migrator.planning.cluster_capacity import ClusterCapacity
 from migrator.runtimes.destination import Destination
+from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,14 @@ class NodeInputs:
     """What is left of Docker, where somebody wants it removed."""
 
     @property
+    def runtime(self) -> Runtime:
+        """The runtime that is asked for."""
+        return RUNTIMES[self.target.runtime]
+
+    @property
     def migrated(self) -> bool:
         """Whether the kubelet already reports the runtime that is asked for."""
-        return self.node.runtime.startswith(f"{self.target.scheme}://")
+        return self.runtime.reported(self.node.runtime)
 
     @cached_property
     def leaving(self) -> tuple[Pod, ...]:

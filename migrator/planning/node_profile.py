@@ -8,10 +8,9 @@ from migrator.model.evidence import NodeProfile, Via
 from migrator.model.facts import NodeFacts
 from migrator.nodeconf import kubelet
 from migrator.planning.inputs import NodeInputs
-from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.registry import of_scheme, sources
 
 _LOW_LEVEL = ("runc", "crun")
-_DOCKERSHIM = "/var/run/dockershim.sock"
 
 
 def circumstances(facts: NodeFacts, node: str, runtime: str) -> NodeProfile:
@@ -55,10 +54,9 @@ def known(situation: NodeInputs) -> NodeProfile | None:
 
 def _elsewhere(facts: NodeFacts, runtime: str) -> Iterator[str]:
     """Name containers that the kubelet neither sees nor ends, because it uses another runtime now."""
-    if runtime != "docker" and facts.docker:
-        yield from (f"docker: {entry.name}" for entry in facts.docker.containers if entry.pod_uid and entry.running)
-    if runtime != "containerd" and facts.containerd.containers:
-        yield f"containerd: {facts.containerd.containers} containers"
+    for other in sources():
+        if other.scheme != runtime:
+            yield from other.kubernetes_containers(facts)
 
 
 def _socket(facts: NodeFacts, runtime: str) -> str:
@@ -66,15 +64,14 @@ def _socket(facts: NodeFacts, runtime: str) -> str:
     told = kubelet.option(facts, "--container-runtime-endpoint", "containerRuntimeEndpoint")
     if told:
         return told.removeprefix("unix://")
-    if runtime == "docker":
-        return _DOCKERSHIM
-    own = RUNTIMES.get(runtime.replace("-", ""))
-    return own.endpoint.removeprefix("unix://") if own else ""
+    own = of_scheme(runtime)
+    return own.socket if own else ""
 
 
 def _low_level(facts: NodeFacts, runtime: str) -> tuple[str, str]:
     """Name the low-level runtime that containers get by default, with its version; "" for what is not known."""
-    wanted = facts.docker.default_runtime if runtime == "docker" and facts.docker else "runc"
+    own = of_scheme(runtime)
+    wanted = own.low_level(facts) if own else _LOW_LEVEL[0]
     found = {path.rpartition("/")[2]: version for path, version in facts.low_level.items()}
     for name in (wanted, *_LOW_LEVEL):
         if name in found:

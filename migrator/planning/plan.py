@@ -13,14 +13,13 @@ from migrator.planning.candidate_version import find_candidate
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.step_protocol import Planned
 from migrator.runtimes import containerd
-from migrator.runtimes.registry import RUNTIMES
 
 _Plan = TypeVar("_Plan", bound=PlannedNode)
 
 
 def make(situation: NodeInputs, steps: Sequence[Planned]) -> MigrationPlan:
     """Decide for each of `steps` whether this node needs it, and why; collect findings and file contents."""
-    runtime = RUNTIMES[situation.target.runtime]
+    runtime = situation.runtime
     to = translate_node.destination(situation)
     draft = Translation(destination=to) if situation.migrated else translate_node.draft(situation)
     installed = runtime.installed(situation.facts)
@@ -30,7 +29,7 @@ def make(situation: NodeInputs, steps: Sequence[Planned]) -> MigrationPlan:
         node=situation.node.name,
         machine_id=situation.facts.machine_id,
         source=situation.node.runtime,
-        target=f"{situation.target.scheme}://{version}",
+        target=f"{runtime.scheme}://{version}",
         endpoint=runtime.endpoint,
         installs=not installed and not situation.migrated,
         starts=not runtime.service(situation.facts).active,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.step_protocol import Decision
-from migrator.runtimes.registry import RUNTIMES
 
 
 def already_done(now: NodeInputs) -> Decision | None:
@@ -16,7 +15,7 @@ def already_done(now: NodeInputs) -> Decision | None:
 
 def installed(now: NodeInputs) -> str:
     """Give the version of the new runtime that the node has; "" for none."""
-    return RUNTIMES[now.target.runtime].installed(now.facts)
+    return now.runtime.installed(now.facts)
 
 
 def already_given_back(now: NodeInputs) -> Decision | None:

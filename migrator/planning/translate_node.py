@@ -11,16 +11,17 @@ from migrator.nodeconf.settings import RuntimeSettings
 from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes import containerd, docker
+from migrator.runtimes import docker
+from migrator.runtimes.containerd.runtime import registries_kept
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource, storage
 from migrator.runtimes.docker import options as docker_options
-from migrator.runtimes.registry import RUNTIMES, data_root, registries_kept
+from migrator.runtimes.runtime import Runtime
 
 
 def destination(now: NodeInputs) -> Destination:
     """Say what is written for, by the versions of the programs on the node."""
-    runtime = RUNTIMES[now.target.runtime]
+    runtime = now.runtime
     installed = runtime.installed(now.facts)
     kubelet_version = versions.parse(now.facts.kubelet.version)
     return Destination(
@@ -42,7 +43,7 @@ def draft(now: NodeInputs) -> Translation:
     written: tuple[FileChange, ...] = ()
     problems = list(_unread(now.facts))
     try:
-        source = docker_source(now.facts, now.target.runtime)
+        source = docker_source(now.facts, now.runtime)
         fates = docker.fates(source, to)
         settings = docker.settings(source, _base(now), to)
         if not problems:
@@ -71,7 +72,7 @@ def _base(now: NodeInputs) -> RuntimeSettings:
     )
 
 
-def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
+def docker_source(facts: NodeFacts, runtime: Runtime) -> DockerSource:
     """Give Docker's effective configuration: its file, its command line and its environment.
 
     Raises `ValueError` when the file is not what Docker would read.
@@ -98,27 +99,21 @@ def docker_source(facts: NodeFacts, runtime: str) -> DockerSource:
         ),
         specification=bool(facts.containerd.oci_spec),
         keeps_root=keeps_root,
-        new_root_kind=kinds.get(data_root(facts, runtime) if keeps_root else found.root, ""),
+        new_root_kind=kinds.get(runtime.data_root(facts) if keeps_root else found.root, ""),
         root_mount=next((disk.mount for disk in facts.host.disks if disk.path == found.root), ""),
     )
 
 
-def _keeps_root(facts: NodeFacts, runtime: str) -> str:
+def _keeps_root(facts: NodeFacts, runtime: Runtime) -> str:
     """Say why the new runtime's data stays in its usual folder; "" when it has to follow Docker's to another disk."""
-    usual = data_root(facts, runtime)
-    if usual != RUNTIMES[runtime].root:
-        return f"{containerd.CONFIG} says where it is: {usual}"
+    usual = runtime.data_root(facts)
+    if usual != runtime.root:
+        return f"{runtime.config} says where it is: {usual}"
     disks = {disk.path: disk for disk in facts.host.disks}
     unknown = Disk(path="/", mount="/")
     if facts.docker is None or disks.get(facts.docker.root, unknown).shares(disks.get(usual, unknown)):
         return f"it is on the same disk as {usual}"
-    if runtime != "containerd":
-        return ""
-    if not facts.docker.embedded and any(not entry.pod_uid for entry in facts.docker.containers):
-        return f"containers that are not Kubernetes' keep containerd's data in {usual}; watch the space there"
-    if facts.containerd.images or facts.containerd.containers:
-        return f"containerd has images or containers of Kubernetes in {usual} already"
-    return ""
+    return runtime.keeps_root(facts, usual)
 
 
 def _unread(facts: NodeFacts) -> list[str]:

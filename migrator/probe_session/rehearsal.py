@@ -18,7 +18,7 @@ from migrator.probe_session.exercise import Around
 from migrator.probe_session.session import ProbeTools, SessionProblems, Store
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import rehearsal
-from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.containerd.runtime import CONTAINERD
 
 _START_SECONDS = 240.0
 _PROCESSES = 64
@@ -48,7 +48,7 @@ def rehearse(bench: ProbeTools, plan: MigrationPlan, known: NodeProfile, around:
             config=_encoded(rehearsal.private(text, [file.path for file in own], network=plan.network_needs_pods)),
             files={rehearsal.staged(file.path): _encoded(file.content) for file in own}
             | {name: _encoded(text) for name, text in rehearsal.NETWORK.items() if plan.network_needs_pods},
-            root=str(PurePosixPath(plan.root or RUNTIMES["containerd"].root).parent),
+            root=str(PurePosixPath(plan.root or CONTAINERD.root).parent),
         )  # fmt: skip
         if pause := rehearsal.pause_image(text):
             bench.line.ask("carry_image", reference=pause, socket=started["socket"])

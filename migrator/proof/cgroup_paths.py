@@ -11,7 +11,7 @@ from typing import Final
 
 from migrator.model.evidence import NodeProfile
 from migrator.proof.process_view import View
-from migrator.proof.runtime_traits import Traits
+from migrator.runtimes.traits import Traits
 
 KUBEPODS = "kubepods"
 CONTROLLERS: Final = ("memory", "cpu", "cpuacct", "pids", "cpuset", "blkio", "devices", "freezer")

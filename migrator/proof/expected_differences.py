@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from migrator.model.evidence import NodeProfile, ProbeContainerSpec
 from migrator.proof import privileges, runtime_traits
-from migrator.proof.runtime_traits import LACKING, TRAITS
+from migrator.runtimes.traits import Traits
 
 _ALL_PORTS, _ROOTS_PORTS = "0", "1024"
 _PING_ALL, _PING_NONE = "0 2147483647", "1 0"
 _ASOUND = "/proc/asound"
-_CRIO_PROCESSES = "1048576:1048576"
 
 
 class Change(NamedTuple):
@@ -32,6 +31,11 @@ class Change(NamedTuple):
     def another_runtime(self) -> bool:
         """Whether the runtime is not the one of before."""
         return self.then.runtime != self.now.runtime
+
+    @property
+    def traits(self) -> tuple[Traits | None, Traits | None]:
+        """Those of the runtime before and of the one now; None for one that we do not know."""
+        return runtime_traits.traits(self.then), runtime_traits.traits(self.now)
 
     @property
     def another_release(self) -> bool:
@@ -55,20 +59,26 @@ def announced(change: Change) -> Reason | None:
 def _label(change: Change) -> bool:
     if change.what != "label" or not change.another_runtime:
         return False
-    profiles = [TRAITS[known.runtime].label for known in (change.then, change.now) if known.runtime in TRAITS]
+    profiles = [known.label for known in change.traits if known]
     return len(profiles) == 2 and change.before.startswith(profiles[0]) and change.after.startswith(profiles[1])
 
 
 def _fewer_capabilities(change: Change) -> bool:
     lost = _words(change.before) - _words(change.after)
-    gained = _words(change.after) - _words(change.before)
-    return _capabilities_of(change) and change.now.runtime == "cri-o" and not gained and lost <= LACKING
+    gained, lacking = _words(change.after) - _words(change.before), _lacks(change.now)
+    return _capabilities_of(change) and bool(lacking) and not gained and lost <= lacking
 
 
 def _more_capabilities(change: Change) -> bool:
     lost = _words(change.before) - _words(change.after)
-    gained = _words(change.after) - _words(change.before)
-    return _capabilities_of(change) and change.then.runtime == "cri-o" and not lost and gained <= LACKING
+    gained, lacking = _words(change.after) - _words(change.before), _lacks(change.then)
+    return _capabilities_of(change) and bool(lacking) and not lost and gained <= lacking
+
+
+def _lacks(known: NodeProfile) -> frozenset[str]:
+    """Give the usual default capabilities that a runtime is known not to give."""
+    traits = runtime_traits.traits(known)
+    return traits.lacks if traits else frozenset()
 
 
 def _capabilities_of(change: Change) -> bool:
@@ -92,8 +102,7 @@ def _inheritable(change: Change) -> bool:
 
 
 def _privileged_pass_on(change: Change) -> bool:
-    known = [TRAITS.get(side.runtime) for side in (change.then, change.now)]
-    differ = {traits.privileged_pass_on for traits in known if traits} == {True, False}
+    differ = {known.privileged_pass_on for known in change.traits if known} == {True, False}
     privileged = change.asked is not None and change.asked.privileged
     sets = {"capabilities-inheritable", "capabilities-ambient"}
     return change.what in sets and privileged and differ and "none" in {change.before, change.after}
@@ -113,9 +122,8 @@ def _low_ports(change: Change) -> bool:
 
 
 def _uts(change: Change) -> bool:
-    return (
-        change.what == "uts-of-pod" and "docker" in {change.then.runtime, change.now.runtime} and change.another_runtime
-    )
+    each_its_own = any(known and not known.shares_uts for known in change.traits)
+    return change.what == "uts-of-pod" and each_its_own and change.another_runtime
 
 
 _GIVEN_UP = {
@@ -145,9 +153,10 @@ def _open_files(change: Change) -> bool:
     return change.what == "rlimit-open-files" and said and change.after == change.now.open_files
 
 
-def _crio_processes(change: Change) -> bool:
-    to_crio = change.now.runtime == "cri-o" and change.after == _CRIO_PROCESSES
-    return change.what == "rlimit-processes" and change.another_runtime and to_crio
+def _processes(change: Change) -> bool:
+    now = runtime_traits.traits(change.now)
+    by_service = now is not None and bool(now.processes) and change.after == now.processes
+    return change.what == "rlimit-processes" and change.another_runtime and by_service
 
 
 def _cgroup_namespace(change: Change) -> bool:
@@ -155,11 +164,11 @@ def _cgroup_namespace(change: Change) -> bool:
         return False
     if change.asked is not None and change.asked.privileged:
         return change.after == _cgroup_namespace_of(change.now) and change.before == _cgroup_namespace_of(change.then)
-    return change.then.runtime == "docker" and change.after == "its own"
+    return bool(runtime_traits.setting(change.then, "cgroup")) and change.after == "its own"
 
 
 def _cgroup_namespace_of(known: NodeProfile) -> str:
-    traits = TRAITS.get(known.runtime)
+    traits = runtime_traits.traits(known)
     return "its own" if traits and traits.privileged_cgroup_namespace and known.cgroup == "v2" else "the host's"
 
 
@@ -201,7 +210,7 @@ REASONS: tuple[Reason, ...] = (
     Reason("each runtime has a way of its own to put images together",
            "moby daemon/graphdriver; containerd docs/snapshotters", _root_mount),
     Reason("the configuration of the new runtime says so", "LimitNOFILE or default-ulimits", _open_files),
-    Reason("CRI-O's service limits processes to 1048576", "cri-o contrib/systemd/crio.service", _crio_processes),
+    Reason("CRI-O's service limits processes to 1048576", "cri-o contrib/systemd/crio.service", _processes),
     Reason("runtimes differ in whom they give a cgroup namespace",
            "moby daemon/daemon_unix.go; containerd pkg/cri/server", _cgroup_namespace),
     Reason("CRI-O 1.24 to 1.29 filters system calls of containers that ask for nothing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from migrator.model.evidence import Leftover, NodeProfile
+from migrator.proof.runtime_traits import traits
 
 _KUBELETS_OWN = re.compile(r"/kubepods/(?:burstable/|besteffort/)?pod[0-9a-f-]+")
 """A pod's cgroup under the cgroupfs driver's name; what follows it are the hierarchies of version 1 that it is in.
@@ -16,16 +17,11 @@ that last hierarchy, empty, is never removed, because the kubelet knows only tho
 """
 
 
-_CONMONS_LINK = re.compile(r"/run/crio/[0-9a-f]{64} \(a link to nothing\)")
-"""The short way to a container's attach socket, which conmon before 2.1.7 never removes: each container of CRI-O that
-ends leaves one, on every node (containers/conmon pull request 384; seen with conmon 2.1.6 and CRI-O 1.34.11).
-"""
-
-
 def excused(left: Leftover, known: NodeProfile) -> bool:
     """Tell whether something is not the runtime's to remove."""
     if left.kind == "state":
-        return known.runtime == "cri-o" and _CONMONS_LINK.fullmatch(left.what) is not None
+        own = traits(known)
+        return own is not None and own.litter is not None and own.litter.fullmatch(left.what) is not None
     if left.kind != "cgroup":
         return False
     path, _, version_1 = left.what.partition(" ")

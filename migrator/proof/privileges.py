@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from migrator.model.evidence import ProbeContainerSpec
-from migrator.proof.runtime_traits import Traits
+from migrator.runtimes.traits import Traits
 
 CAPABILITIES: Final = (
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",

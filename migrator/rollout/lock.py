@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from migrator import log_context
 from migrator.cluster import Cluster
 from migrator.errors import ClusterError, LockedError
 from migrator.model.lease import Lease
+
+_log = logging.getLogger(__name__)
 
 SECONDS = 60.0
 """A holder that was not heard of for so long is taken for dead."""
@@ -47,7 +51,7 @@ class Lock:
         """Go on holding it. What the API server does not hear now is tried again later."""
         if self._lost:
             return
-        with suppress(ClusterError):
+        with log_context.swallowed(_log, "renew the lock", ClusterError):
             wanted = self._lease.model_copy(update={"renewed": self._now()})
             written = self._cluster.put_lease(wanted)
             if written is None:
@@ -68,7 +72,7 @@ class Lock:
     def release(self) -> None:
         """Give it back; one that cannot be given back ends by itself, as one does that was not renewed for so long."""
         if not self._lost and self._lease.version and time.monotonic() - self._heard <= SECONDS:
-            with suppress(ClusterError):
+            with log_context.swallowed(_log, "give the lock back", ClusterError):
                 self._cluster.delete_lease(self._lease.version)
 
 
@@ -89,6 +93,7 @@ def acquire(cluster: Cluster, holder: str, now: Callable[[], float] = time.time)
     written = cluster.put_lease(wanted)
     if written is None:
         raise LockedError("somebody else has taken the lock at this very moment: try again")
+    _log.debug("holds the lock as %s", holder)
     return Lock(cluster, written, now)
 
 
@@ -100,7 +105,7 @@ def held(cluster: Cluster, holder: str, *, every: float = EVERY) -> Iterator[Loc
 
     def renew() -> None:
         while not ended.wait(every):
-            with suppress(Exception):  # whatever it is, `check` finds that nothing was heard
+            with log_context.swallowed(_log, "renew the lock"):  # `check` finds that nothing was heard
                 lock.renew()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)

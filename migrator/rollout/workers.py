@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
+from migrator import log_context
 from migrator.errors import MigratorError, StoppedError
 from migrator.model.plan import NodePlan
 from migrator.rollout.results import Ending, NodeResult
+
+_log = logging.getLogger(__name__)
 
 Replanned = Mapping[str, NodePlan | MigratorError]
 
@@ -70,13 +74,16 @@ class NodeWorkers:
                     self._start(self._one, node, found)
                 left.remove(node)
         except BaseException as error:  # noqa: BLE001 - whatever it is, each of them must be told of
+            _log.debug("nodes cannot be begun: %s", ", ".join(left), exc_info=True)
             for node in left:
                 self._came.put(_failure(node, error))
 
     def _one(self, node: str, plan: NodePlan) -> None:
         try:
-            self._came.put(NodeResult(node, Ending.DONE, self._work(plan)))
+            with log_context.at(node_name=node):
+                self._came.put(NodeResult(node, Ending.DONE, self._work(plan)))
         except BaseException as error:  # noqa: BLE001 - a thread has nobody above it: it is raised where all are awaited
+            _log.debug("%s ends", node, exc_info=True)
             self._came.put(_failure(node, error))
 
 

@@ -8,7 +8,7 @@ for their owner alone, who decides whom to send them to.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from migrator.errors import InventoryError
 from migrator.model.facts import SCHEMA
-from migrator.model.host_settings import HostSettings
+from migrator.model.host_settings import RUNTIMES, HostSettings
 from migrator.model.kubernetes import ClusterFacts
 from migrator.model.observation import Observation
 from migrator.store import private_files
@@ -76,21 +76,24 @@ def cluster(folder: Path) -> ClusterFacts:
         raise InventoryError(f"{path}: {_first(error)}; record the cluster again") from error
 
 
-def observations(folder: Path) -> Iterator[Observation]:
-    """Read the hosts, one at a time, by name. One that cannot be read is given with its problem."""
+def observations(folder: Path, *, runtimes: Sequence[str]) -> Iterator[Observation]:
+    """Read the hosts, one at a time, by name. One that cannot be read is given with its problem.
+
+    `runtimes` are those that a host can be asked to have.
+    """
     for path in sorted((folder / _HOSTS).glob("*.json")):
         try:
-            yield _current(path)
+            yield _current(path, runtimes)
         except (OSError, ValueError) as error:
             yield Observation(
                 host=unquote(path.stem), target=HostSettings(), problem=f"{path}: {error}; inspect the node again"
             )
 
 
-def _current(path: Path) -> Observation:
+def _current(path: Path, runtimes: Sequence[str]) -> Observation:
     data = path.read_bytes()
     try:
-        seen = Observation.model_validate_json(data)
+        seen = Observation.model_validate_json(data, context={RUNTIMES: runtimes})
     except ValidationError as error:
         # Another schema fails in many places: say that, not the first of them.
         found = _schema(data)

@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from migrator.errors import InventoryError, UsageError
-from migrator.store import fact_store, private_files
+from migrator.store import debug_log, fact_store, private_files
 from migrator.store.metrics_file import MetricsFile
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def default_folder() -> Path:
 class RunLog:
     """The folder of one run."""
 
-    def __init__(self, runs: Path, plan: Plan, *, moment: datetime | None = None) -> None:
-        """Make it. Raises `UsageError` when that cannot be done: nothing was changed yet."""
-        name = f"{moment or datetime.now(tz=UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-        self.folder = runs / name
+    def __init__(self, runs: Path, plan: Plan, run: str) -> None:
+        """Make the folder of the run of that id. Raises `UsageError` when it cannot: nothing was changed yet."""
+        self.folder = runs / run
         self._alone = threading.Lock()
         """Held while an event is added: several nodes tell theirs at once."""
         try:
@@ -55,10 +54,13 @@ class RunLog:
         except OSError as error:
             raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
         self._metrics = MetricsFile(self.folder / "metrics.prom")
+        self._logs = ExitStack()
+        self._logs.enter_context(debug_log.kept(self.folder))
 
     def close(self) -> None:
         """Write what was told last."""
         self._metrics.close()
+        self._logs.close()
 
     def around(self, cluster: ClusterFacts) -> None:
         """Keep what the API server said, in the form that `migrator plan --facts` reads."""

@@ -18,8 +18,8 @@ from migrator.model.evidence import (
     Via,
 )
 from migrator.proof import cgroup_paths, kubelet_resources, privileges, runtime_traits
-from migrator.proof.runtime_traits import TRAITS, Traits
 from migrator.proof.spec import ASKED, FORKS
+from migrator.runtimes.traits import Traits
 
 VERSIONS = {"docker": "20.10.24", "containerd": "1.6.20", "cri-o": "1.24.6"}
 RUNTIMES, CGROUPS, DRIVERS = tuple(VERSIONS), ("v1", "v2"), ("systemd", "cgroupfs")
@@ -139,7 +139,7 @@ def _seen(
 ) -> ContainerObservation:
     number = [entry.name for entry in all_asked].index(asked.name) + 1
     pod = sorted({entry.pod for entry in all_asked}).index(asked.pod) + 1
-    traits = TRAITS[known.runtime]
+    traits = _traits(known)
     identity = f"{number:x}" * 64
     uid = uid or f"0b5c1f9e-0000-4000-8000-00000000000{pod}"
     links = {f"ns/{kind}": _link(kind, known, traits, asked, pod, number) for kind in TYPES}
@@ -313,7 +313,7 @@ def _host(known: NodeProfile, page: int) -> HostView:
             cgroup={"cgroup.controllers": "cpuset cpu io memory pids\n"} if known.cgroup == "v2" else {},
         ),
         hostname=NODE, forward_policy="ACCEPT", modules=("overlay", "br_netfilter"), page_size=page,
-        services={"kubelet": "active/enabled", TRAITS[known.runtime].service: "active/enabled"},
+        services={"kubelet": "active/enabled", _traits(known).service: "active/enabled"},
     )  # fmt: skip
 
 
@@ -359,3 +359,9 @@ def _acts(seen: tuple[ContainerObservation, ...]) -> tuple[ActionResult, ...]:
         ActionResult(name="list", facts={"found": 4, "expected": 4}),
         ActionResult(name="image", facts={"id": "sha256:1", "imported": True}),
     )  # fmt: skip
+
+
+def _traits(known: NodeProfile) -> Traits:
+    traits = runtime_traits.traits(known)
+    assert traits is not None
+    return traits

@@ -10,6 +10,7 @@ from migrator.errors import StepFailedError
 from migrator.model import node_requests
 from migrator.model.node_answers import Installed
 from migrator.planning.candidate_version import PINNED, plain, unfit
+from migrator.runtimes.registry import RUNTIMES
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:_-]*")
 _TASK = "Install the runtime's package"
@@ -33,7 +34,7 @@ def act(run: StepContext) -> str:
         told = ""
     would = plain(told)
     kubelet = run.cluster.node(run.plan.node).kubelet_version
-    if why := unfit(kubelet, run.target.runtime, would):
+    if why := unfit(kubelet, RUNTIMES[run.target.runtime], would):
         raise StepFailedError(
             f"{run.plan.node}: {run.target.package} {would} would come: {why.why}; nothing was installed. "
             f"{why.remedy}, by {PINNED}"

@@ -62,7 +62,7 @@ def act(run: StepContext) -> str:
 
 def _registries(run: StepContext, config: str) -> dict[str, object] | None:
     """Say what containerd will know of registries; None when nothing is to be pulled from them."""
-    if run.target.image_source == "docker":
+    if run.target.image_source != "registry":
         return None
     folder = containerd.certs_folder(config or run.migration.config)
     files = [planned_file(file) for file in run.migration.files if file.path.startswith(f"{folder}/")]

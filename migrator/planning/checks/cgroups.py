@@ -68,7 +68,7 @@ def _written(draft: Translation) -> str:
     text = next((change.content for change in draft.files if change.path == containerd.CONFIG), "")
     document = toml(text)
     dialect = document.get("version")
-    if not document or draft.destination.runtime != "containerd" or not isinstance(dialect, int):
+    if not document or not isinstance(dialect, int):
         return ""
     cri = table(document, "plugins", _CRI_TABLE.get(min(dialect, 3), "cri"), "containerd")
     handler = table(cri, "runtimes", str(cri.get("default_runtime_name") or "runc"))

@@ -8,6 +8,7 @@ from migrator.model.plan import Finding
 from migrator.planning.checks.docker_users import reaches
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.inputs import NodeInputs, Translation
+from migrator.runtimes.docker.runtime import DOCKER
 
 
 def unneeded(now: NodeInputs, _: Translation) -> Iterator[Finding]:
@@ -15,7 +16,7 @@ def unneeded(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     removal = now.removal
     if removal is None:
         return
-    if now.node.runtime.startswith("docker://"):
+    if DOCKER.reported(now.node.runtime):
         yield found(
             "docker-needed",
             f"the kubelet reports {now.node.runtime}",

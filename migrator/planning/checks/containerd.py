@@ -9,12 +9,13 @@ from itertools import pairwise
 from migrator import versions
 from migrator.model.plan import Finding, Severity
 from migrator.planning.candidate_version import find_candidate
-from migrator.planning.checks.findings import found, listed
+from migrator.planning.checks.findings import found, listed, named, of
+from migrator.planning.checks.images import root_of_data
 from migrator.planning.checks.lenient_reads import planned_text, table, toml
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
 from migrator.runtimes.containerd import imports as containerd_imports
-from migrator.runtimes.registry import RUNTIMES
+from migrator.runtimes.containerd.runtime import CONTAINERD
 
 _CRI = frozenset(
     {"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "cri"}
@@ -26,10 +27,9 @@ _MERGES = (2, 0)
 _SYSTEM_SOCKET = "/run/containerd/containerd.sock"
 
 
+@of(CONTAINERD)
 def state(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Containerd must be able to load its CRI plugin."""
-    if now.target.runtime != "containerd":
-        return
     if now.facts.containerd.cri == "error":
         yield found(
             "containerd-broken",
@@ -51,10 +51,9 @@ def state(now: NodeInputs, _: Translation) -> Iterator[Finding]:
         )
 
 
+@of(CONTAINERD)
 def elsewhere(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """What is written must be what containerd reads, and the kubelet must look where it listens."""
-    if now.target.runtime != "containerd":
-        return
     version, unit = now.facts.containerd.version, now.facts.containerd.unit
     if version and not unit.fragments and now.facts.host.systemd:
         yield found(
@@ -68,7 +67,7 @@ def elsewhere(now: NodeInputs, _: Translation) -> Iterator[Finding]:
         ("reads", _told(arguments, "--config", "-c"), containerd.CONFIG),
         ("listens at", _told(arguments, "--address", "-a"), _SYSTEM_SOCKET),
         ("listens at", str(table(document, "grpc").get("address") or ""), _SYSTEM_SOCKET),
-        ("keeps its data in", _told(arguments, "--root"), RUNTIMES["containerd"].root),
+        ("keeps its data in", _told(arguments, "--root"), CONTAINERD.root),
     ]
     other = [f"{what} {value}" for what, value, usual in told if value and value.removeprefix("unix://") != usual]
     if other:
@@ -90,12 +89,13 @@ def _told(arguments: Sequence[str], *names: str) -> str:
     return value
 
 
+@of(CONTAINERD)
 def selinux(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Containers that get labels reach fewer files of the host."""
     text = planned_text(now, draft, containerd.CONFIG)
     on = _labels(text)
     had = now.facts.docker is not None and any("selinux" in entry for entry in now.facts.docker.security_options)
-    if now.target.runtime == "containerd" and on and not had:
+    if on and not had:
         yield found(
             "selinux-appears",
             f"{containerd.CONFIG} has enable_selinux = true, and Docker gave containers no labels: pods that mount "
@@ -116,9 +116,10 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
             yield from _pairs(inner)
 
 
+@of(CONTAINERD)
 def low_ports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What Docker gives to containers without root, and this release cannot be told to give."""
-    if now.target.runtime != "containerd" or draft.settings is None or not now.facts.containerd.version:
+    if draft.settings is None or not now.facts.containerd.version:
         return
     missing = _OPEN.keys() & set(containerd.unsupported(draft.settings, draft.destination.version))
     if missing:
@@ -135,10 +136,9 @@ _OPEN = {
 }
 
 
+@of(CONTAINERD)
 def imports(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """An imported file has the last word over the file that is written."""
-    if now.target.runtime != "containerd":
-        return
     if (text := planned_text(now, draft, containerd.CONFIG)).strip() and not toml(text).get("imports"):
         return
     files = {path: file for path, file in now.facts.files.items() if file.exists or file.problem}
@@ -251,10 +251,11 @@ _SPARES_SHIMS = ("", "process", "none")
 """Values of KillMode with which shims outlive containerd (systemd.kill(5); containerd.service says `process`)."""
 
 
+@of(CONTAINERD)
 def shared(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Restarting the containerd that Docker runs on must not take Docker's other containers down."""
     docker = now.facts.docker
-    if now.target.runtime != "containerd" or docker is None or docker.embedded:
+    if docker is None or docker.embedded:
         return
     if docker.containerd.removeprefix("unix://").removeprefix("/var") != _SYSTEM_SOCKET:
         return
@@ -281,4 +282,34 @@ def shared(now: NodeInputs, _: Translation) -> Iterator[Finding]:
             "containerd-shared",
             f"Docker runs on {_SYSTEM_SOCKET} too",
             "its containers survive the restart of containerd, and stay in a namespace of their own",
+        )
+
+
+GIVES_HOST_PORTS = frozenset({"portmap", "cilium-cni"})
+"""Plugins that do."""
+
+
+@of(CONTAINERD)
+def host_ports(now: NodeInputs, _: Translation) -> Iterator[Finding]:
+    """Containerd leaves host ports to a plugin."""
+    pods = [pod for pod in now.alive if pod.host_ports and not pod.host_network]
+    if pods and not GIVES_HOST_PORTS & set(now.facts.cni.plugins):
+        yield found(
+            "host-ports",
+            f"{named(pods)} ask for host ports, and {now.facts.cni.config or 'the network'} has no portmap plugin",
+            "add portmap with the capability portMappings to the network configuration",
+        )
+
+
+@of(CONTAINERD)
+def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
+    """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
+    if draft.settings is None or draft.settings.storage != "zfs":
+        return
+    folder = f"{root_of_data(now, draft)}/io.containerd.snapshotter.v1.zfs"
+    if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
+        yield found(
+            "zfs-dataset",
+            f"containerd keeps images in a ZFS dataset that is mounted at {folder}, and none is known to be",
+            f"make one: zfs create -o mountpoint={folder} POOL/containerd",
         )

@@ -12,7 +12,7 @@ from migrator.nodeconf.settings import Endpoint, has_user
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import docker_config, table, toml
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes.registry import hosts_file
+from migrator.runtimes.containerd.runtime import hosts_file
 
 _HOST = re.compile(r"^(?:--host=|-H=?)(?=.)")
 _ROOTS_LOGIN = ("/root/.docker/config.json", "/root/.dockercfg")

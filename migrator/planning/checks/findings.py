@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 from migrator.model.kubernetes import Pod
 from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.catalogue import RULES
 from migrator.planning.inputs import NodeInputs, Translation
+from migrator.runtimes.runtime import Runtime
 
 Check = Callable[[NodeInputs, Translation], Iterator[Finding]]
 """Looks for one or a few related dangers. Never raises."""
 
 _MOST = 10
+
+
+def of(runtime: Runtime) -> Callable[[Check], Check]:
+    """Make a check one of this runtime alone: of a node that is asked to have another it says nothing."""
+
+    def only(check: Check) -> Check:
+        @functools.wraps(check)
+        def concerned(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
+            return check(now, draft) if now.runtime is runtime else iter(())
+
+        return concerned
+
+    return only
 
 
 def found(identity: str, evidence: str, remedy: str, severity: Severity | None = None) -> Finding:

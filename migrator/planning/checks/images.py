@@ -11,7 +11,6 @@ from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.image_names import familiar
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes.registry import data_root
 
 KEPT_FREE = 0.15
 """Share of an image filesystem below which the kubelet evicts (`imagefs.available<15%`, its default)."""
@@ -64,25 +63,12 @@ def room(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         )
 
 
-def zfs(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
-    """Containerd's zfs snapshotter works on a dataset of its own, which nobody makes for it."""
-    if draft.settings is None or draft.settings.storage != "zfs" or now.target.runtime != "containerd":
-        return
-    folder = f"{root_of_data(now, draft)}/io.containerd.snapshotter.v1.zfs"
-    if not any(disk.mount == folder and disk.kind == "zfs" for disk in now.facts.host.disks):
-        yield found(
-            "zfs-dataset",
-            f"containerd keeps images in a ZFS dataset that is mounted at {folder}, and none is known to be",
-            f"make one: zfs create -o mountpoint={folder} POOL/containerd",
-        )
-
-
 def root_of_data(now: NodeInputs, draft: Translation) -> str:
     """Give the folder that the new runtime will keep images and containers in."""
     if draft.settings and draft.settings.root:
         return draft.settings.root
     try:
-        return data_root(now.facts, now.target.runtime)
+        return now.runtime.data_root(now.facts)
     except ValueError:  # `unreadable-file` says so
         return new_runtime(now).root
 

@@ -12,7 +12,6 @@ from migrator.nodeconf.kubelet import flags as kubelet_flags
 from migrator.nodeconf.kubelet.config import read as read_config
 from migrator.nodeconf.parsing import NOT_JSON, toml_document
 from migrator.planning.inputs import NodeInputs, Translation
-from migrator.runtimes.registry import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class NewRuntime:
 
 def new_runtime(now: NodeInputs) -> NewRuntime:
     """Give the runtime that is asked for."""
-    it, facts = RUNTIMES[now.target.runtime], now.facts
+    it, facts = now.runtime, now.facts
     return NewRuntime(it.title, it.installed(facts), it.service(facts), it.root, it.copies)
 
 

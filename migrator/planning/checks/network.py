@@ -7,17 +7,13 @@ from fnmatch import fnmatch
 
 from migrator import versions
 from migrator.model.plan import Finding
-from migrator.planning.checks.findings import found, listed, named
+from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags, has_kubelet
 from migrator.planning.cni import stale_addresses
 from migrator.planning.inputs import NodeInputs, Translation
 
-LOOPBACK = "loopback"
-"""Needed by every runtime but CRI-O, and named by no configuration (containerd go-cni, WithLoNetwork)."""
 BRIDGES = ("*crio-bridge*", "*podman*", "*containerd-net*", "200-loopback.conf*")
 """Configurations that other tools' packages and tutorials put there."""
-GIVES_HOST_PORTS = frozenset({"portmap", "cilium-cni"})
-"""Plugins that do; CRI-O needs none."""
 _PERSISTENT = ("/etc/modules-load.d/", "/etc/sysctl.d/")
 
 
@@ -39,7 +35,7 @@ def inherited(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
 
 
 def _plugins(now: NodeInputs, folders: tuple[str, ...]) -> Iterator[Finding]:
-    needed = {*now.facts.cni.plugins, *({LOOPBACK} if now.target.runtime == "containerd" else ())}
+    needed = {*now.facts.cni.plugins, *now.runtime.cni_plugins}
     there = {name for folder in folders for name in now.facts.cni.folders.get(folder, ())}
     if not folders:
         evidence = f"no single folder has all of {listed(needed)}"
@@ -92,15 +88,4 @@ def addresses(now: NodeInputs, _: Translation) -> Iterator[Finding]:
             "stale-addresses",
             f"kept for containers that are gone: {listed(f'{entry.address} ({entry.network})' for entry in stale)}",
             "the switch releases them",
-        )
-
-
-def host_ports(now: NodeInputs, _: Translation) -> Iterator[Finding]:
-    """Containerd leaves host ports to a plugin."""
-    pods = [pod for pod in now.alive if pod.host_ports and not pod.host_network]
-    if pods and now.target.runtime == "containerd" and not GIVES_HOST_PORTS & set(now.facts.cni.plugins):
-        yield found(
-            "host-ports",
-            f"{named(pods)} ask for host ports, and {now.facts.cni.config or 'the network'} has no portmap plugin",
-            "add portmap with the capability portMappings to the network configuration",
         )

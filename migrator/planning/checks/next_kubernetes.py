@@ -29,51 +29,27 @@ def aim(now: NodeInputs) -> versions.Version | None:
     return wanted if wanted > max(versions.FIRST_KUBELET, versions.parse(now.facts.kubelet.version)) else None
 
 
-def runtime(now: NodeInputs, _: Translation) -> Iterator[Finding]:
-    """The runtime must be new enough for the next kubelet."""
-    wanted, text = aim(now), now.facts.containerd.version
-    if wanted is None or not text or now.target.runtime != "containerd":
-        return
-    here = versions.parse(now.facts.kubelet.version)
-    rows = (row for row in versions.CONTAINERD_FOR if here < row.kubernetes <= wanted)
-    breaks = next((row for row in rows if not versions.is_recommended(row.kubernetes, versions.release(text))), None)
-    if breaks:
-        needed = ", ".join(".".join(map(str, versions.sound(release))) for release in breaks.containerd)
-        yield found(
-            "kubernetes-target-runtime",
-            f"Kubernetes {_dotted(breaks.kubernetes)} asks for containerd {needed} or a later patch of these; {text} "
-            "is installed",
-            f"upgrade containerd before Kubernetes {_dotted(breaks.kubernetes)}",
-        )
-    if not versions.speak(wanted, "containerd", versions.parse(text)):
-        yield found(
-            "kubernetes-target-cri",
-            f"kubelets from {_dotted(versions.CRI_V1_ONLY)} on speak CRI v1 only, which containerd {text} does not",
-            f"upgrade containerd to 1.7 or later before Kubernetes {_dotted(versions.CRI_V1_ONLY)}",
-        )
-
-
 def cgroups(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """The next kubelet must like the host's cgroups, and know the driver."""
     wanted, new, cgroup = aim(now), new_runtime(now), now.facts.host.cgroup
     if wanted is None:
         return
-    if versions.cgroup_state("kubelet", wanted, cgroup) == "off":
+    if versions.cgroup_state(versions.KUBELET_CGROUPS, wanted, cgroup) == "off":
         since = next(row.since for row in versions.KUBELET_CGROUPS if row.state == "off")
         yield found(
             "kubernetes-target-cgroup-v1",
-            f"the host has cgroup {cgroup}, which kubelets from {_dotted(since)} on refuse",
-            f"boot it with cgroup v2 before Kubernetes {_dotted(since)}",
+            f"the host has cgroup {cgroup}, which kubelets from {dotted(since)} on refuse",
+            f"boot it with cgroup v2 before Kubernetes {dotted(since)}",
         )
-    tells = versions.RUNTIME_CONFIG[now.target.runtime].release
+    tells = now.runtime.tells_driver.release if now.runtime.tells_driver else (0, 0)
     last = versions.LAST_FOR_CONTAINERD_1.release
     if new.version and versions.parse(new.version) < tells and wanted > last:
         required = versions.DRIVER_FROM_CRI["required"].release
         yield found(
             "kubernetes-target-cgroup-driver",
             f"{new.title} {new.version} cannot tell the kubelet its cgroup driver: supported until Kubernetes "
-            f"{_dotted(last)}, and by what is announced kubelets from {_dotted(required)} on rely on it",
-            f"upgrade {new.title} to {_dotted(tells)} or later before leaving Kubernetes {_dotted(last)}",
+            f"{dotted(last)}, and by what is announced kubelets from {dotted(required)} on rely on it",
+            f"upgrade {new.title} to {dotted(tells)} or later before leaving Kubernetes {dotted(last)}",
         )
 
 
@@ -97,9 +73,10 @@ def command_line(now: NodeInputs, _: Translation) -> Iterator[Finding]:
 
 def _removals(gone: Iterable[versions.Flag]) -> str:
     return listed(
-        f"{flag.name} ({'probably ' if flag.guess else ''}from {_dotted(flag.removed_in)} on)" for flag in gone
+        f"{flag.name} ({'probably ' if flag.guess else ''}from {dotted(flag.removed_in)} on)" for flag in gone
     )
 
 
-def _dotted(version: versions.Version) -> str:
+def dotted(version: versions.Version) -> str:
+    """Write a version as people do."""
     return f"{version[0]}.{version[1]}"

@@ -13,6 +13,7 @@ from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import containerd
+from migrator.runtimes.docker.runtime import is_dockers
 
 _INSTEAD: Mapping[str, str] = {
     "k3s": "let k3s do it: set it up without --docker, and it runs its own containerd",
@@ -180,7 +181,7 @@ def _elsewhere(now: NodeInputs) -> bool:
     remote = given.get("--container-runtime") == "remote"
     if not remote and versions.parse(now.facts.kubelet.version) < versions.DOCKERSHIM_GONE:
         return False  # the endpoint is where dockershim listens
-    return bool(endpoint) and "docker" not in endpoint
+    return bool(endpoint) and not is_dockers(endpoint)
 
 
 def leftovers(now: NodeInputs, _: Translation) -> Iterator[Finding]:

@@ -9,15 +9,10 @@ from migrator.model.plan import Finding, Severity
 from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import new_runtime
 from migrator.planning.inputs import NodeInputs, Translation
+from migrator.runtimes.containerd.runtime import PACKAGES
 
 EXCLUDES: Mapping[str, tuple[str, ...]] = {"containerd.io": ("containerd", "runc")}
 """Docker's package replaces and conflicts with the distributions' (docker/containerd-packaging)."""
-OF_DOCKER = ("containerd.io", "docker-ce")
-"""Packages that installing a distribution's containerd would remove."""
-OF_RUNTIME: Mapping[str, tuple[str, ...]] = {
-    "containerd": ("containerd", "containerd.io", "runc"),
-    "crio": ("cri-o", "cri-o-runc"),
-}
 _PROGRAMS = "/usr"
 """Where packages have their programs."""
 LONG_TERM: frozenset[versions.Version] = frozenset({(1, 7), (2, 3)})
@@ -35,19 +30,11 @@ def conflicts(now: NodeInputs, _: Translation) -> Iterator[Finding]:
                 f"{package} and {listed(clash)} are installed, which own the same programs",
                 "keep one vendor's packages",
             )
-    docker = names & set(OF_DOCKER)
-    distributions = now.target.runtime == "containerd" and now.target.package == "containerd"
-    if distributions and not now.facts.containerd.version and docker:
-        yield found(
-            "package-conflict",
-            f"containerd is missing, and installing the distribution's would remove {listed(docker)}",
-            "set migrator_package to containerd.io, where the node has Docker's repository",
-        )
 
 
 def held(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """A held package is installed or upgraded by nobody."""
-    names = [entry.name for entry in now.facts.packages if entry.held and entry.name in OF_RUNTIME[now.target.runtime]]
+    names = [entry.name for entry in now.facts.packages if entry.held and entry.name in now.runtime.packages]
     if not names:
         return
     if new_runtime(now).version:
@@ -81,7 +68,7 @@ def jump(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     running = versions.parse(now.facts.containerd.version)
     for package in now.facts.packages:
         after = versions.parse(package.version.partition(":")[2] or package.version)
-        if package.name not in {"containerd", "containerd.io"} or (0, 0) in {running, after} or running >= after:
+        if package.name not in PACKAGES or (0, 0) in {running, after} or running >= after:
             continue
         if not _supported(running, after):
             yield found(

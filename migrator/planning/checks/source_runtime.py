@@ -13,6 +13,7 @@ from migrator.planning.checks.findings import found, listed
 from migrator.planning.checks.lenient_reads import flags
 from migrator.planning.image_names import last_part
 from migrator.planning.inputs import NodeInputs, Translation
+from migrator.runtimes.docker.runtime import DOCKER, is_cri_dockerds
 
 _KUBELETS = frozenset({"", "kubelet", "hyperkube"})
 """Programs of a unit that are a kubelet, or not known: another one may start it in a container."""
@@ -22,11 +23,11 @@ def known_source(now: NodeInputs, _: Translation) -> Iterator[Finding]:
     """Only Docker through dockershim is a source that is proven."""
     endpoint = flags(now.facts).get("--container-runtime-endpoint", "")
     version = now.facts.kubelet.version or now.node.kubelet_version
-    if not now.node.runtime.startswith("docker://"):
+    if not DOCKER.reported(now.node.runtime):
         yield found(
             "source-runtime", f"the node runs {now.node.runtime}", "only Docker can be migrated from in this version"
         )
-    elif versions.parse(version) >= versions.DOCKERSHIM_GONE or "cri-dockerd" in endpoint:
+    elif versions.parse(version) >= versions.DOCKERSHIM_GONE or is_cri_dockerds(endpoint):
         yield found(
             "cri-dockerd",
             f"kubelet {version} reaches Docker through cri-dockerd",

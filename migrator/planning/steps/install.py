@@ -7,12 +7,11 @@ from migrator.planning.candidate_version import find_candidate
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import installed
 from migrator.planning.step_protocol import Decision
-from migrator.runtimes.registry import RUNTIMES
 
 
 def decide(now: NodeInputs, _: NodePlan) -> Decision:
     """Bring the runtime to a node that lacks it."""
-    name = RUNTIMES[now.target.runtime].name
+    name = now.runtime.name
     if now.migrated or (version := installed(now)):
         return False, f"the node already runs {now.node.runtime}" if now.migrated else f"{name} {version} is installed"
     version = now.target.package_version or find_candidate(now).version

@@ -6,14 +6,13 @@ from migrator.model.plan import MigrationPlan
 from migrator.planning.inputs import NodeInputs
 from migrator.planning.skip_reasons import already_done, installed
 from migrator.planning.step_protocol import Decision
-from migrator.runtimes.registry import RUNTIMES
 
 
 def decide(now: NodeInputs, plan: MigrationPlan) -> Decision:
     """Validate and carry over while the node still serves."""
     if done := already_done(now):
         return done
-    name = RUNTIMES[now.target.runtime].name
+    name = now.runtime.name
     count = len(plan.images)
     brings = (
         f"pulls those of {count} images that their registries have, and carries the others over"

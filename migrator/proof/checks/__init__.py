@@ -131,7 +131,16 @@ OF_SESSION: Mapping[str, SceneCheck] = {
     "other-runtime": host.other_runtime,
     "kubelet-service": host.kubelet,
     "runtime-service": host.runtime,
-    **{f"left-{kind}": cleanup.nothing(kind) for kind in cleanup.KINDS},
+    "left-cgroup": cleanup.nothing("cgroup"),
+    "left-process": cleanup.nothing("process"),
+    "left-netns": cleanup.nothing("netns"),
+    "left-interface": cleanup.nothing("interface"),
+    "left-mount": cleanup.nothing("mount"),
+    "left-address": cleanup.nothing("address"),
+    "left-log": cleanup.nothing("log"),
+    "left-container": cleanup.nothing("container"),
+    "left-sandbox": cleanup.nothing("sandbox"),
+    "left-state": cleanup.nothing("state"),
 }
 """Those of the session as a whole, likewise."""
 

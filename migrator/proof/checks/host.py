@@ -104,15 +104,15 @@ def kubelet(scene: CheckInputs) -> Result:
 
 def runtime(scene: CheckInputs) -> Result:
     """The runtime runs, and starts with the node."""
-    return _service(scene, scene.traits.service)
+    return _service(scene, scene.traits.service, by_socket=scene.traits.started_by_socket)
 
 
-def _service(scene: CheckInputs, name: str) -> Result:
+def _service(scene: CheckInputs, name: str, *, by_socket: bool = False) -> Result:
     if not scene.by_kubelet:
         raise UnseenError("this session has a runtime of its own")
     found = need(scene.evidence.host.services.get(name), f"state of the service {name}")
     state, _, start = found.partition("/")
     at_boot = start.startswith(_STARTED_AT_BOOT)
-    if state == "active" and not at_boot and name == "docker":
+    if state == "active" and not at_boot and by_socket:
         return unknown("active/enabled", f"{found}: a socket may start it")
     return holds(state == "active" and at_boot, "active/enabled", found)

@@ -16,11 +16,11 @@ from migrator.model.evidence import (
     ProbeContainerSpec,
     Via,
 )
-from migrator.proof import limits
+from migrator.proof import limits, runtime_traits
 from migrator.proof.limits import Limits
 from migrator.proof.process_view import View, parse
-from migrator.proof.runtime_traits import TRAITS, Traits
 from migrator.proof.spec import ASKED
+from migrator.runtimes.traits import Traits
 
 _Known = TypeVar("_Known")
 
@@ -93,7 +93,7 @@ class CheckInputs:
     def traits(self) -> Traits:
         """Those of the runtime. Raises `UnseenError` for one that we do not know."""
         name = self.circumstances.runtime
-        return need(TRAITS.get(name), f"what is right for the runtime {name!r}")
+        return need(runtime_traits.traits(self.circumstances), f"what is right for the runtime {name!r}")
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:

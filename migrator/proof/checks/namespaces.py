@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from migrator.proof.checks.inputs import CheckInputs, ContainerCheck, Result, SceneCheck, Subject, holds, need, unknown
 from migrator.proof.process_view import View
+from migrator.proof.runtime_traits import setting
 
 _JOINED = ("net", "pid", "mnt", "ipc", "uts", "cgroup", "user")
 
@@ -24,8 +25,8 @@ def user(scene: CheckInputs, subject: Subject) -> Result:
     """Nobody asked for a user namespace; Docker can be told to remap all containers (userns-remap)."""
     host = need(scene.host.namespaces.get("user"), "user namespace of the host")
     found = subject.namespace("user")
-    if found != host and scene.circumstances.runtime == "docker":
-        return unknown(f"the host's {host}", f"{found}: userns-remap?")
+    if found != host and (said := setting(scene.circumstances, "user")):
+        return unknown(f"the host's {host}", f"{found}: {said}?")
     return holds(found == host, f"the host's {host}", found)
 
 
@@ -38,7 +39,7 @@ def cgroup(scene: CheckInputs, subject: Subject) -> Result | None:
     found = subject.namespace("cgroup")
     expected = f"not the host's {host}" if v2 else f"the host's {host}"
     good = (found != host) == v2
-    if not good and (not v2 or scene.circumstances.runtime == "docker"):
+    if not good and (not v2 or setting(scene.circumstances, "cgroup")):
         return unknown(expected, f"{found}: default-cgroupns-mode?")
     return holds(good, expected, found)
 
@@ -47,8 +48,8 @@ def id_maps(scene: CheckInputs, subject: Subject) -> Result:
     """Users and groups have the host's numbers."""
     maps = {name: need(subject.outside.id_map(name), f"{name} of the main process") for name in ("uid_map", "gid_map")}
     host = {name: need(scene.host.id_map(name), f"{name} of the host") for name in maps}
-    if maps != host and scene.circumstances.runtime == "docker":
-        return unknown(str(host), f"{maps}: userns-remap?")
+    if maps != host and (said := setting(scene.circumstances, "user")):
+        return unknown(str(host), f"{maps}: {said}?")
     return holds(maps == host, _maps(host), _maps(maps))
 
 

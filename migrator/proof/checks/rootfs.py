@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from migrator.proof.checks.inputs import CheckInputs, Result, Subject, holds, need, unknown
+from migrator.proof.runtime_traits import setting
 
 KINDS = frozenset({"overlay", "aufs", "btrfs", "zfs", "xfs", "ext4", "fuse.fuse-overlayfs", "fuse-overlayfs"})
 """What snapshots of images are mounted as."""
 STANDARD = {"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/dev/shm": "tmpfs", "/sys": "sysfs"}  # noqa: S108
 DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty"})
 _OF_HOST = ("mem", "kmem", "port", "kmsg", "kvm", "mapper", "loop-control", "disk", "vhost-net")
+_DEVICES_SETTING = "privileged_without_host_devices"
+"""What runtimes that speak CRI call it (containerd, CRI-O)."""
 _DISKS = ("sd", "vd", "xvd", "nvme", "loop", "dm-", "md")
 _SHM = "64 MiB"
 _SHM_SIZES = frozenset({"size=65536k", "size=64m", "size=67108864"})
@@ -61,8 +64,8 @@ def shm(scene: CheckInputs, subject: Subject) -> Result:
     size = next((word for word in mine.of_file_system if word.startswith("size=")), "no limit")
     if size in _SHM_SIZES:
         return holds(good=True, expected=_SHM, found=_SHM)
-    if scene.circumstances.runtime == "docker":
-        return unknown(_SHM, f"{size}: default-shm-size?")
+    if said := setting(scene.circumstances, "shm"):
+        return unknown(_SHM, f"{size}: {said}?")
     return holds(good=False, expected=_SHM, found=size)
 
 
@@ -103,8 +106,8 @@ def devices(scene: CheckInputs, subject: Subject) -> Result:
     written = ", ".join(of_host[:5]) or "none of the host's"
     if not subject.asked.privileged:
         return holds(not of_host, "none of the host's", written)
-    if not of_host and scene.circumstances.runtime != "docker":
-        return unknown("the host's too", "none of the host's: privileged_without_host_devices?")
+    if not of_host and (said := setting(scene.circumstances, "devices", otherwise=_DEVICES_SETTING)):
+        return unknown("the host's too", f"none of the host's: {said}?")
     return holds(bool(of_host), "the host's too", written)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from migrator.proof import runtime_traits
 from migrator.proof.checks.inputs import CheckInputs, Result, SceneCheck, UnseenError, holds, need, same, unknown
+from migrator.runtimes.registry import RUNTIMES, of_scheme
+from migrator.versions import dropped_alpha
 
 _ONLY_OLD = (1, 22, 0)
 """Last kubelet that speaks v1alpha2 alone."""
 _ONLY_NEW = (1, 26, 0)
 """First kubelet that speaks v1 alone (kubernetes/kubernetes#110618)."""
-_DROPPED_OLD = {"containerd": (2, 0, 0), "cri-o": (1, 26, 0)}
-"""First versions that answer v1 alone."""
 
 
 def answers(scene: CheckInputs) -> Result:
@@ -38,7 +38,9 @@ def name(scene: CheckInputs) -> Result:
     """The runtime that answers is the one that this is about."""
     found = need(scene.evidence.runtime.name or None, "name of the runtime")
     expected = need(scene.circumstances.runtime or None, "runtime of the node")
-    return same(expected, found.lower().replace("crio", "cri-o"))
+    called = found.lower()
+    own = RUNTIMES.get(called)
+    return same(expected, own.scheme if own else called)
 
 
 def driver(scene: CheckInputs) -> Result:
@@ -55,7 +57,8 @@ def api(scene: CheckInputs) -> Result:
         return same("v1", found)
     if kubelet[:2] > _ONLY_OLD[:2] or found == "v1alpha2":
         return holds(found in {"v1", "v1alpha2"}, "v1 or v1alpha2", found)
-    dropped = _DROPPED_OLD.get(scene.circumstances.runtime)
+    own = of_scheme(scene.circumstances.runtime)
+    dropped = dropped_alpha(own.cri) if own else None
     if not dropped or not scene.circumstances.runtime_version:
         return unknown("v1alpha2", f"{found}; whether v1alpha2 too is not known")
     too = runtime_traits.release(scene.circumstances) < dropped

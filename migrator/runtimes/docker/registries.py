@@ -15,6 +15,7 @@ from migrator.runtimes.docker.addresses import HOST, MIRROR, Network, bare_regis
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never
 from migrator.runtimes.docker.source import DockerSource
+from migrator.runtimes.registry import RUNTIMES
 
 HUB = "docker.io"
 HUB_NAMES = frozenset({HUB, "registry-1.docker.io"})
@@ -77,9 +78,9 @@ def _mirrors(options: Mapping[str, Any]) -> list[str]:
 
 
 def _sayable(url: str, runtime: str) -> bool:
-    """Tell whether the runtime can ask this address: containers/image has no path before /v2/."""
+    """Tell whether the runtime can ask this address."""
     path = url.partition("://")[2].partition("/")[2].strip("/")
-    return runtime != "crio" or not path
+    return RUNTIMES[runtime].mirror_paths or not path
 
 
 def _host(url: str) -> str:

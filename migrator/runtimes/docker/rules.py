@@ -19,6 +19,7 @@ from migrator.runtimes.docker.rule_results import (
     unknown,
 )
 from migrator.runtimes.docker.validators import fields
+from migrator.runtimes.registry import RUNTIMES
 
 IPV4_FORWARD = "net.ipv4.ip_forward"
 IPV6_FORWARD = "net.ipv6.conf.all.forwarding"
@@ -52,10 +53,10 @@ def ulimits(options: Mapping[str, Any]) -> dict[str, str]:
 
 def judge_ulimits(value: Mapping[str, Any], case: Case) -> Mapping[str, RuleResult]:
     """Put limits where containers get them and the runtime itself does not, if there is such a place."""
-    alone = case.to.runtime != "containerd" or case.source.specification
-    where = place("ulimits", case.to) if alone else ""
+    runtime = RUNTIMES[case.to.runtime]
+    where = place("ulimits", case.to) if runtime.limits_apart(case.source.specification) else ""
     why = "containers inherit the limits of the runtime itself, where nothing limits them alone"
-    unit = f"/etc/systemd/system/{case.to.runtime}.service.d/zz-migrator.conf"
+    unit = f"/etc/systemd/system/{runtime.unit}.d/zz-migrator.conf"
     return {name: carried(where) if where else moved(f"{unit}: Limit{name.upper()}", why) for name in value}
 
 

@@ -10,20 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from migrator.nodeconf.settings import Handler
-from migrator.runtimes.containerd import config_versions
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never
 from migrator.runtimes.docker.validators import fields
+from migrator.runtimes.registry import RUNTIMES
 
 STOCK = frozenset({"runc", "io.containerd.runc.v2"})
 """Names of runc itself, which every Docker has."""
-_RUNC_OPTIONS = frozenset({"BinaryName", "SystemdCgroup"})
-"""Options of runc's shim that CRI-O says in its own words."""
 _DOCKERS_RUNC = re.compile(r"docker-runc(-current|-latest)?")
 """Docker's own copy of runc, of an old release, under any name of a runtime (CentOS 7; Docker before 18.09)."""
 _SHIM = re.compile(r"containerd-shim-([a-z0-9]+)-(v[0-9]+)", re.ASCII)
-_NO_PATH = "CRI-O needs the full path of a runtime's program"
 
 Read = Handler | str
 """A handler, or why there is none."""
@@ -91,9 +88,7 @@ def _handler(name: str, entry: Mapping[str, Any], to: Destination) -> Read:
 
 
 def _by_path(name: str, parts: dict[str, Any], to: Destination) -> Read:
-    if to.runtime == "crio" and not parts["path"].startswith("/"):
-        return f"{_NO_PATH}, and {parts['path']!r} is found by a search"
-    return Handler(name=name, program=parts["path"])
+    return RUNTIMES[to.runtime].by_path(Handler(name=name, program=parts["path"]))
 
 
 def _by_type(name: str, parts: dict[str, Any], to: Destination) -> Read:
@@ -103,32 +98,4 @@ def _by_type(name: str, parts: dict[str, Any], to: Destination) -> Read:
         if shim is None or not kind.startswith("/"):
             return f"{kind!r} is not the path of a shim with a usual name"
         kind, program = f"io.containerd.{shim[1]}.{shim[2]}", kind
-    return _TYPES[to.runtime](Handler(name=name, program=program, kind=kind, options=options), to)
-
-
-def _for_containerd(handler: Handler, to: Destination) -> Read:
-    if handler.program and to.version < config_versions.RUNTIME_PATH:
-        return "containerd before 1.6 cannot be told the path of a shim"
-    if handler.kind == config_versions.RUNC_V1 and to.version >= config_versions.DIALECT_3:
-        return handler.model_copy(update={"kind": config_versions.RUNC_V2})  # 2.0 dropped it; the options are the same
-    return handler
-
-
-def _for_crio(handler: Handler, _to: Destination) -> Read:
-    if handler.kind in config_versions.RUNC_TYPES:
-        program = str(handler.options.get("BinaryName", ""))
-        if not program.startswith("/"):
-            return _NO_PATH
-        extra = sorted(set(handler.options) - _RUNC_OPTIONS)
-        if extra:
-            return f"CRI-O has nothing like the options {', '.join(extra)}"
-        return Handler(name=handler.name, program=program)
-    if not handler.program:
-        return f"{_NO_PATH}, and Docker knows the type {handler.kind} only"
-    if handler.options:
-        return f"CRI-O cannot give {handler.kind} its options"
-    return handler
-
-
-_TYPES: Mapping[str, Callable[[Handler, Destination], Read]] = {"containerd": _for_containerd, "crio": _for_crio}
-"""What each runtime can be told of a type."""
+    return RUNTIMES[to.runtime].by_type(Handler(name=name, program=program, kind=kind, options=options), to.version)

@@ -14,11 +14,10 @@ from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker.places import place
 from migrator.runtimes.docker.rule_results import Case, RuleResult, carried, lost, never, pairs, unknown
 from migrator.runtimes.docker.source import DockerSource
+from migrator.runtimes.registry import RUNTIMES
 
 _REMAPPED = re.compile(r"\d+\.\d+")
 """What Docker calls its folder for users of another number (moby, daemon/daemon_unix.go, setupDaemonRoot)."""
-_FOLDERS = {"containerd": "containerd", "crio": "containers-storage"}
-"""What the folder beside Docker's is called."""
 _NAMES = {name: name for name in ("overlay2", "btrfs", "zfs", "vfs")} | {
     "overlay": "overlay2",  # the older driver, on the same filesystem of the kernel
     "overlayfs": "overlay2",  # a snapshotter's name, where Docker keeps images in containerd
@@ -55,10 +54,11 @@ def root(source: DockerSource, to: Destination) -> str:
     if source.given.get("userns-remap") and _REMAPPED.fullmatch(posixpath.basename(folder)):
         folder = posixpath.dirname(folder)  # a folder of Docker's own, inside the one that it was told
     parent, name = posixpath.split(folder)
+    own = RUNTIMES[to.runtime].folder or to.runtime
     if folder == source.root_mount:
-        parent, name = folder, f"migrator-{_FOLDERS[to.runtime]}"
+        parent, name = folder, f"migrator-{own}"
         return posixpath.join(parent, name)
-    beside = posixpath.join(parent, _FOLDERS[to.runtime])
+    beside = posixpath.join(parent, own)
     return beside if beside != folder else f"{folder}-{to.runtime}"
 
 
