@@ -31,8 +31,9 @@ from lab.settings import Settings
 from migrator.app import observe
 from migrator.app.connections import Connections
 from migrator.cluster import client as kube
-from migrator.engine import drain, settle
+from migrator.engine import eviction
 from migrator.engine.context import StepContext
+from migrator.engine.steps import settle
 from migrator.engine.wall_clock import WallClock
 from migrator.hosts import HostResult, OnTaskResult, ignore_task_result
 from migrator.inventory import Host
@@ -352,9 +353,9 @@ def measure(what: str, kubeconfig: str, count: int) -> None:
             "bench", shown, HostSettings(), doors.hosts, cluster, WallClock(), frozenset(), lambda _: None
         )
         with counted.measured("drain one node"):
-            drain.drain(run)
+            eviction.drain(run)
         with counted.measured("settle"):
-            settle.settle(run)
+            settle.act(run)
 
 
 class Kubelet:

@@ -13,7 +13,7 @@ import pytest
 
 from migrator.engine.context import ProbeSessions, StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import ClusterError, RefusedError, StalePlanError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.event import Event

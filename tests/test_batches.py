@@ -22,7 +22,7 @@ from migrator.inventory import Host
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import ClusterFacts, Node, Pod
 from migrator.model.observation import Observation
-from migrator.model.plan import NodePlan, Plan, Severity
+from migrator.model.plan import MigrationPlan, NodePlan, Plan, Severity
 from migrator.model.rollout_policy import Policy
 from migrator.planning.cluster_capacity import Resources, fleet, requested
 from migrator.report import markdown, text
@@ -258,7 +258,7 @@ def plans(nodes: Sequence[Node]) -> tuple[NodePlan, ...]:
     """Give plans by which something is done."""
     step = {"id": "switch", "title": "Switch", "phase": "window", "needed": True, "reason": ""}
     return tuple(
-        NodePlan.model_validate(
+        MigrationPlan.model_validate(
             {"host": entry.name, "node": entry.name, "machine_id": "", "source": "", "target": "", "endpoint": ""}
             | {"steps": (step,)}
         )

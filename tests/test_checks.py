@@ -39,9 +39,9 @@ from migrator.model.kubernetes import (
     Requirement,
     RuntimeClass,
 )
-from migrator.model.plan import FileChange, NodePlan, Severity
+from migrator.model.plan import FileChange, MigrationPlan, Severity
 from migrator.nodeconf.settings import Endpoint, Handler, Proxy, Registry
-from migrator.planning import checks, step_decisions
+from migrator.planning import checks, steps
 from migrator.planning.checks.catalogue import RULES, page
 from migrator.planning.checks.docker_users import needing_docker
 from migrator.planning.checks.findings import listed
@@ -637,11 +637,11 @@ def test_all_failures_are_dealt_with() -> None:
 
 def test_an_old_annotation_is_a_step() -> None:
     """Kubeadm's annotation is changed while it names another socket than the new runtime's."""
-    plan = NodePlan(
+    plan = MigrationPlan(
         host="h", node="n", machine_id="m", source="s", target="t", endpoint="unix:///run/containerd/containerd.sock"
     )
 
-    assert step_decisions.annotate(situation(), plan)[0]
+    assert steps.annotate.decide(situation(), plan)[0]
 
 
 def test_a_healthy_node_is_not_accused() -> None:

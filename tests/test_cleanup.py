@@ -16,14 +16,15 @@ from migrator import data_files
 from migrator.app import observe
 from migrator.engine.context import ProbeSessions, Session, StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import CLEANUP
+from migrator.engine.migration import CLEANUP
+from migrator.engine.steps import remove
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
 from migrator.model.docker_removal import Data, Removal
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Cleanup
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import CleanupPlan, Severity
 from migrator.planning import cleanup as cleaning
 from migrator.planning.inputs import NodeInputs
 from migrator.report import removal as report
@@ -56,7 +57,7 @@ def now(removal: Removal = LEFT, **update: object) -> NodeInputs:
     return replace(situation(**{"node": MIGRATED, "pods": (), "facts": left, **update}), removal=removal)
 
 
-def planned(given: NodeInputs) -> NodePlan:
+def planned(given: NodeInputs) -> CleanupPlan:
     """Plan it."""
     return cleaning.make(given, CLEANUP)
 
@@ -151,7 +152,7 @@ def test_what_goes_at_the_next_boot_is_nothing_to_do() -> None:
 
 def looked(removal: Removal) -> HostResult:
     """Give what the playbook returns."""
-    return HostResult(host="worker-1", results={observe.REMOVAL_TASK: {"removal": removal.model_dump(mode="json")}})
+    return HostResult(host="worker-1", results={remove.TASK: {"removal": removal.model_dump(mode="json")}})
 
 
 def run(answer: HostResult, live: Callable[..., Session]) -> tuple[StepContext, FakeHosts]:

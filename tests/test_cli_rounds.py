@@ -16,7 +16,7 @@ from migrator.hosts import ansible_settings
 from migrator.inventory import Host
 from migrator.local_capacity import Room
 from migrator.model.host_settings import HostSettings
-from migrator.model.plan import NodePlan, Plan
+from migrator.model.plan import MigrationPlan, NodePlan, Plan
 from migrator.rollout.results import RolloutResult
 from migrator.rollout.schedule import Batch
 from tests.fakes.cluster import FakeCluster
@@ -64,7 +64,7 @@ class Asked:
 def planned(name: str, step: str) -> NodePlan:
     """Give a plan with one step."""
     does = {"id": step, "title": step, "phase": "window", "needed": True, "reason": ""}
-    return NodePlan.model_validate(
+    return MigrationPlan.model_validate(
         {"host": name, "node": name, "machine_id": "", "source": "", "target": "", "endpoint": "", "steps": (does,)}
         | {"installs": step == "install"}
     )

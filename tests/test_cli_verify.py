@@ -23,7 +23,7 @@ from migrator.app.connections import Connections
 from migrator.app.verify_nodes import VerifyJob
 from migrator.app.verify_nodes import verify as verify_nodes
 from migrator.cli import verify
-from migrator.engine.reboot import READY_SECONDS, reboot
+from migrator.engine.steps.reboot import READY_SECONDS, reboot
 from migrator.errors import (
     ClusterError,
     CriError,

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from migrator import data_files
 from migrator.app import observe
-from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
+from migrator.engine.migration import CLEANUP, REBOOT, ROLLBACK, STEPS
 from migrator.model.docker_removal import Removal
 from migrator.model.facts import Component, NodeFacts
 from migrator.model.kubernetes import ClusterFacts, Pod

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from migrator.cluster import Eviction
-from migrator.engine import drain
+from migrator.engine import eviction
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.clock import pace
 from migrator.model.event import Event
@@ -51,7 +51,7 @@ def test_what_stays_is_left_alone() -> None:
         pod("job", phase="Succeeded"),
     )
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["shop/web"]
 
@@ -69,7 +69,7 @@ def test_one_pods_trouble_holds_up_no_other() -> None:
     cluster.evict = failing  # type: ignore[method-assign]
 
     with pytest.raises(StepFailedError, match=r"shop/first \(a webhook does not answer\)$"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert evictions(cluster) == ["shop/second"]
 
@@ -84,7 +84,7 @@ def test_an_eviction_that_is_forbidden_ends_the_drain() -> None:
     cluster.evict = forbidden  # type: ignore[method-assign]
 
     with pytest.raises(StepFailedError, match="shop/web may not be evicted: no right to create pods/eviction"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert 120 <= run.clock.now() <= 126
 
@@ -102,7 +102,7 @@ def test_a_refused_eviction_is_asked_for_again() -> None:
 
     run = replace(run, clock=FakeClock(later))
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["shop/web"] * 2
     assert run.clock.now() == 16
@@ -115,7 +115,7 @@ def test_a_budget_that_never_allows_ends_the_drain() -> None:
     cluster.refuse = {"shop/web"}
 
     with pytest.raises(StepFailedError, match=r"not empty after 60 s: shop/web \(a PodDisruptionBudget\)"):
-        drain.drain(run)
+        eviction.drain(run)
 
 
 def test_a_pod_that_never_ends_ends_the_drain() -> None:
@@ -124,7 +124,7 @@ def test_a_pod_that_never_ends_ends_the_drain() -> None:
     cluster.stuck = {"shop/web"}
 
     with pytest.raises(StepFailedError, match=r"shop/web \(does not end\)"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert evictions(cluster) == ["shop/web"]
 
@@ -146,7 +146,7 @@ def test_a_drain_that_fails_always_says_why() -> None:
     cluster.pods_on = late  # type: ignore[method-assign]
 
     with pytest.raises(StepFailedError, match=r"after 60 s: shop/web \(does not end\)$"):
-        drain.drain(run)
+        eviction.drain(run)
 
 
 @pytest.mark.parametrize(("grace", "goes"), [(30, True), (3600, False)])
@@ -156,11 +156,11 @@ def test_a_runtime_that_does_not_end_pods_can_be_left(grace: int, *, goes: bool)
     cluster.stuck = {"shop/web"}
 
     if goes:
-        assert drain.drain(run, overdue_may_stay=True).startswith("shop/web did not end in time")
+        assert eviction.drain(run, overdue_may_stay=True).startswith("shop/web did not end in time")
         assert run.clock.now() == 60
     else:
         with pytest.raises(StepFailedError, match=r"shop/web \(does not end\)"):
-            drain.drain(run, overdue_may_stay=True)
+            eviction.drain(run, overdue_may_stay=True)
 
 
 def test_a_budget_holds_up_the_way_back_too() -> None:
@@ -169,7 +169,7 @@ def test_a_budget_holds_up_the_way_back_too() -> None:
     cluster.stuck, cluster.refuse = {"shop/web"}, {"shop/db"}
 
     with pytest.raises(StepFailedError, match=r"shop/db \(a PodDisruptionBudget\)"):
-        drain.drain(run, overdue_may_stay=True)
+        eviction.drain(run, overdue_may_stay=True)
 
 
 def test_an_api_server_that_stumbles_does_not_fail_the_drain() -> None:
@@ -177,7 +177,7 @@ def test_an_api_server_that_stumbles_does_not_fail_the_drain() -> None:
     run, cluster, _ = world(pod("web"))
     cluster.failures = ["down", "down", "down"]
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert cluster.pods == {}
 
@@ -190,11 +190,11 @@ def test_a_pod_that_came_since_the_plan_needs_consent_too(late: Pod, check: str)
     run, cluster, _ = world(pod("web"), late)
 
     with pytest.raises(StepFailedError, match="shop/late came after the plan"):
-        drain.drain(run)
+        eviction.drain(run)
     assert evictions(cluster) == []
 
     allowed, cluster, _ = world(pod("web"), late, allow=frozenset({check}))
-    drain.drain(allowed)
+    eviction.drain(allowed)
     assert cluster.pods == {}
 
 
@@ -215,7 +215,7 @@ def test_the_least_important_leave_first() -> None:
     cluster.evict = ending  # type: ignore[method-assign]
     run = replace(run, clock=FakeClock(lambda now: cluster.pods.clear() if now >= 11 else None))
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["shop/batch", "shop/slow", "shop/web", "shop/dns"]
     assert asked == [0.0] * 4
@@ -236,7 +236,7 @@ def test_what_the_cluster_needs_stays_while_a_budget_holds_others() -> None:
 
     cluster.evict = seen  # type: ignore[method-assign]
 
-    drain.drain(replace(run, clock=clock))
+    eviction.drain(replace(run, clock=clock))
 
     assert evictions(cluster) == ["shop/web", "shop/batch", *["shop/web"] * 7, "shop/dns"]
     assert all(there)
@@ -255,7 +255,7 @@ def test_a_pod_is_asked_at_once_when_it_is_seen() -> None:
         if now == 7:
             cluster.refuse.clear()
 
-    drain.drain(replace(run, clock=FakeClock(later)))
+    eviction.drain(replace(run, clock=FakeClock(later)))
 
     assert evictions(cluster) == ["shop/held", "shop/late", "shop/held", "shop/held"]
 
@@ -270,7 +270,7 @@ def test_a_drain_looks_into_the_cache_and_ends_by_the_truth() -> None:
     run, cluster, _ = world(pod("web"), drain_timeout=600)
     cluster.stuck = {"shop/web"}
 
-    drain.drain(replace(run, clock=FakeClock(lambda now: cluster.pods.clear() if now >= 50 else None)))
+    eviction.drain(replace(run, clock=FakeClock(lambda now: cluster.pods.clear() if now >= 50 else None)))
 
     assert asked(cluster, "cached pods on worker-1") == 51
     assert asked(cluster, "pods on worker-1") == 1
@@ -281,7 +281,7 @@ def test_a_pod_that_the_cache_lacks_is_evicted_too() -> None:
     run, cluster, _ = world(pod("web"))
     cluster.cache = []
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["shop/web"]
     assert cluster.pods == {}
@@ -303,7 +303,7 @@ def test_nobody_is_gone_before_the_api_server_has_said_so() -> None:
 
     cluster.pods_on = stumbling  # type: ignore[method-assign]
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["shop/web"]
     assert tries == [0, 1, 2, 3, 8]
@@ -316,7 +316,7 @@ def test_a_cache_that_is_far_behind_is_not_doubted_at_every_look() -> None:
     cluster.refuse = {"shop/web"}
 
     with pytest.raises(StepFailedError, match="not empty after 60 s"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert asked(cluster, "pods on worker-1") == 13
 
@@ -328,7 +328,7 @@ def test_a_cache_that_shows_an_older_pod_needs_no_consent() -> None:
     cluster.cache = [replace(ending, terminating=False)]
     clock = FakeClock(lambda now: (cluster.pods.clear(), setattr(cluster, "cache", None)) if now >= 20 else None)
 
-    assert "left" in drain.drain(replace(run, clock=clock))
+    assert "left" in eviction.drain(replace(run, clock=clock))
     assert evictions(cluster) == []
 
 
@@ -356,7 +356,7 @@ def test_no_drain_ends_while_pods_are_left(seed: int) -> None:
         history.append(list(cluster.pods.values()))
         cluster.cache = history[max(0, len(history) - 1 - lag)]
 
-    drain.drain(replace(run, clock=FakeClock(move)))
+    eviction.drain(replace(run, clock=FakeClock(move)))
 
     assert cluster.pods == {}
     assert len(set(evictions(cluster))) >= len(pods)
@@ -370,7 +370,7 @@ def test_only_budgets_of_the_pods_namespace_are_read() -> None:
     cluster.refuse = {entry.full_name for entry in held}
 
     with pytest.raises(StepFailedError, match=r"shop/web-0 \(PodDisruptionBudget web \(0 disruptions allowed\)\)"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert [call for call in cluster.calls if "budgets" in call] == ["cached budgets shop"] * 12
     assert asked(cluster, "evict") == 30
@@ -394,7 +394,7 @@ def test_a_pod_is_tried_again(what: dict[str, Any], budgets: list[Budget], tries
     cluster.refuse = {"shop/web"}
 
     with pytest.raises(StepFailedError, match="not empty after 59 s"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert asked(cluster, "evict") == tries
 
@@ -408,7 +408,7 @@ def test_a_budget_that_says_nothing_true_holds_no_pod_for_ever() -> None:
     )
     cluster.refuse = {"shop/web"}
 
-    drain.drain(replace(run, clock=FakeClock(lambda now: cluster.refuse.clear() if now >= 70 else None)))
+    eviction.drain(replace(run, clock=FakeClock(lambda now: cluster.refuse.clear() if now >= 70 else None)))
 
     assert 2 <= asked(cluster, "evict") <= 3
 
@@ -424,7 +424,7 @@ def test_budgets_that_cannot_be_read_hold_up_nobody() -> None:
     cluster.budgets = unreadable  # type: ignore[method-assign]
 
     with pytest.raises(StepFailedError, match=r"shop/web \(a PodDisruptionBudget\)$"):
-        drain.drain(run)
+        eviction.drain(run)
     assert "shop/free" in evictions(cluster)
 
 
@@ -444,7 +444,7 @@ def test_volumes_are_waited_for() -> None:
     cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
     clock = FakeClock(lambda now: cluster.change("worker-1", volumes=()) if now > 7 else None)
 
-    assert drain.drain(replace(run, clock=clock)) == "1 pods left, their volumes too"
+    assert eviction.drain(replace(run, clock=clock)) == "1 pods left, their volumes too"
     assert [event.message for event in events][-1] == "waits for 1 volumes to be unmounted"
 
 
@@ -454,7 +454,7 @@ def test_volumes_that_stay_in_use_fail_the_drain() -> None:
     cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
 
     with pytest.raises(StepFailedError, match=r"volumes are still in use: kubernetes.io/csi/x\^1"):
-        drain.drain(run)
+        eviction.drain(run)
 
 
 def test_volumes_of_what_stays_are_not_waited_for() -> None:
@@ -462,7 +462,7 @@ def test_volumes_of_what_stays_are_not_waited_for() -> None:
     run, cluster, _ = world(pod("web"), pod("agent", owner="DaemonSet/agent", claims=("cache",)))
     cluster.change("worker-1", volumes=("kubernetes.io/csi/x^1",))
 
-    assert drain.drain(run) == "1 pods left"
+    assert eviction.drain(run) == "1 pods left"
 
 
 @pytest.mark.parametrize("what", [{"empty_dirs": ("cache",)}, {"owner": ""}], ids=["an emptyDir", "no owner"])
@@ -472,7 +472,7 @@ def test_a_pod_that_ends_already_needs_no_consent(what: dict[str, Any]) -> None:
     run, cluster, _ = world(ending)
     clock = FakeClock(lambda now: cluster.pods.clear() if now >= 20 else None)
 
-    assert "left" in drain.drain(replace(run, clock=clock))
+    assert "left" in eviction.drain(replace(run, clock=clock))
     assert evictions(cluster) == []
 
 
@@ -482,7 +482,7 @@ def test_one_that_came_after_the_plan_still_does(what: dict[str, Any]) -> None:
     run, cluster, _ = world(pod("web", **what))
 
     with pytest.raises(StepFailedError, match="shop/web came after the plan"):
-        drain.drain(run)
+        eviction.drain(run)
 
     assert evictions(cluster) == []
 
@@ -491,6 +491,6 @@ def test_probes_of_ours_need_no_consent() -> None:
     """A session that was killed has left them, or somebody's `verify` runs: neither is a workload."""
     run, cluster, _ = world(pod("probe-a", namespace="migrator-probe-5e551011", owner="", empty_dirs=("x",)))
 
-    drain.drain(run)
+    eviction.drain(run)
 
     assert evictions(cluster) == ["migrator-probe-5e551011/probe-a"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.model.facts import CniFacts, DockerContainer, DockerUnits
 from migrator.model.fate import Fate
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import MigrationPlan, Severity
 from migrator.planning import plan
 from migrator.planning.inputs import NodeInputs
 from tests.fakes import values
@@ -343,13 +343,13 @@ FIELD = {
 
 
 @pytest.fixture(scope="module")
-def plans() -> dict[str, NodePlan]:
+def plans() -> dict[str, MigrationPlan]:
     """Plan each node once."""
     return {name: plan.make(entry.now, STEPS) for name, entry in FIELD.items()}
 
 
 @pytest.mark.parametrize("name", FIELD)
-def test_a_node_of_the_field_has_the_right_plan(name: str, plans: Mapping[str, NodePlan]) -> None:
+def test_a_node_of_the_field_has_the_right_plan(name: str, plans: Mapping[str, MigrationPlan]) -> None:
     """What blocks it, what is told, what is written and what is not."""
     entry, made = FIELD[name], plans[name]
     found = {finding.id: finding for finding in made.findings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import re
 from collections.abc import Iterator
@@ -48,3 +49,13 @@ def test_no_module_or_class_has_a_retired_name() -> None:
     """As a whole word of its name."""
     assert len(GONE) > 20
     assert [where for name, where in names() if GONE & set(name.strip("_").split("_"))] == []
+
+
+def test_errors_that_docstrings_name_exist() -> None:
+    """A class that was renamed is not promised by its old name any more."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted((TREE / "migrator").rglob("*.py"))}
+    known = {name for text in texts.values() for name in re.findall(r"^class (\w+Error)\b", text, re.MULTILINE)}
+    known |= set(dir(builtins))
+    named = {(path.name, name) for path, text in texts.items() for name in re.findall(r"`(\w+Error)`", text)}
+    assert len(named) > 20
+    assert [(path, name) for path, name in sorted(named) if name not in known] == []

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import ROLLBACK
+from migrator.engine.migration import ROLLBACK
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.event import Event
 from migrator.model.facts import Transaction
 from migrator.model.kubernetes import CORDONED, CRI_SOCKET, Pod
 from migrator.model.node_requests import Request, Switch
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import RollbackPlan, Severity
 from migrator.planning import rollback
 from migrator.planning.inputs import NodeInputs
 from tests.fakes import values
@@ -44,7 +44,7 @@ def migrated(*pods: Pod, **more: object) -> NodeInputs:
     return situation(facts=facts(**told), node=at, pods=pods)
 
 
-def plan_of(now: NodeInputs) -> NodePlan:
+def plan_of(now: NodeInputs) -> RollbackPlan:
     """Plan its way back."""
     return rollback.make(now, ROLLBACK)
 
@@ -79,7 +79,7 @@ def test_the_host_itself_says_what_is_undone() -> None:
     plan = plan_of(migrated(pod("web"), AGENT))
 
     assert (plan.transaction, plan.source, plan.target) == ("t1", NEW, OLD)
-    assert (plan.endpoint, plan.socket_annotation) == (ENDPOINT, "/var/run/dockershim.sock")
+    assert (plan.annotation, plan.annotation_before) == (ENDPOINT, "/var/run/dockershim.sock")
     assert plan.staying == ("shop/DaemonSet/agent",)
     assert plan.blockers == ()
     assert [step.id for step in plan.steps if step.needed] == [

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,8 @@ from migrator.app import observe
 from migrator.cli.console import teller
 from migrator.cluster import parse
 from migrator.engine.executor import apply
+from migrator.engine.migration import CLEANUP, ROLLBACK, STEPS
 from migrator.engine.playbooks import answer, request
-from migrator.engine.steps import CLEANUP, ROLLBACK, STEPS
 from migrator.errors import MigratorError, StepFailedError, UnaskedError
 from migrator.hosts import HostResult
 from migrator.hosts.runner import sealed
@@ -29,7 +30,7 @@ from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import CRI_SOCKET, PROGRESS, ClusterFacts, Node
 from migrator.model.node_answers import Switched
 from migrator.model.observation import Observation
-from migrator.model.plan import NodePlan, Plan
+from migrator.model.plan import CleanupPlan, NodePlan, Plan, RollbackPlan
 from migrator.planning import cleanup
 from migrator.planning.inputs import NodeInputs
 from migrator.report import inspection, markdown, removal, status, text
@@ -107,11 +108,9 @@ def sent(made: NodePlan) -> Iterator[str]:
     # What proves a node goes over a line, not to Ansible, and takes most of the time.
     target = world.run.target.model_copy(update={"proof": "none"})
     world.run = world.run.__class__(**{**vars(world.run), "plan": made, "target": target})
-    for steps in (STEPS, ROLLBACK, CLEANUP):
-        try:
-            apply(world.run, [step for step in steps if step.id not in {"baseline", "rehearse"}])
-        except (MigratorError, KeyError):  # a playbook that this world does not answer
-            continue
+    steps = ROLLBACK if isinstance(made, RollbackPlan) else CLEANUP if isinstance(made, CleanupPlan) else STEPS
+    with suppress(MigratorError, KeyError):  # a playbook that this world does not answer
+        apply(world.run, [step for step in steps if step.id not in {"baseline", "rehearse"}])
     yield from map(sealed, world.hosts.calls)
 
 
@@ -120,7 +119,7 @@ def shown(made: NodePlan) -> Iterator[str]:
     whole = Plan(nodes=(made,))
     yield text.plan(whole)
     yield markdown.plan(whole)
-    if made.removal:
+    if isinstance(made, CleanupPlan) and made.removal:
         yield removal.text(made.removal)
 
 

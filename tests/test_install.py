@@ -10,13 +10,13 @@ import pytest
 
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import InventoryError, StepFailedError
 from migrator.hosts import HostResult
 from migrator.inventory import load as load_inventory
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Install
-from migrator.model.plan import NodePlan, Severity
+from migrator.model.plan import MigrationPlan, Severity
 from migrator.planning import plan
 from migrator.runtimes.registry import targets
 from tests.fakes.clock import FakeClock
@@ -29,7 +29,7 @@ runtime_package = load("runtime_package", "runtime_package")
 BARE = facts(containerd=containerd(version="", active=False))
 
 
-def planned(**target: Any) -> NodePlan:
+def planned(**target: Any) -> MigrationPlan:
     """Plan a node without containerd."""
     return plan.make(situation(facts=BARE, target=HostSettings(**target)), STEPS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.model.facts import NodeFacts
 from migrator.nodeconf.kubelet import expected
 from migrator.nodeconf.systemd.edit import DROP_IN

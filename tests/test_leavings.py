@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from migrator.engine.executor import apply
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import (
     ClusterError,
     CriError,

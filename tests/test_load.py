@@ -15,9 +15,10 @@ import pytest
 from migrator.cluster import client
 from migrator.cluster.client import KubeCluster
 from migrator.cluster.http import ApiRequests
-from migrator.engine import actions, drain, settle
+from migrator.engine import eviction
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
+from migrator.engine.steps import settle, verify
 from migrator.model.host_settings import HostSettings
 from migrator.planning import plan
 from migrator.probe_session import api_pods, namespace
@@ -127,7 +128,7 @@ def held(api: BusyApi, name: str) -> None:
 @cache
 def drained(nodes: int) -> Load:
     """Drain such nodes."""
-    return at_work(nodes, held, drain.drain)
+    return at_work(nodes, held, eviction.drain)
 
 
 @cache
@@ -138,7 +139,7 @@ def ready(nodes: int) -> Load:
         api.add(pod("kube-system", f"agent-{name}", name, "DaemonSet/agent"))
         api.ready = lambda now, _: now >= 320
 
-    return at_work(nodes, fill, actions.verify)
+    return at_work(nodes, fill, verify.act)
 
 
 @cache
@@ -173,7 +174,7 @@ def settled(nodes: int) -> Load:
 
     def act(run: StepContext) -> None:
         run.left.update({(space, f"ReplicaSet/{owner}"): pods_each for space, owner in owners})
-        settle.settle(run)
+        settle.act(run)
 
     return at_work(nodes, fill, act)
 
@@ -231,9 +232,9 @@ def test_over_http_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             server.served = served  # type: ignore[attr-defined]
             return client.connect(kubeconfig(tmp_path, server.server_port))._api  # noqa: SLF001 - with another clock
 
-        over_http = at_work(2, held, drain.drain, connect).api.counts()
+        over_http = at_work(2, held, eviction.drain, connect).api.counts()
 
-    in_memory = at_work(2, held, drain.drain).api.counts()
+    in_memory = at_work(2, held, eviction.drain).api.counts()
     assert over_http.pop("discovery") <= 2 * in_memory.pop("discovery")  # both nodes may ask before either knows
     assert over_http == in_memory
 

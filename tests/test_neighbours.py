@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator.cluster import Eviction
-from migrator.engine import actions, settle
 from migrator.engine.context import StepContext
 from migrator.engine.last_ready_pod import LastReadyPods
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
+from migrator.engine.steps import drain, settle
 from migrator.errors import ClusterError, RefusedError, StepFailedError
 from migrator.model.event import Event
 from migrator.model.host_settings import HostSettings
@@ -83,7 +83,7 @@ def test_the_last_ready_pod_waits_for_one_elsewhere() -> None:
         taken(neighbours, cluster, first)
         cluster.pods[fresh.uid] = fresh
 
-        assert actions.drain(run) == "1 pods left"
+        assert drain.act(run) == "1 pods left"
 
     assert 20 <= run.clock.now() < 30
     assert [event.message for event in events] == [
@@ -104,7 +104,7 @@ def test_a_pod_that_comes_nowhere_fails_the_drain_and_says_why() -> None:
             StepFailedError,
             match=r"not empty after 60 s: shop/web-w2 \(it is the last ready pod of ReplicaSet/web until",
         ):
-            actions.drain(run)
+            drain.act(run)
 
     assert evicted(cluster) == ["web-w1"]
     assert len(events) == 1
@@ -153,7 +153,7 @@ def test_what_left_earlier_and_is_not_back_counts_too() -> None:
 
     with neighbours.draining("w2"):
         assert "until those of w1 are back" in neighbours.held(cluster, last)
-        settle.settle(replace(a_run(cluster, neighbours)[0], left={}))
+        settle.act(replace(a_run(cluster, neighbours)[0], left={}))
         assert neighbours.held(cluster, last) == ""
 
 
@@ -183,7 +183,7 @@ def test_a_pod_that_was_told_to_end_is_not_given_back(*, regardless: bool) -> No
     run, _ = a_run(cluster, neighbours, allow=allow)
 
     with pytest.raises(StepFailedError, match="does not end"):
-        actions.drain(run)
+        drain.act(run)
 
     with neighbours.draining("w2"):
         assert neighbours.held(cluster, last).endswith("until those of w1 are back")
@@ -341,7 +341,7 @@ def test_an_eviction_that_is_refused_took_nothing(trouble: ClusterError | None, 
     cluster.evict = troubled  # type: ignore[method-assign]
     run, _ = a_run(cluster, neighbours, clock=FakeClock(beside))
     with pytest.raises(StepFailedError):
-        actions.drain(run)
+        drain.act(run)
 
     assert len(seen) == 60
     assert all(says in why for why in seen)
@@ -355,7 +355,7 @@ def test_whoever_allows_it_waits_for_nobody() -> None:
 
     with neighbours.draining("w1"):
         taken(neighbours, cluster, first)
-        actions.drain_back(run)
+        drain.act_back(run)
 
     assert evicted(cluster) == ["web-w1", "web-w2"]
 
@@ -366,7 +366,7 @@ def test_others_know_of_what_leaves_because_it_is_allowed() -> None:
     cluster, neighbours = a_cluster(first, last), LastReadyPods()
     run, _ = a_run(cluster, neighbours, allow=frozenset({"batch-replicas"}))
 
-    actions.drain(run)
+    drain.act(run)
 
     with neighbours.draining("w2"):
         assert neighbours.held(cluster, last).endswith("until those of w1 are back")
@@ -387,7 +387,7 @@ def test_nobody_is_evicted_when_time_is_up() -> None:
     with pytest.raises(
         StepFailedError, match=r"after 60 s: shop/web-w2 \(w1, drained before, has the other ready pods"
     ):
-        actions.drain(run)
+        drain.act(run)
 
     assert evicted(cluster) == []
 
@@ -404,7 +404,7 @@ def test_a_pod_that_waits_for_something_else_says_so() -> None:
     )
 
     with pytest.raises(StepFailedError, match="a PodDisruptionBudget"):
-        actions.drain(run)
+        drain.act(run)
 
     assert [event.message for event in events] == [
         "shop/web-w2 waits: w1, drained before, has the other ready pods of ReplicaSet/web",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from migrator.model.facts import CniFacts, Disk, DockerContainer, FileFact
-from migrator.model.plan import NodePlan
-from migrator.planning import checks, cni, files, plan, step_decisions
+from migrator.model.plan import MigrationPlan
+from migrator.planning import checks, cni, files, plan, steps
 from migrator.planning.files import Written
 from migrator.planning.translate_node import _keeps_root
 from migrator.runtimes.registry import RUNTIMES
@@ -31,7 +31,7 @@ def test_a_network_of_the_cluster_needs_pods(plugin: str) -> None:
     assert cni.needs_pods(facts(cni=CniFacts(config="x", plugins=("portmap", plugin))))
 
 
-PLAN = NodePlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
+PLAN = MigrationPlan(host="h", node="n", machine_id="m", source="s", target="t", endpoint="e")
 SOCKET = {"host_paths": ("/var/run/docker.sock",)}
 
 
@@ -46,14 +46,14 @@ def test_docker_runs_for_one_pod_that_can_reach_it(pods: tuple[object, ...], *, 
     """Whatever the others do; a finished one reaches for nothing."""
     alone = values.docker(containers=())
 
-    assert step_decisions.retire(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
+    assert steps.retire.decide(situation(pods=pods, facts=facts(docker=alone)), PLAN)[0] is retired
 
 
 def test_docker_runs_for_containers_of_its_own() -> None:
     """They are nobody's but Docker's."""
     beside = DockerContainer(id="b", name="foreign", image="other:1", running=True, runtime="runc")
 
-    needed, why = step_decisions.retire(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
+    needed, why = steps.retire.decide(situation(facts=facts(docker=values.docker(containers=(beside,)))), PLAN)
 
     assert not needed
     assert "foreign" in why

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from migrator.cri import Container, Executed
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import (
     BusyError,
     ClusterError,
@@ -24,7 +24,7 @@ from migrator.errors import (
 )
 from migrator.model.evidence import Evidence, Leftover, Outcome, Via
 from migrator.model.facts import FileFact
-from migrator.model.plan import FileChange, NodePlan
+from migrator.model.plan import FileChange, MigrationPlan
 from migrator.planning import plan
 from migrator.probe_session import cri_containers, kubelet_session, rehearsal
 from migrator.probe_session.exercise import Address, Around
@@ -39,7 +39,7 @@ NODE_PLAN = plan.make(situation(), STEPS)
 BOTH = pytest.mark.parametrize("via", list(Via))
 
 
-def run(node: ProbedNode, node_plan: NodePlan = NODE_PLAN) -> Evidence:
+def run(node: ProbedNode, node_plan: MigrationPlan = NODE_PLAN) -> Evidence:
     """Run a session: pods, or a rehearsal."""
     if node.via is Via.KUBELET:
         return kubelet_session.prove(node.bench, node.cluster, node.good.circumstances)

@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 from migrator.model.facts import FileFact, NodeFacts
 from migrator.model.fate import Fate, KeyFate
-from migrator.model.plan import FileChange, Finding, NodePlan, Phase, Plan, PlannedStep, Severity, Unplanned
+from migrator.model.plan import FileChange, Finding, MigrationPlan, Phase, Plan, PlannedStep, Severity, Unplanned
 from migrator.report import diffs, escape, markdown, schema, terminal, text
 from migrator.report.groups import groups
 
@@ -88,9 +88,9 @@ FILES = (
 )
 
 
-def node(name: str, **update: object) -> NodePlan:
+def node(name: str, **update: object) -> MigrationPlan:
     """Give the plan of a node that has something of everything."""
-    plain = NodePlan(
+    plain = MigrationPlan(
         host=f"{name}.example",
         node=name,
         machine_id="0" * 32,
@@ -106,7 +106,7 @@ def node(name: str, **update: object) -> NodePlan:
     return plain.model_copy(update=update)
 
 
-def done(name: str, reason: str = "the node already runs containerd://1.7.24") -> NodePlan:
+def done(name: str, reason: str = "the node already runs containerd://1.7.24") -> MigrationPlan:
     """Give the plan of a node that needs nothing."""
     steps = tuple(step.model_copy(update={"needed": False, "reason": reason}) for step in STEPS)
     return node(
@@ -196,7 +196,7 @@ def test_groups_stand_in_the_order_of_their_first_nodes() -> None:
 def test_nodes_that_share_nothing_in_memory_are_equal() -> None:
     """What counts is what a plan says, as after reading it from a file; bench/planning.py measures large fleets."""
     one = node("worker").model_dump_json()
-    plan = Plan(nodes=tuple(NodePlan.model_validate_json(one) for _ in range(3)))
+    plan = Plan(nodes=tuple(MigrationPlan.model_validate_json(one) for _ in range(3)))
 
     assert [len(group.nodes) for group in groups(plan)] == [3]
 
@@ -560,6 +560,6 @@ def test_facts_fit_their_schema() -> None:
 
 def test_fields_are_described_in_the_schema() -> None:
     """What the models say of their fields is for readers of the documents too."""
-    described = schema.plan_schema()["$defs"]["NodePlan"]["properties"]["node"]["description"]
+    described = schema.plan_schema()["$defs"]["MigrationPlan"]["properties"]["node"]["description"]
 
     assert described == "Its name in the cluster."

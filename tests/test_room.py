@@ -23,7 +23,7 @@ from migrator.cri.channel import CriChannel
 from migrator.cri.errors import Place
 from migrator.engine import playbooks
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import HostUnreachableError, InventoryError, StepFailedError
 from migrator.hosts import HostResult, local_limits, runner
 from migrator.hosts.remote_process import RemoteProcess

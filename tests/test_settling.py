@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from migrator.engine import settle
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
+from migrator.engine.steps import settle
 from migrator.errors import StepFailedError
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Pod
@@ -40,7 +40,7 @@ def test_what_left_must_be_ready_again() -> None:
     cluster.wanted = {"ReplicaSet/web": 2}
     clock = FakeClock(lambda now: cluster.pods.update({late.uid: replace(late, ready=True)}) if now > 20 else None)
 
-    assert settle.settle(replace(run, clock=clock)) == "1 workloads that left are available again"
+    assert settle.act(replace(run, clock=clock)) == "1 workloads that left are available again"
     assert 20 < clock.now() <= 25
 
 
@@ -50,7 +50,7 @@ def test_what_stays_away_is_named() -> None:
     cluster.wanted = {"ReplicaSet/web": 2}
 
     with pytest.raises(StepFailedError, match=r"in vain .* available again: shop/ReplicaSet/web has 1 of 2 pods ready"):
-        settle.settle(run)
+        settle.act(run)
 
 
 SMALLER = {
@@ -66,7 +66,7 @@ def test_a_workload_may_have_become_smaller(pods: tuple[Pod, ...], wanted: int |
     run, cluster = world(*pods)
     cluster.wanted = {"ReplicaSet/web": wanted}
 
-    settle.settle(run)
+    settle.act(run)
     assert run.clock.now() == 0
 
 
@@ -75,7 +75,7 @@ def test_a_pod_that_nobody_would_create_again_is_not_waited_for() -> None:
     run, _ = world(ELSEWHERE, pod("web-3"))
     settle.remember(run, [pod("alone", owner="")])
 
-    settle.settle(run)
+    settle.act(run)
 
     assert run.clock.now() == 0
     assert list(run.left) == [("shop", "ReplicaSet/web")]
@@ -87,7 +87,7 @@ def test_what_was_not_ready_before_is_not_waited_for() -> None:
     run.left[("shop", "ReplicaSet/web")] = 1
     cluster.wanted = {"ReplicaSet/web": 2}
 
-    settle.settle(run)
+    settle.act(run)
     assert run.clock.now() == 0
 
 
@@ -96,7 +96,7 @@ def test_a_node_is_watched() -> None:
     run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
     clock = FakeClock(lambda now: cluster.change("worker-1", ready=not 100 < now < 130))
 
-    assert settle.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
+    assert settle.act(replace(run, clock=clock)).endswith("; Ready for 600 s")
     assert clock.now() >= 600
 
 
@@ -106,7 +106,7 @@ def test_a_node_that_does_not_stay_well_fails() -> None:
     clock = FakeClock(lambda now: cluster.change("worker-1", ready=now < 100))
 
     with pytest.raises(StepFailedError, match="worker-1 did not stay well after 16. s: it is not Ready"):
-        settle.settle(replace(run, clock=clock))
+        settle.act(replace(run, clock=clock))
 
 
 def test_a_node_that_is_not_well_at_the_end_is_not_done() -> None:
@@ -115,7 +115,7 @@ def test_a_node_that_is_not_well_at_the_end_is_not_done() -> None:
     cluster.change("worker-1", ready=False)
 
     with pytest.raises(StepFailedError, match="worker-1 did not stay well"):
-        settle.settle(run)
+        settle.act(run)
 
 
 def test_whoever_wants_an_end_need_not_wait_for_the_watch() -> None:
@@ -123,7 +123,7 @@ def test_whoever_wants_an_end_need_not_wait_for_the_watch() -> None:
     run, _ = world(ELSEWHERE, pod("web-3"), soak=600)
     clock = FakeClock()
 
-    found = settle.settle(replace(run, clock=clock, stopping=lambda: clock.now() > 30))
+    found = settle.act(replace(run, clock=clock, stopping=lambda: clock.now() > 30))
 
     assert found.endswith("watched for 35 of 600 s, as somebody wants an end")
 
@@ -136,7 +136,7 @@ def test_a_cache_that_still_shows_what_has_left_is_not_believed() -> None:
     new = pod("web-3", node="worker-2")
     clock = FakeClock(lambda now: cluster.pods.update({new.uid: new}) if now > 12 else None)
 
-    settle.settle(replace(run, clock=clock))
+    settle.act(replace(run, clock=clock))
 
     assert clock.now() == 15
 
@@ -153,7 +153,7 @@ def test_only_namespaces_with_something_away_are_read_again() -> None:
     late = pod("b", namespace=names[0])
     clock = FakeClock(lambda now: cluster.pods.update({names[0]: late}) if now > 42 else None)
 
-    settle.settle(replace(run, clock=clock))
+    settle.act(replace(run, clock=clock))
 
     looks = [call.removeprefix("cached pods in ") for call in cluster.calls if call.startswith("cached pods")]
     assert (sorted(looks[:9]), looks[9:]) == (names, [names[0]] * 9)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.model.host_settings import HostSettings
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan, Phase, PlannedStep, RollbackPlan
 from migrator.planning import plan, staleness
 from tests.fakes.values import facts, files, node, pod, situation
 
 
-def made(**update: object) -> NodePlan:
+def made(**update: object) -> MigrationPlan:
     """Give the plan of a node."""
     return plan.make(situation(**update), STEPS)
 
@@ -37,6 +37,17 @@ MOVED = {
 
 
 @pytest.mark.parametrize(("now", "said"), MOVED.values(), ids=MOVED)
-def test_what_moved_is_named(now: NodePlan, said: str) -> None:
+def test_what_moved_is_named(now: MigrationPlan, said: str) -> None:
     """With what it was and is."""
     assert any(said in what for what in staleness.moved(made(), now))
+
+
+def test_a_rollback_promises_what_the_annotation_is_now() -> None:
+    """It is what a rollback that fails puts back."""
+    shown = RollbackPlan(
+        host="w1", node="w1", machine_id="m", source="containerd://1.7.24", target="docker://20.10.24", annotation="a",
+        steps=(PlannedStep(id="restore", title="Put it back", phase=Phase.WINDOW, needed=True, reason="why"),),
+    )  # fmt: skip
+
+    assert staleness.moved(shown, shown) == ()
+    assert staleness.moved(shown, shown.model_copy(update={"annotation": "b"})) == ("annotation was 'a', is 'b'",)

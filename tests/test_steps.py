@@ -9,21 +9,22 @@ from typing import Any
 
 import pytest
 
-from migrator.engine import actions, reboot, settle, stage
-from migrator.engine.actions import REMOVAL_TASK
+from migrator.engine import transaction
 from migrator.engine.context import ProbeSessions
 from migrator.engine.executor import apply
-from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
+from migrator.engine.migration import CLEANUP, REBOOT, ROLLBACK, STEPS, Step
+from migrator.engine.steps import reboot, remove, settle, stage
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model import node_requests
+from migrator.model.docker_removal import Removal
 from migrator.model.evidence import Evidence, NodeProfile
 from migrator.model.facts import FileFact, Reservation
 from migrator.model.fate import Fate, KeyFate
 from migrator.model.host_settings import HostSettings
 from migrator.model.node_requests import Request, Stage
-from migrator.model.plan import FileChange, Finding, Phase, Severity
+from migrator.model.plan import CleanupPlan, FileChange, Finding, Phase, Severity
 from migrator.probe_session.api_pods import Wait
 from migrator.runtimes import containerd
 from tests.fakes.clock import FakeClock
@@ -33,6 +34,17 @@ from tests.test_apply import World
 from tests.test_settling import ELSEWHERE, world
 
 GONE = FileFact(path="/etc/containerd/config.toml")
+
+
+@pytest.mark.parametrize(
+    "steps", [STEPS, ROLLBACK, REBOOT, CLEANUP], ids=["migration", "rollback", "reboot", "cleanup"]
+)
+def test_what_a_step_decides_and_does_stands_under_its_name(steps: tuple[Step, ...]) -> None:
+    """Who looks for a step finds its modules by its id, in planning and in the engine."""
+    for step in steps:
+        name = step.id.removesuffix("-again")
+        assert step.decide.__module__ == f"migrator.planning.steps.{name}"
+        assert step.act.__module__ == f"migrator.engine.steps.{name}"
 
 
 class Hurried(FakeClock):
@@ -110,11 +122,11 @@ def test_a_watch_goes_on_through_blips() -> None:
     run, cluster = world(ELSEWHERE, pod("web-3"), soak=600)
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if 100 < now < 140 else None)
 
-    assert settle.settle(replace(run, clock=clock)).endswith("; Ready for 600 s")
+    assert settle.act(replace(run, clock=clock)).endswith("; Ready for 600 s")
 
     clock = FakeClock(lambda now: cluster.failures.append("no answer") if now > 100 else None)
     with pytest.raises(StepFailedError, match="did not stay well after 16. s: no answer"):
-        settle.settle(replace(run, clock=clock))
+        settle.act(replace(run, clock=clock))
 
 
 def test_a_transaction_is_all_that_the_node_must_know() -> None:
@@ -142,7 +154,7 @@ def test_a_transaction_is_all_that_the_node_must_know() -> None:
         }
     )
 
-    asked = actions.transaction(plan, "t1", "new")
+    asked = transaction.switch_request(plan, "t1", "new")
 
     assert (asked.state, asked.transaction, asked.socket) == ("new", "t1", "/run/containerd/containerd.sock")
     assert asked.plugins == ("/opt/cni/bin",)
@@ -214,7 +226,7 @@ def test_what_is_staged(source: str, *, planned: bool) -> None:
     target = HostSettings(image_source=source)
     run = replace(world.run, plan=world.run.plan.model_copy(update=update), target=target)
 
-    stage.stage(run)
+    stage.act(run)
 
     (asked,) = world.hosts.calls
     assert isinstance(asked, Stage)
@@ -274,15 +286,26 @@ def test_a_status_counts_when_the_kubelet_gave_it_since(started: float, *, back:
 def test_what_stays_of_docker_is_told() -> None:
     """Each thing, while the step is at work."""
     world = World()
-    gone = HostResult(host="worker-1", results={REMOVAL_TASK: {"problems": ["docker0 stays", "/x stays"]}})
+    gone = HostResult(host="worker-1", results={remove.TASK: {"problems": ["docker0 stays", "/x stays"]}})
     world.hosts.answers["cleanup"] = gone
+    plan = CleanupPlan(host="worker-1", node="worker-1", machine_id="m", source="s", target="s", removal=Removal())
 
-    actions.remove(world.run.at("remove"))
+    remove.act(replace(world.run, plan=plan).at("remove"))
 
     assert [(entry.step, entry.kind, entry.message) for entry in world.events] == [
         ("remove", "progress", "docker0 stays"),
         ("remove", "progress", "/x stays"),
     ]
+
+
+def test_a_step_is_not_done_by_the_plan_of_another_command() -> None:
+    """A step of a cleanup has nothing to do in a migration: that is a bug, and nothing is removed."""
+    world = World()
+
+    with pytest.raises(TypeError, match="a step of a CleanupPlan was given a MigrationPlan"):
+        remove.act(world.run.at("remove"))
+
+    assert world.hosts.calls == []
 
 
 def test_a_hurried_clock_wakes_up_once() -> None:

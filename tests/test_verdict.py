@@ -10,7 +10,7 @@ import pytest
 
 from migrator.engine import timeouts
 from migrator.engine.executor import apply
-from migrator.engine.steps import ROLLBACK
+from migrator.engine.migration import ROLLBACK
 from migrator.errors import (
     BusyError,
     ClusterError,

@@ -15,8 +15,9 @@ import pytest
 from migrator.app import rollout_job
 from migrator.app.connections import Connections
 from migrator.cluster import Eviction
-from migrator.engine import drain, settle
-from migrator.engine.steps import STEPS
+from migrator.engine import eviction
+from migrator.engine.migration import STEPS
+from migrator.engine.steps import settle
 from migrator.errors import ClusterError, LockedError, PlanRefusedError, StepFailedError, StoppedError
 from migrator.hosts import HostResult
 from migrator.inventory import Host
@@ -26,7 +27,7 @@ from migrator.model.kubernetes import ClusterFacts, Pod
 from migrator.model.lease import Lease
 from migrator.model.node_requests import Request, Switch
 from migrator.model.observation import Observation
-from migrator.model.plan import NodePlan, Phase, Plan
+from migrator.model.plan import MigrationPlan, Phase, Plan
 from migrator.planning import plan
 from migrator.report import rollout
 from migrator.rollout import lock
@@ -76,7 +77,7 @@ class World:
             planned=time.monotonic(),
         )
 
-    def plan(self, name: str) -> NodePlan:
+    def plan(self, name: str) -> MigrationPlan:
         """Plan one."""
         return plan.make(replace(situation(), host=name, target=self.target, node=node(name=name), pods=()), STEPS)
 
@@ -184,8 +185,8 @@ def test_pods_that_have_moved_into_one_batch_do_not_leave_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan saw them elsewhere: the second drain waits until the pod of the first one is ready again."""
-    monkeypatch.setattr(drain, "_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(drain, "pace", lambda _: 0.01)
+    monkeypatch.setattr(eviction, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(eviction, "pace", lambda _: 0.01)
     monkeypatch.setattr(settle, "_EVERY", 0.05)
     world = World(tmp_path, batch="2", canaries=0, drain_timeout=30, settle_timeout=30)
     cluster, ready = world.cluster, []

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from migrator.engine.actions import REMOVAL_TASK
-from migrator.engine.steps import CLEANUP, REBOOT, ROLLBACK, STEPS
+from migrator.engine.migration import CLEANUP, REBOOT, ROLLBACK, STEPS
+from migrator.engine.steps import remove
 from migrator.hosts import HostResult, Hosts
 from migrator.inventory import Host
 from migrator.model.docker_removal import Removal
@@ -63,7 +63,7 @@ def cleanup(chosen: Sequence[Host], hosts: Hosts) -> Callable[[NodeInputs], Node
 
     def make(situation: NodeInputs) -> NodePlan:
         result = results[situation.host]
-        seen = result.results.get(REMOVAL_TASK, {}).get("removal")
+        seen = result.results.get(remove.TASK, {}).get("removal")
         removal = Removal.model_validate(seen) if seen else Removal(refusal=result.problem or "it was not looked at")
         return cleanup_plan.make(replace(situation, removal=removal), CLEANUP)
 

@@ -12,7 +12,7 @@ from migrator.app.progress_annotation import ProgressAnnotation
 from migrator.app.rollout_job import holder
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
-from migrator.engine.steps import REBOOT
+from migrator.engine.migration import REBOOT
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import MigratorError
 from migrator.inventory import Host

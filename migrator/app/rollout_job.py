@@ -21,7 +21,7 @@ from migrator.app.stop_conditions import StopConditions
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
 from migrator.engine.last_ready_pod import LastReadyPods
-from migrator.engine.steps import Step
+from migrator.engine.migration import Step
 from migrator.engine.wall_clock import WallClock
 from migrator.errors import ClusterError, InventoryError, StoppedError
 from migrator.hosts import Hosts

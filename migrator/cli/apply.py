@@ -48,8 +48,8 @@ def command(
     """Migrate nodes, canaries first: show the plan, ask, and do it."""
     from migrator.app import rollout_job
     from migrator.cli import console
-    from migrator.engine.steps import STEPS
-    from migrator.model.plan import Phase
+    from migrator.engine.migration import STEPS
+    from migrator.model.plan import Phase, installs
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult
     from migrator.store.run_log import default_folder
@@ -67,7 +67,7 @@ def command(
         most=max_nodes,
     )
     staging = until is Until.STAGE
-    if installing := [entry for entry in plan.nodes if entry.installs]:
+    if installing := [entry for entry in plan.nodes if installs(entry)]:
         plan = with_batches(plan, doors.batches(installing, max_nodes, serving=True))
         _shown(plan, as_json=as_json)
         if not staging:  # sooner or later all of them
@@ -80,7 +80,7 @@ def command(
         otherwise = "nothing but the installation was done"
         planned = time.monotonic()
         plan = _rest(doors, plan, again=not plan_file.is_plan(source))
-    todo = [entry for entry in plan.changing if not entry.installs]
+    todo = [entry for entry in plan.changing if not installs(entry)]
     ordered = doors.batches(todo, max_nodes, serving=staging)
     plan = with_batches(plan, ordered)
     _shown(plan, as_json=as_json)
@@ -102,9 +102,11 @@ def _shown(plan: Plan, *, as_json: bool) -> None:
 
 def _rest(doors: Connections, plan: Plan, *, again: bool) -> Plan:
     """Give what is left to do after an installation: all nodes planned anew, or of a plan that was given the others."""
+    from migrator.model.plan import installs
+
     if again:
         return doors.plan()
-    return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not entry.installs)})
+    return plan.model_copy(update={"nodes": tuple(entry for entry in plan.nodes if not installs(entry))})
 
 
 def _installed(plan: NodePlan) -> str:

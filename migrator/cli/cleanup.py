@@ -32,8 +32,8 @@ def command(
     """Remove Docker from migrated nodes: prove each, then remove packages, data, interfaces and rules. No way back."""
     from migrator.app import connections, rollout_job
     from migrator.cli import console
-    from migrator.engine.steps import CLEANUP
-    from migrator.report import removal, text
+    from migrator.engine.migration import CLEANUP
+    from migrator.report import text
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult
     from migrator.store.run_log import default_folder
@@ -48,7 +48,7 @@ def command(
     plan = with_batches(plan, doors.batches(todo, max_nodes, serving=True))
     if not as_json:
         for entry in plan.nodes:
-            print(f"{text.node(entry)}\n{removal.text(entry.removal) if entry.removal else ''}\n", flush=True)
+            print(f"{text.node(entry)}\n{_shown(entry)}\n", flush=True)
         if told := text.batches(plan):
             print(f"{told}\n", flush=True)
     refuse(plan)
@@ -74,9 +74,19 @@ def command(
     return console.conclude(rollout_job.do(doing, todo), plan, as_json=as_json)
 
 
+def _shown(plan: NodePlan) -> str:
+    """Say what would be removed; "" for nothing."""
+    from migrator.model.plan import CleanupPlan
+    from migrator.report import removal
+
+    return removal.text(plan.removal) if isinstance(plan, CleanupPlan) and plan.removal else ""
+
+
 def _as_shown(shown: Sequence[NodePlan], now: Replanned) -> Replanned:
     """Have nothing removed that was not shown: the node compares, and refuses where there is more by now."""
-    removals = {plan.node: plan.removal for plan in shown}
+    from migrator.model.plan import CleanupPlan
+
+    removals = {plan.node: plan.removal for plan in shown if isinstance(plan, CleanupPlan)}
     return {
         node: found if isinstance(found, MigratorError) else found.model_copy(update={"removal": removals[node]})
         for node, found in now.items()

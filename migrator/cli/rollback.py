@@ -29,7 +29,7 @@ def command(
     """Take migrated nodes back to their old runtime, with its data, as carefully as they were migrated."""
     from migrator.app import connections, observe, rollout_job
     from migrator.cli import console
-    from migrator.engine.steps import ROLLBACK
+    from migrator.engine.migration import ROLLBACK
     from migrator.report import text
     from migrator.rollout.batches import with_batches
     from migrator.store.run_log import default_folder

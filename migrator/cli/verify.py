@@ -117,7 +117,7 @@ def prove(doors: Connections, host: Host, baseline: Evidence | None, *, ours: bo
 
     `ours` is whether it is us who change nodes of this cluster now.
 
-    Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
+    Raises `HostUnreachableError`, `CriError`, `ClusterError` or `StepFailedError` when nothing can be said of it.
     """
     from migrator.app import observe, verify_nodes
     from migrator.engine.wall_clock import WallClock

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from migrator.cluster import Cluster
 from migrator.engine.last_ready_pod import LastReadyPods
@@ -15,7 +15,7 @@ from migrator.model.clock import Clock
 from migrator.model.event import Event
 from migrator.model.evidence import Evidence, NodeProfile
 from migrator.model.host_settings import HostSettings
-from migrator.model.plan import NodePlan
+from migrator.model.plan import CleanupPlan, MigrationPlan, NodePlan, RollbackPlan
 from migrator.probe_session import kubelet_session, rehearsal
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.exercise import Around
@@ -41,7 +41,7 @@ class Session(Protocol):
 class ProbeSessions:
     """How probes are run: over CRI beside what serves, and as pods on a node that serves."""
 
-    rehearsal: Callable[[ProbeTools, NodePlan, NodeProfile, Around], Evidence] = rehearsal.rehearse
+    rehearsal: Callable[[ProbeTools, MigrationPlan, NodeProfile, Around], Evidence] = rehearsal.rehearse
     live: Callable[[ProbeTools, Cluster, NodeProfile, Wait], Session] = kubelet_session.begin
 
 
@@ -101,6 +101,21 @@ class StepContext:
     ongoing: list[OpenProbe] = field(default_factory=list)
     """The session that proved the node, until somebody has looked for what its pods leave."""
 
+    @property
+    def migration(self) -> MigrationPlan:
+        """The plan, in a step of a migration."""
+        return _of(self.plan, MigrationPlan)
+
+    @property
+    def rollback(self) -> RollbackPlan:
+        """The plan, in a step of a rollback."""
+        return _of(self.plan, RollbackPlan)
+
+    @property
+    def cleanup(self) -> CleanupPlan:
+        """The plan, in a step of a cleanup."""
+        return _of(self.plan, CleanupPlan)
+
     def unhurried(self) -> StepContext:
         """Give the same run with nobody who could cut its waiting short."""
         return replace(self, clock=self.steady or self.clock)
@@ -117,3 +132,13 @@ class StepContext:
     def progress(self, message: str) -> None:
         """Say what the step is doing."""
         self.event("progress", message)
+
+
+_Kind = TypeVar("_Kind", MigrationPlan, RollbackPlan, CleanupPlan)
+
+
+def _of(plan: NodePlan, kind: type[_Kind]) -> _Kind:
+    """Give the plan as what its steps take it for; another one is a bug of the tuples."""
+    if not isinstance(plan, kind):
+        raise TypeError(f"{plan.node}: a step of a {kind.__name__} was given a {type(plan).__name__}")
+    return plan

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from migrator import log_context
 from migrator.engine import proof
 from migrator.engine.context import StepContext
-from migrator.engine.steps import STEPS, Act, Step
+from migrator.engine.migration import STEPS, Act, Step
 from migrator.errors import MigratorError, NotFoundError, StalePlanError, StepFailedError, StoppedError
-from migrator.model.plan import Phase
+from migrator.model.plan import Phase, RollbackPlan
 
 _log = logging.getLogger(__name__)
 
@@ -110,12 +110,18 @@ def _undo(run: StepContext, begun: Sequence[Step]) -> str:
             undoing.event("failed", f"could not be undone: {error!r}")
             return (
                 "The node keeps its journal and the replaced files in /var/lib/migrator/transactions/"
-                f"{run.plan.transaction or run.id}.\n"
+                f"{_transaction(run)}.\n"
                 f"It could NOT be put back: undoing {step.id!r} failed too: {error!s}. {_state(run)}"
             )
         undoing.event("undone", message, run.clock.now() - started)
     said = "The node was put back" if any(step.undo for step in begun) else "Nothing of it has to be taken back"
     return f"{said}. {_state(run)}"
+
+
+def _transaction(run: StepContext) -> str:
+    """Name the switch that was begun, or that a rollback undoes."""
+    undoes = run.plan.transaction if isinstance(run.plan, RollbackPlan) else ""
+    return undoes or run.id
 
 
 def _taken_back(undo: Act, run: StepContext) -> str:

@@ -1,4 +1,4 @@
-"""What the steps that prove something do: before the switch, beside what serves, and after. Each gives a sentence."""
+"""What the steps that prove something share: sessions on the node, what must hold there, and the judgement."""
 
 from __future__ import annotations
 
@@ -8,44 +8,17 @@ from contextlib import ExitStack
 from migrator.engine import polling, timeouts
 from migrator.engine.context import OpenProbe, ProgressReporter, StepContext
 from migrator.errors import ClusterError, CriError, HostUnreachableError, MigratorError, StepFailedError, UnaskedError
-from migrator.hosts import HostSession
 from migrator.model.evidence import Checked, Evidence, NodeProfile, Outcome, Verdict
 from migrator.model.fate import Fate
-from migrator.model.plan import NodePlan
-from migrator.probe_session import kubelet_session
+from migrator.model.plan import CleanupPlan, MigrationPlan, NodePlan
 from migrator.probe_session.api_pods import Wait
 from migrator.probe_session.session import ProbeTools
 from migrator.proof import verdict
-from migrator.proof.spec import ASKED
 
 BASELINE = "baseline"
 """The step whose evidence later ones are compared with. Each step's is kept by its id."""
 VERIFY = "verify"
 """The step whose evidence is whole only when somebody has looked for what its pods leave."""
-
-
-def baseline(run: StepContext) -> str:
-    """See how containers are on the old runtime; what is another way afterwards must have been announced."""
-    known = _known(run)
-    if short := _short(run):
-        return f"left out, the node has no room for three more pods: {short}"
-    found = _kept(run, _begun(run, known, kubelet_session.at_once).end())
-    if found.problems:
-        raise StepFailedError("; ".join(found.problems))
-    failed = ", ".join(entry.id for entry in found.failed)
-    return f"{_counted(found)} on {known.runtime}" + (f"; not right before the migration: {failed}" if failed else "")
-
-
-def rehearse(run: StepContext) -> str:
-    """Prove the planned configuration while the node serves."""
-    with run.hosts.line(run.plan.host) as line:
-        evidence = run.sessions.rehearsal(
-            _bench(run, line), run.plan, _planned(run), kubelet_session.around(run.cluster, cluster_dns=False)
-        )
-    found = _kept(run, evidence)
-    if _new(run, found) or found.problems or not found.passed:
-        raise StepFailedError("the planned configuration does not hold:" + _told(found))
-    return f"{_counted(found)} in an instance of its own, which is gone again"
 
 
 def prove(run: StepContext, *, wait: Wait, stays: bool = False) -> str:
@@ -62,46 +35,18 @@ def prove(run: StepContext, *, wait: Wait, stays: bool = False) -> str:
         let_go(run)
         wait(lambda: False)  # until the node itself says that it is Ready
         evidence = _asked(run, wait, stays=stays)
-    found = _kept(run, evidence, run.seen.get(BASELINE))
-    if not _good(run, found):
+    found = keep_and_judge(run, evidence, run.seen.get(BASELINE))
+    if not is_good(run, found):
         if run.ongoing:
-            found = _kept(run, _let_go(run, run.ongoing.pop()), run.seen.get(BASELINE))
-        raise StepFailedError("containers are not what they must be:" + _told(found))
-    return _counted(found)
-
-
-def leavings(run: StepContext) -> str:
-    """Remove the pods that proved the node, and look for what they leave. Raises `StepFailedError` for that.
-
-    The node serves by then, so that nothing is taken back: whoever is told decides. That nobody could look says
-    nothing about the node.
-    """
-    if not run.ongoing:
-        return "no pods of ours are there"
-    ongoing = run.ongoing.pop()
-    ongoing.teller.run = run
-    try:
-        evidence = ongoing.end()
-    except (HostUnreachableError, ClusterError) as error:
-        return f"nobody could look for what our pods leave: {error}"
-    except CriError as error:
-        raise StepFailedError(f"our pods could not be removed: {error}{_advice(run)}") from error
-    if evidence.unasked:
-        return f"nobody could look for what our pods leave: {'; '.join(evidence.unasked)}"
-    found = _kept(run.at(VERIFY), evidence, run.seen.get(BASELINE))
-    if not _good(run, found):
-        raise StepFailedError(f"our pods leave something behind, and so will others:{_told(found)}{_advice(run)}")
-    return _counted(found)
+            found = keep_and_judge(run, _let_go(run, run.ongoing.pop()), run.seen.get(BASELINE))
+        raise StepFailedError("containers are not what they must be:" + describe(found))
+    return summarize(found)
 
 
 def let_go(run: StepContext) -> None:
     """Remove the pods that proved a node which is not given back after all; what goes wrong is told."""
     while run.ongoing:
         _let_go(run, run.ongoing.pop())
-
-
-def _advice(run: StepContext) -> str:
-    return f"\n`migrator rollback --node {run.plan.node}` takes the node back."
 
 
 _UNASKED = (HostUnreachableError, ClusterError, UnaskedError)
@@ -111,7 +56,7 @@ def _asked(run: StepContext, wait: Wait, *, stays: bool) -> Evidence:
     """Give what a session saw that could be asked; it is over, unless it `stays`."""
 
     def ask() -> Evidence:
-        ongoing = _begun(run, _planned(run), wait)
+        ongoing = begin_session(run, planned_profile(run), wait)
         run.ongoing.append(ongoing)  # whatever comes now, somebody knows of its pods
         if stays and not ongoing.session.evidence.unasked:
             return ongoing.session.evidence
@@ -120,14 +65,15 @@ def _asked(run: StepContext, wait: Wait, *, stays: bool) -> Evidence:
         except CriError as error:
             raise StepFailedError(str(error)) from error
         if evidence.unasked:
-            _kept(run, evidence)
+            keep_and_judge(run, evidence)
             raise UnaskedError("; ".join(evidence.unasked))
         return evidence
 
     return polling.asked_again(run, ask, _UNASKED, seconds=timeouts.AWAY)
 
 
-def _begun(run: StepContext, known: NodeProfile, wait: Wait) -> OpenProbe:
+def begin_session(run: StepContext, known: NodeProfile, wait: Wait) -> OpenProbe:
+    """Begin a session on the node. Raises `StepFailedError` where the host answers and its runtime does not."""
     with ExitStack() as held:
         line = held.enter_context(run.hosts.line(run.plan.host))
         teller = ProgressReporter(run)
@@ -147,39 +93,25 @@ def _let_go(run: StepContext, ongoing: OpenProbe) -> Evidence:
         return ongoing.session.evidence
 
 
-def _good(run: StepContext, found: Verdict) -> bool:
-    return bool(found.passed) and not (_new(run, found) or found.unannounced or found.problems)
+def is_good(run: StepContext, found: Verdict) -> bool:
+    """Tell whether the node is what it must be, as far as anybody proved it."""
+    return bool(found.passed) and not (newly_failed(run, found) or found.unannounced or found.problems)
 
 
-def _new(run: StepContext, found: Verdict) -> list[Checked]:
+def newly_failed(run: StepContext, found: Verdict) -> list[Checked]:
     """Give what failed and had not in the baseline: what was wrong before is not held against the new runtime."""
     before = {entry.id for entry in verdict.judge(run.seen[BASELINE]).failed} if BASELINE in run.seen else set()
     return [entry for entry in found.failed if entry.id not in before]
 
 
-def _short(run: StepContext) -> str:
-    """Say what the node lacks for our pods beside those that are there; "" for nothing. A kubelet admits no others."""
-    node = run.cluster.node(run.plan.node)
-    pods = [pod for pod in run.cluster.pods_on(run.plan.node, cached=True) if not pod.finished]
-    ours = len({asked.pod for asked in ASKED})
-    lacking = {
-        "CPU": node.cpu - sum(pod.cpu for pod in pods) - sum(asked.cpu_request or asked.cpu_limit for asked in ASKED),
-        "memory": node.memory
-        - sum(pod.memory for pod in pods)
-        - sum(asked.memory_request or asked.memory_limit for asked in ASKED),
-        "pods": node.room - len(pods) - ours,
-    }
-    return ", ".join(what for what, left in lacking.items() if left < 0) if node.room else ""
-
-
-def _planned(run: StepContext) -> NodeProfile:
+def planned_profile(run: StepContext) -> NodeProfile:
     """Say what will hold: the same kubelet on the same kernel, with the runtime of the plan and nothing in the old."""
     scheme, _, version = run.plan.target.partition("://")
-    return _known(run).model_copy(
+    return node_profile(run).model_copy(
         update={
             "runtime": scheme,
             "runtime_version": version,
-            "socket": run.plan.endpoint.removeprefix("unix://"),
+            "socket": _proved(run).endpoint.removeprefix("unix://"),
             "given_up": tuple(sorted(_given_up(run.plan))),
             "elsewhere": (),  # the switch saw to that before it started the kubelet
         }
@@ -188,33 +120,39 @@ def _planned(run: StepContext) -> NodeProfile:
 
 def _given_up(plan: NodePlan) -> Iterator[str]:
     """Name Docker's settings whose loss the plan announced and nobody refused: what follows from it is expected."""
-    yield from {fate.key.partition(".")[0] for fate in plan.fates if fate.fate is Fate.LOST}
+    fates = plan.fates if isinstance(plan, MigrationPlan) else ()
+    yield from {fate.key.partition(".")[0] for fate in fates if fate.fate is Fate.LOST}
     if any(finding.id == "ulimits-change" for finding in plan.findings):
         yield "default-ulimits"
 
 
-def _known(run: StepContext) -> NodeProfile:
-    if run.plan.circumstances is None:
+def node_profile(run: StepContext) -> NodeProfile:
+    """Give what must hold for containers of this node. Raises `StepFailedError` for a plan that does not say it."""
+    found = _proved(run).circumstances
+    if found is None:
         raise StepFailedError(f"{run.plan.node}: the plan does not say what must hold on this node; make a new plan")
-    return run.plan.circumstances
+    return found
 
 
-def _bench(run: StepContext, line: HostSession) -> ProbeTools:
-    return ProbeTools(line=line, clock=run.clock, tell=run.progress)
+def _proved(run: StepContext) -> MigrationPlan | CleanupPlan:
+    return run.plan if isinstance(run.plan, CleanupPlan) else run.migration
 
 
-def _kept(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:
+def keep_and_judge(run: StepContext, evidence: Evidence, before: Evidence | None = None) -> Verdict:
+    """Keep a step's evidence for those that come later, and judge it."""
     run.seen[run.step] = evidence
     return verdict.judge(evidence, before)
 
 
-def _counted(found: Verdict) -> str:
+def summarize(found: Verdict) -> str:
+    """Say how many checks passed."""
     counts = {outcome: sum(entry.outcome is outcome for entry in found.checks) for outcome in Outcome}
     unknown = f", {counts[Outcome.UNKNOWN]} unknown" if counts[Outcome.UNKNOWN] else ""
     return f"{counts[Outcome.PASSED]} checks passed{unknown}"
 
 
-def _told(found: Verdict) -> str:
+def describe(found: Verdict) -> str:
+    """Name what is wrong, a line each."""
     lines = [*found.problems]
     lines += [f"{entry.id}: expected {entry.expected}, found {entry.found}" for entry in found.failed]
     lines += [f"{entry.what}: was {entry.before}, is {entry.after}" for entry in found.unannounced]

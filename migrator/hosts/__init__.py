@@ -45,8 +45,8 @@ class HostSession(Protocol):
     def ask(self, question: str, /, *, deadline: float = 120, **words: Any) -> Any:  # noqa: ANN401 - the witness's JSON
         """Ask the witness on the host; give its answer, within `deadline` seconds.
 
-        Raises `HostProblemError` when the witness could not do what it was asked, `LineError` when the connection ended
-        or time ran out.
+        Raises `HostProblemError` when the witness could not do what it was asked, `HostUnreachableError` when the
+        connection ended or time ran out.
         """
         ...
 
@@ -80,5 +80,8 @@ class Hosts(Protocol):
         ...
 
     def line(self, host: str) -> AbstractContextManager[HostSession]:
-        """Open a line to a host, closed at the end of the `with` block. Raises `LineError` when there is none."""
+        """Open a line to a host, closed at the end of the `with` block.
+
+        Raises `HostUnreachableError` when there is none.
+        """
         ...

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag
 
 from migrator.model.base import Value
 from migrator.model.docker_removal import Removal
@@ -71,8 +74,8 @@ class FileChange(Value):
         return self.copies.sha256 if self.copies else hashlib.sha256(self.content.encode()).hexdigest()
 
 
-class NodePlan(Value):
-    """What would be done to one node."""
+class PlannedNode(Value):
+    """What every plan of one node says, whatever would be done to it."""
 
     host: str
     """Its name in the inventory."""
@@ -84,10 +87,29 @@ class NodePlan(Value):
     """The runtime it has, as the kubelet reports it."""
     target: str
     """The runtime it shall have, with the version that is or will be installed."""
-    endpoint: str
-    """Where the kubelet will find the new runtime."""
     findings: tuple[Finding, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
+    staying: tuple[str, ...] = ()
+    """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
+    cordoned_before: bool = False
+    """Whether somebody else had cordoned it, so that it stays cordoned."""
+
+    @property
+    def blockers(self) -> tuple[Finding, ...]:
+        """The findings that forbid it."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.BLOCKS)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything would be done."""
+        return any(step.needed for step in self.steps)
+
+
+class MigrationPlan(PlannedNode):
+    """How one node gets another runtime."""
+
+    endpoint: str
+    """Where the kubelet will find the new runtime."""
     fates: tuple[KeyFate, ...] = ()
     """What becomes of each setting of the old runtime."""
     files: tuple[FileChange, ...] = ()
@@ -107,30 +129,70 @@ class NodePlan(Value):
     """Whether the network serves only pods that the API server knows, so that a rehearsal takes one of its own."""
     stale_addresses: tuple[Reservation, ...] = ()
     """Addresses kept for containers that are gone, which the switch releases."""
-    staying: tuple[str, ...] = ()
-    """What a drain leaves and is Ready now: it must be so again. "shop/DaemonSet/agent", or a static pod's name."""
     socket_annotation: str | None = None
     """The present value of the Node's cri-socket annotation."""
     kubelet_arguments: tuple[str, ...] = ()
     """The kubelet's command line after the switch, without its program; () where it cannot be known before."""
-    transaction: str = ""
-    """The switch on the node that a rollback undoes; "" for a migration, whose switch is yet to get its name."""
     circumstances: NodeProfile | None = None
     """What is right for containers of this node now; None where the kubelet's configuration could not be read."""
+    transaction: Literal[""] = ""
+    """Always "", as it is in all plans of this version of the schema: the switch is yet to get its name."""
+    removal: None = None
+    """Likewise always null: a migration removes nothing."""
+
+
+class RollbackPlan(PlannedNode):
+    """How one node goes back to the runtime that it had before its migration."""
+
+    kind: Literal["rollback"] = "rollback"
+    transaction: str = ""
+    """The switch on the node that is undone; "" where a run ended too early for one."""
+    annotation: str = ""
+    """The present value of the Node's cri-socket annotation; "" for none."""
+    annotation_before: str | None = None
+    """The value that it had before the migration, and gets again; None for none."""
+    cni_plugins: tuple[str, ...] = ()
+    """Folders of the network's plugins, for those that have to give back what removed containers had."""
+
+
+class CleanupPlan(PlannedNode):
+    """How Docker is removed from one node."""
+
+    kind: Literal["cleanup"] = "cleanup"
+    endpoint: str = ""
+    """Where the kubelet finds the runtime that the node keeps; "" where that could not be read."""
+    circumstances: NodeProfile | None = None
+    """What is right for containers of this node; None where the kubelet's configuration could not be read."""
     removal: Removal | None = None
-    """What is left of Docker and goes, in a cleanup."""
-    cordoned_before: bool = False
-    """Whether somebody else had cordoned it, so that it stays cordoned."""
+    """What is left of Docker and goes."""
 
-    @property
-    def blockers(self) -> tuple[Finding, ...]:
-        """The findings that forbid this migration."""
-        return tuple(finding for finding in self.findings if finding.severity is Severity.BLOCKS)
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything would be done."""
-        return any(step.needed for step in self.steps)
+class RebootPlan(PlannedNode):
+    """How one node is taken out of service for a reboot, and given back."""
+
+    kind: Literal["reboot"] = "reboot"
+
+
+NodePlan = MigrationPlan | RollbackPlan | CleanupPlan | RebootPlan
+"""What would be done to one node. A migration's has no `kind`: so it was before there were others."""
+
+
+def installs(plan: NodePlan) -> bool:
+    """Tell whether a runtime has to be installed before the rest of the plan can be made."""
+    return isinstance(plan, MigrationPlan) and plan.installs
+
+
+def _kind(plan: object) -> object:
+    return plan.get("kind", "migration") if isinstance(plan, dict) else getattr(plan, "kind", "migration")
+
+
+_Tagged = Annotated[
+    Annotated[MigrationPlan, Tag("migration")]
+    | Annotated[RollbackPlan, Tag("rollback")]
+    | Annotated[CleanupPlan, Tag("cleanup")]
+    | Annotated[RebootPlan, Tag("reboot")],
+    Discriminator(_kind),
+]
 
 
 class Unplanned(Value):
@@ -163,7 +225,7 @@ class Plan(Value):
     """Likewise its context."""
     allow: tuple[str, ...] = ()
     """Ids of checks that were waived on the command line."""
-    nodes: tuple[NodePlan, ...] = ()
+    nodes: tuple[_Tagged, ...] = ()
     unplanned: tuple[Unplanned, ...] = ()
     batches: tuple[PlannedBatch, ...] = ()
     """The nodes on which something would be done, in batches that follow one another."""

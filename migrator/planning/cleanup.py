@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import CleanupPlan
 from migrator.planning import checks
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.node_profile import known
 from migrator.planning.plan import decided
-from migrator.planning.step_protocol import Decision, Planned
+from migrator.planning.step_protocol import Planned
 from migrator.planning.translate_node import destination
 
 
-def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> CleanupPlan:
     """Say what goes, and what speaks against it."""
     around = known(situation)
     return decided(
-        NodePlan(
+        CleanupPlan(
             host=situation.host,
             node=situation.node.name,
             machine_id=situation.facts.machine_id,
@@ -32,25 +32,3 @@ def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
         situation,
         steps,
     )
-
-
-def prove(now: NodeInputs, _: NodePlan) -> Decision:
-    """See that the node needs no way back."""
-    return _anything(now) or (True, f"three pods of our own on {now.node.runtime}: there is no way back afterwards")
-
-
-def remove(now: NodeInputs, _: NodePlan) -> Decision:
-    """Remove it."""
-    return _anything(now) or (
-        True,
-        f"what stands below goes; {now.removal.bytes / 1e9:.1f} GB return" if now.removal else "",
-    )
-
-
-def prove_again(now: NodeInputs, _: NodePlan) -> Decision:
-    """See that nothing was missed."""
-    return _anything(now) or (True, "the same, without Docker")
-
-
-def _anything(now: NodeInputs) -> Decision | None:
-    return None if now.removal and now.removal.anything else (False, "nothing is left of Docker")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from migrator.model.kubernetes import CRI_SOCKET
-from migrator.model.plan import NodePlan, PlannedStep
+from migrator.model.plan import MigrationPlan, PlannedNode, PlannedStep
 from migrator.nodeconf.kubelet import expected as kubelet_expected
 from migrator.planning import checks, cni, node_profile, translate_node
 from migrator.planning.candidate_version import find_candidate
@@ -13,15 +14,17 @@ from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.step_protocol import Planned
 from migrator.runtimes import containerd
 
+_Plan = TypeVar("_Plan", bound=PlannedNode)
 
-def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
+
+def make(situation: NodeInputs, steps: Sequence[Planned]) -> MigrationPlan:
     """Decide for each of `steps` whether this node needs it, and why; collect findings and file contents."""
     runtime = situation.runtime
     to = translate_node.destination(situation)
     draft = Translation(destination=to) if situation.migrated else translate_node.draft(situation)
     installed = runtime.installed(situation.facts)
     version = find_candidate(situation).version or "version of the package"
-    plan = NodePlan(
+    plan = MigrationPlan(
         host=situation.host,
         node=situation.node.name,
         machine_id=situation.facts.machine_id,
@@ -48,7 +51,7 @@ def make(situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
     return decided(plan, situation, steps)
 
 
-def decided(plan: NodePlan, situation: NodeInputs, steps: Sequence[Planned]) -> NodePlan:
+def decided(plan: _Plan, situation: NodeInputs, steps: Sequence[Planned]) -> _Plan:
     """Complete a plan by what each step decides on it."""
     return plan.model_copy(update={"steps": tuple(_decide(step, situation, plan) for step in steps)})
 
@@ -67,6 +70,6 @@ def _unchanged(situation: NodeInputs, draft: Translation) -> str:
     return "" if file.hidden or containerd.credentials(file.content) else file.content
 
 
-def _decide(step: Planned, situation: NodeInputs, plan: NodePlan) -> PlannedStep:
+def _decide(step: Planned, situation: NodeInputs, plan: PlannedNode) -> PlannedStep:
     needed, reason = step.decide(situation, plan)
     return PlannedStep(id=step.id, title=step.title, phase=step.phase, needed=needed, reason=reason)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan, NodePlan
 
-_PROMISES = ("machine_id", "source", "target", "endpoint", "root", "installs")
+_PROMISES = ("machine_id", "source", "target", "endpoint", "annotation", "root", "installs")
 
 
 def moved(shown: NodePlan, now: NodePlan) -> tuple[str, ...]:
@@ -18,16 +18,17 @@ def moved(shown: NodePlan, now: NodePlan) -> tuple[str, ...]:
     what = [
         f"{name.replace('_', '-')} was {getattr(shown, name)!r}, is {getattr(now, name)!r}"
         for name in _PROMISES
-        if getattr(shown, name) != getattr(now, name)
+        if name in type(now).model_fields and getattr(shown, name) != getattr(now, name)
     ]
-    what += sorted({file.path for file in {*shown.files} ^ {*now.files}})
-    what += sorted({f"what becomes of Docker's {key}" for key, _, _ in _fates(shown) ^ _fates(now)})
+    if isinstance(shown, MigrationPlan) and isinstance(now, MigrationPlan):
+        what += sorted({file.path for file in {*shown.files} ^ {*now.files}})
+        what += sorted({f"what becomes of Docker's {key}" for key, _, _ in _fates(shown) ^ _fates(now)})
     before = {step.id: step.needed for step in shown.steps}
     what += [f"step {step.id}" for step in now.steps if step.needed != before.get(step.id) and step.id in _FIXED]
     return tuple(what)
 
 
-def _fates(plan: NodePlan) -> set[tuple[str, str, str]]:
+def _fates(plan: MigrationPlan) -> set[tuple[str, str, str]]:
     return {(fate.key, fate.fate, fate.to) for fate in plan.fates}
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from migrator.model.plan import NodePlan, Phase
+from migrator.model.plan import Phase
 from migrator.planning.inputs import NodeInputs
 
 Decision = tuple[bool, str]
 """Whether the step is needed, and why or why not."""
-Decide = Callable[[NodeInputs, NodePlan], Decision]
+Decide = Callable[[NodeInputs, Any], Decision]
+"""Its plan is of the kind that the step belongs to: a migration's, a rollback's, a cleanup's or a reboot's."""
 
 
 class Planned(Protocol):

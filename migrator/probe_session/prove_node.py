@@ -34,7 +34,10 @@ def prove(
     tell: Tell,
     baseline: Evidence | None,
 ) -> Proof:
-    """Run a session of pods on a node. Raises `LineError`, `CriError`, `ClusterError` or `StepFailedError`."""
+    """Run a session of pods on a node.
+
+    Raises `HostUnreachableError`, `CriError`, `ClusterError` or `StepFailedError`.
+    """
     try:
         known = circumstances(facts, node, cluster.node(node).runtime)
     except ValueError as error:

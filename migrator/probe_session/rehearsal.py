@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from migrator.errors import HostProblemError, StepFailedError
 from migrator.model.evidence import ContainerObservation, Evidence, NodeProfile, Via
-from migrator.model.plan import NodePlan
+from migrator.model.plan import MigrationPlan
 from migrator.probe_session import cri_containers, session
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.session import ProbeTools, SessionProblems, Store
@@ -25,11 +25,11 @@ _PROCESSES = 64
 """Less than the probe tries to start, so that the limit shows."""
 
 
-def rehearse(bench: ProbeTools, plan: NodePlan, known: NodeProfile, around: Around) -> Evidence:
+def rehearse(bench: ProbeTools, plan: MigrationPlan, known: NodeProfile, around: Around) -> Evidence:
     """Run the probe in a private instance with the plan's configuration, and remove all of it.
 
-    `known` is what will hold for pods of the node's kubelet after the migration. Raises `LineError`, `CriError` or
-    `StepFailedError` when the instance does not even start: the message is what its runtime said.
+    `known` is what will hold for pods of the node's kubelet after the migration. Raises `HostUnreachableError`,
+    `CriError` or `StepFailedError` when the instance does not even start: the message is what its runtime said.
     """
     identity = session.new_id()
     began = bench.clock.now()
@@ -110,7 +110,7 @@ def _with_instance(
     return evidence
 
 
-def _config(plan: NodePlan) -> str:
+def _config(plan: MigrationPlan) -> str:
     """Give the configuration that the runtime will have."""
     for file in plan.files:
         if file.path == containerd.CONFIG:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from migrator.model.plan import FileChange, Finding, NodePlan, Plan, PlannedStep, Severity
+from migrator.model.fate import KeyFate
+from migrator.model.plan import FileChange, Finding, MigrationPlan, NodePlan, Plan, PlannedStep, Severity
 
 MOST = 8
 """How many names, or answers that differ, are shown before the rest is only counted."""
@@ -34,14 +35,24 @@ class Group:
         return sorted(columns, key=lambda column: list(Severity).index(column[0].severity))
 
     @property
+    def files(self) -> tuple[FileChange, ...]:
+        """What is written on each of them."""
+        return _files(self.first)
+
+    @property
+    def fates(self) -> tuple[KeyFate, ...]:
+        """What becomes of the settings of each."""
+        return _fates(self.first)
+
+    @property
     def images(self) -> tuple[str, ...]:
         """The images that any of the nodes carries over."""
-        return tuple(sorted({image for node in self.nodes for image in node.images}))
+        return tuple(sorted({image for node in self.nodes for image in _images(node)}))
 
     @property
     def images_differ(self) -> bool:
         """Whether each node carries only a part of `images`."""
-        return any(len(node.images) < len(self.images) for node in self.nodes)
+        return any(len(_images(node)) < len(self.images) for node in self.nodes)
 
     @property
     def steps(self) -> list[tuple[PlannedStep, ...]]:
@@ -66,10 +77,22 @@ def _key(node: NodePlan) -> tuple[object, ...]:
         node.source,
         node.target,
         tuple((step.id, step.needed) for step in node.steps),
-        tuple(_file_key(file) for file in node.files),
-        tuple((fate.key, fate.fate, fate.to, fate.reason) for fate in node.fates),
+        tuple(_file_key(file) for file in _files(node)),
+        tuple((fate.key, fate.fate, fate.to, fate.reason) for fate in _fates(node)),
         tuple((finding.id, finding.severity) for finding in node.findings),
     )
+
+
+def _files(node: NodePlan) -> tuple[FileChange, ...]:
+    return node.files if isinstance(node, MigrationPlan) else ()
+
+
+def _fates(node: NodePlan) -> tuple[KeyFate, ...]:
+    return node.fates if isinstance(node, MigrationPlan) else ()
+
+
+def _images(node: NodePlan) -> tuple[str, ...]:
+    return node.images if isinstance(node, MigrationPlan) else ()
 
 
 def _file_key(file: FileChange) -> tuple[object, ...]:

@@ -70,14 +70,14 @@ def _group(value: Group) -> Iterator[str]:
         yield _table(("", "Finding", "Evidence", "What to do"), _findings(value))
     if first.changes:
         yield _table(("", "Step", "When", "Why, or why not"), _steps(value))
-    if first.fates:
+    if value.fates:
         runtime = word(first.source.partition("://")[0])
-        yield _table((f"Setting of {runtime}", "Fate", "Where to, or why"), _fates(first.fates))
+        yield _table((f"Setting of {runtime}", "Fate", "Where to, or why"), _fates(value.fates))
     if first.changes and value.images:
         images = "\n".join(f"- {code(name)}" for name in value.images)
         yield _folded(text.images_title(value), images)
     if first.changes:
-        yield from map(_file, first.files)
+        yield from map(_file, value.files)
 
 
 def _findings(value: Group) -> Iterator[Sequence[str]]:

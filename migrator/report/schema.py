@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import ChainMap
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, Literal
@@ -43,12 +44,13 @@ def _documented() -> dict[str, dict[str, str]]:
 
     pydantic could collect it too (`use_attribute_docstrings`), at every start of every command.
     """
-    return {
-        entry.name: _fields(entry)
-        for module in (facts, fate, plan, evidence, verification)
-        for entry in _body(module)
-        if isinstance(entry, ast.ClassDef)
-    }
+    found: dict[str, dict[str, str]] = {}
+    for module in (facts, fate, plan, evidence, verification):
+        for entry in _body(module):
+            if isinstance(entry, ast.ClassDef):
+                bases = [found.get(base.id, {}) for base in entry.bases if isinstance(base, ast.Name)]
+                found[entry.name] = dict(ChainMap(_fields(entry), *bases))
+    return found
 
 
 def _body(module: ModuleType) -> list[ast.stmt]:

@@ -62,12 +62,12 @@ def group(value: Group) -> str:
     first, name = value.first, title(value.names, visible)
     if not first.changes:
         why = [entry.steps[0].reason if entry.steps else "the plan has no steps" for entry in value.nodes]
-        return "\n".join([*_told(f"{name}: nothing to do", ", ", value.names, why), *_findings(value), *_fates(first)])
+        return "\n".join([*_told(f"{name}: nothing to do", ", ", value.names, why), *_findings(value), *_fates(value)])
     lines = [f"{name}: {visible(first.source)} → {visible(first.target)}", *_findings(value), *_steps(value)]
-    lines += _fates(first)
+    lines += _fates(value)
     if value.images:
         lines += [f"  {images_title(value)}", *(f"    {visible(name)}" for name in value.images)]
-    for change in first.files:
+    for change in value.files:
         lines += ["", *_file(change)]
     return "\n".join(lines)
 
@@ -154,9 +154,9 @@ def _told(head: str, joint: str, names: Sequence[str], values: Sequence[str], *,
         yield f"      … and {left:,} more nodes: the plan's JSON (-o json) has each"
 
 
-def _fates(value: NodePlan) -> Iterator[str]:
+def _fates(value: Group) -> Iterator[str]:
     if value.fates:
-        yield f"  Settings of {visible(value.source.partition('://')[0])}"
+        yield f"  Settings of {visible(value.first.source.partition('://')[0])}"
         yield from (f"    {line}" for line in fates(value.fates).split("\n"))
 
 

@@ -40,12 +40,12 @@ def select(plan: Plan, names: Sequence[str]) -> Plan:
 def read(path: Path) -> Plan:
     """Read a plan.
 
-    Raises `UsageError` for a file that is damaged or of another version, `StalePlanError` for a plan that was not
-    made from live nodes.
+    Raises `UsageError` for a file that is damaged, of another version or no migration's, `StalePlanError` for a plan
+    that was not made from live nodes.
     """
     from pydantic import ValidationError
 
-    from migrator.model.plan import SCHEMA, Plan
+    from migrator.model.plan import SCHEMA, MigrationPlan, Plan
 
     data = path.read_bytes()
     try:
@@ -60,6 +60,8 @@ def read(path: Path) -> Plan:
         mistake = error.errors()[0]
         place = ".".join(str(part) for part in mistake["loc"])
         raise UsageError(f"{path} is not a plan: {place}: {mistake['msg']}") from error
+    if others := [entry.node for entry in plan.nodes if not isinstance(entry, MigrationPlan)]:
+        raise UsageError(f"{path} is not the plan of a migration: look at {others[0]} in it; make one by `plan --out`")
     if not plan.inventory:
         raise StalePlanError(f"{path} was made from recorded facts; make a plan from the live nodes")
     return plan

@@ -24,7 +24,7 @@ from lab.standin import StandIn
 from migrator.errors import CriError, HostProblemError, HostUnreachableError
 from migrator.model.evidence import Evidence, NodeProfile, Outcome, Verdict, Via
 from migrator.model.facts import FileFact
-from migrator.model.plan import FileChange, NodePlan
+from migrator.model.plan import FileChange, MigrationPlan
 from migrator.nodeconf.settings import Handler, RuntimeSettings
 from migrator.probe_session.exercise import Around
 from migrator.probe_session.rehearsal import rehearse
@@ -159,7 +159,7 @@ def version(node: StandIn) -> str:
     return ".".join(map(str, node.release.version[:3]))
 
 
-def planned(node: StandIn, how: Sabotage) -> NodePlan:
+def planned(node: StandIn, how: Sabotage) -> MigrationPlan:
     """Plan the one file that counts, as planning writes it."""
     told = {
         "cgroup_driver": "cgroupfs",
@@ -176,7 +176,7 @@ def planned(node: StandIn, how: Sabotage) -> NodePlan:
     text = containerd.write(EXISTING, RuntimeSettings(**told), node.release.version[:3])
     assert how.edit[0] in text
     text = text.replace(*how.edit) if how.edit[0] else text
-    return NodePlan(
+    return MigrationPlan(
         host="stand-in", node="stand-in", machine_id="0" * 32, source="docker://20.10.24",
         target=f"containerd://{version(node)}", endpoint=containerd.ENDPOINT,
         files=(FileChange(path=containerd.CONFIG, content=text, before=FileFact(path=containerd.CONFIG)),),
@@ -224,7 +224,9 @@ def session(node: StandIn, how: Sabotage, tell: Callable[[str], None] = lambda _
             return rehearsed(node, how, plan, tell)
 
 
-def rehearsed(node: StandIn, how: Sabotage, plan: NodePlan, tell: Callable[[str], None] = lambda _: None) -> Evidence:
+def rehearsed(
+    node: StandIn, how: Sabotage, plan: MigrationPlan, tell: Callable[[str], None] = lambda _: None
+) -> Evidence:
     """Rehearse a plan, for a kubelet that speaks CRI v1."""
     known = NodeProfile(
         node="stand-in", via=Via.KUBELET, runtime="containerd", runtime_version=version(node), low_level="runc",

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from migrator.engine import actions
+from migrator.engine import transaction
 from migrator.hosts.runner import AnsibleHosts
 from migrator.store import plan_file
 
@@ -17,7 +17,7 @@ def main() -> None:
     (entry,) = plan.nodes
     hosts = AnsibleHosts(Path(plan.inventory))
     for _ in range(60):
-        result = hosts.play(actions.transaction(entry, name, state), [entry.host])[entry.host]
+        result = hosts.play(transaction.switch_request(entry, name, state), [entry.host])[entry.host]
         if not result.unreachable:
             break
     found = result.results.get("Switch the node's container runtime", {})

@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 
 from migrator.cluster import Cluster
+from migrator.engine.context import StepContext
 from migrator.engine.playbooks import answer
 from migrator.errors import ClusterError, StepFailedError
 from migrator.hosts import Hosts
@@ -18,6 +19,12 @@ READY_SECONDS = 600.0
 """Patience with the kubelet after the host answers: static pods and the network start at the same time."""
 _BOOTED_TASK = "Read when it booted"
 _EVERY = 2.0
+
+
+def act(run: StepContext) -> str:
+    """Boot the machine, and wait until its kubelet says again that it is Ready."""
+    reboot(run.hosts, run.cluster, run.clock, host=run.plan.host, node=run.plan.node)
+    return "came back and is Ready"
 
 
 def reboot(hosts: Hosts, cluster: Cluster, clock: Clock, *, host: str, node: str) -> None:

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from migrator.cluster import Eviction
-from migrator.engine import settle, timeouts
+from migrator.engine import timeouts
 from migrator.engine.context import StepContext
 from migrator.engine.leaving_pods import LeavingPods, leaving
+from migrator.engine.steps import settle
 from migrator.errors import ClusterError, NotFoundError, RefusedError, StepFailedError
 from migrator.model.clock import pace
 from migrator.model.kubernetes import Budget, Pod

@@ -25,7 +25,7 @@ def remember(run: StepContext, leaving: Iterable[Pod]) -> None:
         run.left.update({(place, owner): ready[owner] for place, owner in owners if place == namespace})
 
 
-def settle(run: StepContext) -> str:
+def act(run: StepContext) -> str:
     """Wait for that, then watch the node. Raises `StepFailedError`."""
     away = set(run.left)
 

@@ -40,17 +40,17 @@ class _Carrying:
             )
 
 
-def stage(run: StepContext) -> str:
+def act(run: StepContext) -> str:
     """Have the new runtime read its configuration, and carry the images over."""
-    config = next((file.content for file in run.plan.files if file.path == containerd.CONFIG), "")
+    config = next((file.content for file in run.migration.files if file.path == containerd.CONFIG), "")
     registries = _registries(run, config)
     carrying = _Carrying(run)
     asked = request(
         node_requests.Stage,
         config=encoded(config),
-        start=run.plan.starts,
-        images=run.plan.images,
-        root=run.plan.root,
+        start=run.migration.starts,
+        images=run.migration.images,
+        root=run.migration.root,
         registries=registries,
     )
     play(run, asked, carrying.heard)
@@ -64,8 +64,8 @@ def _registries(run: StepContext, config: str) -> dict[str, object] | None:
     """Say what containerd will know of registries; None when nothing is to be pulled from them."""
     if run.target.image_source != "registry":
         return None
-    folder = containerd.certs_folder(config or run.plan.config)
-    files = [planned_file(file) for file in run.plan.files if file.path.startswith(f"{folder}/")]
+    folder = containerd.certs_folder(config or run.migration.config)
+    files = [planned_file(file) for file in run.migration.files if file.path.startswith(f"{folder}/")]
     return {"folder": folder, "files": files}
 
 

@@ -1,0 +1,41 @@
+"""Which steps a node needs, and why: a module for each, by the names that `engine.steps` has too."""
+
+from migrator.planning.steps import (
+    annotate,
+    baseline,
+    cordon,
+    drain,
+    install,
+    leavings,
+    prove,
+    reboot,
+    rehearse,
+    remove,
+    restore,
+    retire,
+    settle,
+    stage,
+    switch,
+    uncordon,
+    verify,
+)
+
+__all__ = [
+    "annotate",
+    "baseline",
+    "cordon",
+    "drain",
+    "install",
+    "leavings",
+    "prove",
+    "reboot",
+    "rehearse",
+    "remove",
+    "restore",
+    "retire",
+    "settle",
+    "stage",
+    "switch",
+    "uncordon",
+    "verify",
+]
