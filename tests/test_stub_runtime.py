@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migrator import inventory
-from migrator.engine.steps import STEPS
+from migrator.engine.migration import STEPS
 from migrator.errors import InventoryError
 from migrator.model.host_settings import HostSettings
 from migrator.model.kubernetes import Node
