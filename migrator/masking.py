@@ -21,9 +21,12 @@ _SHORTEST = 4
 """Characters: shorter words stand in any text."""
 _OPEN_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL)
 """A key whose end was cut off."""
-_QUOTED_FLAG = re.compile(r"""(--?[A-Za-z][A-Za-z0-9\-]*[ \t]+)("(?:[^"\\]|\\.)*"|'[^']*')""")
+_QUOTED_FLAG = re.compile(r"""((?<![A-Za-z0-9\-])--?[A-Za-z][A-Za-z0-9\-]*+[ \t]++)("(?:[^"\\]|\\.)*+"|'[^']*+')""")
 """A word of a command line as messages quote it: the nodes' rules read command lines word by word."""
-_TRACEBACK = re.compile(r"(Traceback \(most recent call last\):\s*\n(?:[ \t]+[^\n]*\n)*)([A-Za-z_][\w.]*)(?::[^\n]*)?")
+_TRACEBACK = re.compile(
+    r"(Traceback \(most recent call last\):(?:[ \t\r]*+\n)++(?:[ \t][^\n]*+\n)*+)([A-Za-z_][\w.]*)(?::[^\n]*)?"
+)
+"""Nothing is given back in these two: a host may print any text, and one that ends in its middle."""
 _RUN = re.compile(r"[A-Za-z0-9]+")
 _PIECES = re.compile(r"[A-Za-z0-9]+|\\+|.", re.DOTALL)
 """A word, backslashes of which nobody knows how many are escapes, or a sign."""
@@ -31,8 +34,8 @@ _START = r"(?:(?<!\\)|(?<=\\)(?=[A-Za-z0-9]))"
 """Not among backslashes, of which there may be a million: they belong to what follows them as a whole."""
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 _alone = threading.Lock()
-_known: dict[str, tuple[str, re.Pattern[str]]] = {}
-"""For each secret the longest piece of it that no way of writing changes, and what it looks like in all of them."""
+_known: dict[str, str] = {}
+"""For each secret the longest piece of it that no way of writing changes."""
 
 
 def learn(variables: Mapping[str, Any]) -> None:
@@ -42,10 +45,7 @@ def learn(variables: Mapping[str, Any]) -> None:
             if len(value) >= _SHORTEST and secret not in _known:
                 piece = max(_RUN.findall(secret), key=len, default="")
                 with _alone:
-                    _known[secret] = (
-                        piece,
-                        re.compile(_START + "".join(map(_written, _PIECES.findall(secret))), re.IGNORECASE),
-                    )
+                    _known[secret] = piece
 
 
 def masked(text: str) -> str:
@@ -65,10 +65,16 @@ def _flag(match: re.Match[str]) -> str:
 
 def _without_known(text: str) -> str:
     with _alone:
-        patterns = [pattern for piece, pattern in _known.values() if piece in text]
-    for pattern in patterns:
-        text = pattern.sub(HIDDEN, text)
+        secrets = [secret for secret, piece in _known.items() if piece in text]
+    for secret in secrets:
+        text = _looks(secret).sub(HIDDEN, text)
     return text
+
+
+@lru_cache(maxsize=1024)
+def _looks(secret: str) -> re.Pattern[str]:
+    """Give what a secret looks like in all ways of writing it; late, as most are never printed."""
+    return re.compile(_START + "".join(map(_written, _PIECES.findall(secret))), re.IGNORECASE)
 
 
 def _written(piece: str) -> str:
@@ -89,12 +95,14 @@ def _written(piece: str) -> str:
 
 def _values(value: object, *, secret: bool) -> Iterator[str]:
     if isinstance(value, Mapping):
+        if "__ansible_vault" in value:
+            return  # what Ansible lists is not what it hides
         for name, inner in value.items():
             yield from _values(inner, secret=secret or _tells_secret(str(name)))
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _values(inner, secret=secret)
-    elif secret and isinstance(value, str | int) and not isinstance(value, bool):
+    elif secret and isinstance(value, str | int | float) and not isinstance(value, bool):
         text, rules = str(value), _rules("names")
         if not (rules.is_harmless(text) or rules.is_path(text)):
             yield text
@@ -102,7 +110,7 @@ def _values(value: object, *, secret: bool) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _tells_secret(name: str) -> bool:
-    found: Callable[[str], bool] = _rules("names").is_secret
+    found: Callable[[str], bool] = _rules("names").is_surely_secret
     return found(name) and not name.lower().endswith("username")
 
 

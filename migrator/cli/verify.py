@@ -66,7 +66,6 @@ def command(
     from migrator.app import connections, observe, verify_nodes
     from migrator.app import reboot as reboot_nodes
     from migrator.store import debug_log
-    from migrator.store.run_log import default_folder
 
     chosen = connections.choose(inventory, node or [], limit)
     before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
@@ -77,7 +76,7 @@ def command(
     doors = connections.Connections(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     run = run_id.new()
-    with debug_log.kept_below(runs or default_folder(), run):
+    with debug_log.kept_below(runs, run):
         if not reboot:
             return finish(verify_nodes.verify(chosen, work, baseline=before), output)
         plan = doors.plan(observe.reboot)

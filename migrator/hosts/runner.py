@@ -125,9 +125,9 @@ class AnsibleHosts:
         collected = {host: _Collected() for host in hosts}
 
         def on_event(event: Mapping[str, Any]) -> bool:
-            if _ansible.isEnabledFor(logging.DEBUG) and (told := printed(event)):
-                _ansible.debug("%s: %s", request.playbook, told)
             try:
+                if _ansible.isEnabledFor(logging.DEBUG) and (told := printed(event)):
+                    _ansible.debug("%s: %s", request.playbook, told)
                 _note(event, collected, heard)
             except Exception as error:  # noqa: BLE001 - whatever one host says, the others are heard
                 _log.debug("an event of Ansible's makes no sense", exc_info=True)

@@ -6,6 +6,7 @@ Whatever goes wrong with a log ends nothing.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -28,6 +29,8 @@ _LARGEST = 16 * 2**20
 """Bytes of a file; then it becomes `NAME.1`, in place of the one before, and a new one is begun."""
 _LONGEST = 64 * 1024
 """Characters of one entry: what a host says may be endless."""
+_LAST = 8 * 1024
+"""Characters at the end of what was cut off that are not shown: half a secret, which nothing knows, may be there."""
 _alone = threading.Lock()
 _handlers: list[logging.Handler] = []
 
@@ -46,8 +49,9 @@ class _File(logging.Handler):
             text = entry(record) + "\n"
             size = len(text.encode("utf-8", "backslashreplace"))
             if self._size and self._size + size > _LARGEST:
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
                 self._size = 0
+                with suppress(FileNotFoundError):  # somebody has taken it away: it is begun anew
+                    self._path.replace(self._path.with_name(self._path.name + ".1"))
             private_files.append(self._path, text)
             self._size += size
 
@@ -73,9 +77,10 @@ def entry(record: logging.LogRecord) -> str:
     where = " ".join(filter(None, (log_context.node.get(), log_context.step.get()))) or "-"
     moment = datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds")
     head = f"{moment} {record.levelname} {record.name} [{where}] "
-    # Cut twice: a half of a secret, which nothing knows any more, would stand where text was cut before it was hidden.
-    whole = head + masked(text[: 4 * _LONGEST])
-    shown = whole if len(text) <= _LONGEST >= len(whole) else f"{whole[:_LONGEST]}\n… of {len(text)} characters"
+    # Cut twice, before secrets are hidden and afterwards: to look for them in a text without an end takes long.
+    whole = head + masked(text[: _LONGEST + _LAST])
+    most = min(_LONGEST, len(whole) - _LAST) if len(text) > _LONGEST + _LAST else _LONGEST
+    shown = whole if len(whole) <= most else f"{whole[: max(most, len(head))]}\n… of {len(text)} characters"
     return "\n    ".join(map(_printable, shown.rstrip().split("\n")))
 
 
@@ -98,6 +103,11 @@ def _printable(line: str) -> str:
     )
 
 
+def default_folder() -> Path:
+    """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
+
+
 @contextmanager
 def kept(folder: Path) -> Iterator[None]:
     """Write `debug.log` and `ansible.log` in a folder that is there, for the `with` block."""
@@ -112,12 +122,14 @@ def kept(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def kept_below(runs: Path, run: str) -> Iterator[None]:
-    """Write both in a folder of that run's; where it cannot be made, nothing is kept."""
-    folder = runs / run
+def kept_below(runs: Path | None, run: str) -> Iterator[None]:
+    """Write both in a new folder of that run's; where it cannot be made, or is there already, nothing is kept."""
     try:
-        private_files.make_folder(folder)
-    except OSError:
+        folder = (runs or default_folder()) / run
+        private_files.make_folder(folder.parent)
+        folder.mkdir(mode=0o700)  # one that is there may be somebody else's
+        folder.chmod(0o700)  # whatever the umask
+    except (OSError, RuntimeError):  # the latter where nobody knows the user's home
         yield
         return
     with kept(folder):

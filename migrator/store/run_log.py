@@ -6,7 +6,6 @@ A folder of its own for each run, for its owner alone. Once it is there, nothing
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -31,11 +30,6 @@ _FACTS = "facts"
 _UNKEPT = (InventoryError, ValueError)
 """The folder cannot be written, or pydantic refuses half a sign, which a node may have in any name."""
 _ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
-
-
-def default_folder() -> Path:
-    """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
 
 
 class RunLog:
