@@ -234,6 +234,12 @@ def crio_beside(files: Mapping[str, str], image: str = "registry.example/web:1",
     return replace(pods("x", images=(image,)), facts=facts(files=values.files() | more, **update), target=CRIO)
 
 
+def unread(path: str) -> NodeInputs:
+    """Give a node that gets CRI-O and has a file that is no text."""
+    bad = values.file(path, "").model_copy(update={"problem": "it is not UTF-8"})
+    return replace(crio_beside({}), facts=facts(files=values.files() | {path: bad}))
+
+
 def registry(text: str) -> tuple[FileChange, ...]:
     """Give our drop-in of registries.conf."""
     return change(f"{REG_D}/zz-migrator.conf", f'unqualified-search-registries = ["docker.io"]\n{text}')
@@ -333,6 +339,7 @@ CASES = {
     "a later drop-in of CRI-O's": case("overruled", BLOCK, "crio.conf.d(5)", crio_beside({"/etc/crio/crio.conf.d/99-own": "[crio.runtime]\ncgroup_manager = 'cgroupfs'\n"}), says="99-own has the last word on crio.runtime.cgroup_manager", files=change(CRIO_OURS, "[crio.runtime]\ncgroup_manager = 'systemd'\n")),
     "a file that CRI-O refuses": case("crio-broken", BLOCK, "UpdateFromPath reads every file", crio_beside({"/etc/crio/crio.conf.d/.x.swp": "x"}), says="/etc/crio/crio.conf.d/.x.swp"),
     "a runtime that nothing describes": case("crio-broken", BLOCK, "cri-o 1.34, validating runtime config", crio_beside({}, crio=CrioFacts(version="1.34.1")), says="default runtime runc", files=change(CRIO_OURS, "[crio.runtime]\ndefault_runtime = 'runc'\n")),
+    "a file of CRI-O's that cannot be read": case("crio-broken", BLOCK, "UpdateFromPath reads every file", unread("/etc/crio/crio.conf.d/x"), says="/etc/crio/crio.conf.d/x: it is not UTF-8"),
     "registries that are refused": case("crio-broken", BLOCK, "cri-o pkg/config: invalid registries", crio_beside({f"{REG_D}/a.conf": "[registries.block]\nregistries = ['x']\n"}), says=f"{REG_D}/a.conf is of the first format", files=registry("")),
     "a later entry of a registry": case("overruled", BLOCK, "updateWithConfigurationFrom", crio_beside({f"{REG_D}/zzz.conf": f"{A_REG}blocked = true\n"}), says=f"{REG_D}/zzz.conf has the last word on registry a.example", files=registry(A_REG)),
     "a domain as long as a registry": case("overruled", BLOCK, "findRegistryWithParsedConfig, the first of two as long", crio_beside({"/etc/containers/registries.conf": '[[registry]]\nprefix = "*.example"\nlocation = "m.example"\n'}), says="*.example from m.example", files=registry(A_REG)),

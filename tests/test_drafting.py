@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from migrator.engine.migration import STEPS
 from migrator.model.facts import Certificate, Disk, FileFact
 from migrator.model.fate import Fate
 from migrator.model.host_settings import HostSettings
 from migrator.model.plan import FileChange
-from migrator.planning import translate_node
+from migrator.planning import plan, translate_node
 from migrator.planning.inputs import Translation
 from migrator.runtimes.containerd.runtime import CONTAINERD
 from tests.fakes import values
@@ -282,3 +283,22 @@ def test_docker_is_where_it_really_is() -> None:
 
     assert draft.settings is not None
     assert draft.settings.root == "/mnt/big/containerd"
+
+
+def test_containerds_files_decide_nothing_for_another_runtime() -> None:
+    """CRI-O reads none of them: not the user's hosts.toml, and not a configuration that is no TOML."""
+    mirrors = {"registry-mirrors": ["https://m.example"]}
+    kept = values.file("/etc/containerd/certs.d/docker.io/hosts.toml", 'server = "https://x.example"\n')
+    for files in ({kept.path: kept}, {TOML: values.file(TOML, "[broken")}):
+        draft = drafted(mirrors, target=HostSettings(runtime="crio"), files=files)
+
+        assert (draft.problems, draft.kept) == ((), ())
+
+    assert drafted(mirrors, files={kept.path: kept}).kept == ("docker.io",)
+    assert "config.toml" in "".join(drafted(mirrors, files={TOML: values.file(TOML, "[broken")}).problems)
+
+
+def test_a_plan_shows_the_configuration_of_its_own_runtime() -> None:
+    """Containerd's is there, and no file of a plan for CRI-O."""
+    target = HostSettings(runtime="crio")
+    assert plan.make(situation(target=target), STEPS).config == ""

@@ -103,3 +103,9 @@ def test_keys_of_any_case_count() -> None:
     assert registries_read.merged({MAIN: '[[Registry]]\nLOCATION = "a.example"\nInsecure = true\n'}).entries == {
         "a.example": Entry(MAIN, Place("a.example", insecure=True))
     }
+
+
+def test_an_alias_that_the_inspection_has_hidden_is_none_that_is_refused() -> None:
+    """Its name sounds like a secret's; what it stands for is not known here."""
+    text = '[aliases]\n"team/auth" = "sha256:0123456789abcdef"\n'
+    assert registries_read.merged({MAIN: text}).aliases

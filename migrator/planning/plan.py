@@ -12,7 +12,6 @@ from migrator.planning import checks, cni, node_profile, translate_node
 from migrator.planning.candidate_version import find_candidate
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.planning.step_protocol import Planned
-from migrator.runtimes import containerd
 
 _Plan = TypeVar("_Plan", bound=PlannedNode)
 
@@ -64,10 +63,9 @@ def _kubelet_arguments(situation: NodeInputs, draft: Translation) -> tuple[str, 
 
 
 def _unchanged(situation: NodeInputs, draft: Translation) -> str:
-    if draft.settings is None or any(file.path == containerd.CONFIG for file in draft.files):
+    if draft.settings is None:
         return ""
-    file = situation.facts.file(containerd.CONFIG)
-    return "" if file.hidden or containerd.credentials(file.content) else file.content
+    return situation.runtime.unchanged(situation.facts, [file.path for file in draft.files])
 
 
 def _decide(step: Planned, situation: NodeInputs, plan: PlannedNode) -> PlannedStep:

@@ -12,7 +12,6 @@ from migrator.planning import cni, files
 from migrator.planning.image_names import familiar, registry_of
 from migrator.planning.inputs import NodeInputs, Translation
 from migrator.runtimes import docker
-from migrator.runtimes.containerd.runtime import registries_kept
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.docker import DockerSource, storage
 from migrator.runtimes.docker import options as docker_options
@@ -41,6 +40,7 @@ def draft(now: NodeInputs) -> Translation:
     settings: RuntimeSettings | None = None
     fates: tuple[KeyFate, ...] = ()
     written: tuple[FileChange, ...] = ()
+    kept: tuple[str, ...] = ()
     problems = list(_unread(now.facts))
     try:
         source = docker_source(now.facts, now.runtime)
@@ -48,6 +48,7 @@ def draft(now: NodeInputs) -> Translation:
         settings = docker.settings(source, _base(now), to)
         if not problems:
             written = files.changes(now.facts, files.wanted(now.facts, settings, to))
+            kept = now.runtime.kept(now.facts, settings.registries)
     except ValueError as error:
         problems.append(str(error))
     return Translation(
@@ -56,7 +57,7 @@ def draft(now: NodeInputs) -> Translation:
         fates=fates,
         files=written,
         images=_images(now, settings),
-        kept=registries_kept(now.facts, settings.registries) if settings and not problems else (),
+        kept=kept,
         problems=tuple(problems),
     )
 

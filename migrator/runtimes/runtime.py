@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from migrator import versions
 from migrator.model.facts import NodeFacts, UnitFacts
-from migrator.nodeconf.settings import Handler, RuntimeSettings, Written
+from migrator.nodeconf.settings import Handler, Registry, RuntimeSettings, Written
 from migrator.runtimes.destination import Destination
 from migrator.runtimes.traits import Traits
 
@@ -94,6 +94,10 @@ class Runtime:
     """Give the handler for a program that Docker's shim of runc started, or say why there can be none."""
     by_type: Callable[[Handler, versions.Version], Handler | str] = lambda handler, _: handler
     """Give the handler for one of containerd's runtime types, or say why there can be none."""
+    kept: Callable[[NodeFacts, tuple[Registry, ...]], tuple[str, ...]] = lambda _facts, _registries: ()
+    """Name the registries that the user has described for it already; it is left so. Raises `ValueError` as `write`."""
+    unchanged: Callable[[NodeFacts, Collection[str]], str] = lambda _facts, _written: ""
+    """Give its configuration where that is none of the files that are written; "" where it may not be shown."""
     write: Callable[[NodeFacts, RuntimeSettings, Destination], tuple[Written, ...]] = lambda _facts, _settings, _to: ()
     """Give its own files. Raises `ValueError` when a present file cannot be read for what it is."""
 

@@ -51,6 +51,7 @@ def capabilities(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
 @of(CRIO)
 def configuration(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """What is written for CRI-O must be what it reads last."""
+    yield from _unread(now.facts, in_force.order)
     texts = _texts(now.facts, draft, in_force.order)
     try:
         lost = in_force.overruled(texts, _OURS)
@@ -79,6 +80,7 @@ def configuration(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
 @of(CRIO)
 def registries(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
     """Images must come from where Docker took them."""
+    yield from _unread(now.facts, registries_read.order)
     texts = _texts(now.facts, draft, registries_read.order)
     try:
         there = registries_read.merged(texts)
@@ -97,6 +99,12 @@ def registries(now: NodeInputs, draft: Translation) -> Iterator[Finding]:
         ours = registries_read.merged({registries_conf.DROP_IN: texts[registries_conf.DROP_IN]})
         yield from _lost(ours, there)
         yield from _elsewhere(now, ours, there)
+
+
+def _unread(facts: NodeFacts, order: Callable[[Iterable[str]], tuple[str, ...]]) -> Iterator[Finding]:
+    """Name the files that would count and could not be read."""
+    for path in order(path for path, file in facts.files.items() if file.problem and not file.folder):
+        yield found("crio-broken", f"{path}: {facts.file(path).problem}", _MEND)
 
 
 def _texts(

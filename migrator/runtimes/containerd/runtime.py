@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from migrator import versions
 from migrator.model.facts import NodeFacts
@@ -64,6 +64,12 @@ def hosts_file(facts: NodeFacts, name: str) -> str:
     folders = containerd.certs_folders(facts.file(containerd.CONFIG).content)
     called = "_default" if name == containerd_read.WILDCARD else name
     return next((path for path in hosts_toml.places(folders, called) if facts.file(path).exists), "")
+
+
+def _unchanged(facts: NodeFacts, written: Collection[str]) -> str:
+    file = facts.file(containerd.CONFIG)
+    shown = containerd.CONFIG not in written and not file.hidden and not containerd.credentials(file.content)
+    return file.content if shown else ""
 
 
 def registries_kept(facts: NodeFacts, registries: tuple[Registry, ...]) -> tuple[str, ...]:
@@ -146,5 +152,7 @@ CONTAINERD = Runtime(
     place=places.place,
     limits_apart=lambda specification: specification,
     by_type=_by_type,
+    kept=registries_kept,
+    unchanged=_unchanged,
     write=_write,
 )

@@ -28,6 +28,8 @@ _TOP = (
 )  # fmt: skip
 _OF_PLACE = ("location", "insecure", "pull-from-mirror")
 _OF_ENTRY = (*_OF_PLACE, "prefix", "blocked", "mirror", "mirror-by-digest-only")
+_HIDDEN = re.compile(r"sha256:[0-9a-f]{16}")
+"""What the inspection gives for a value whose name sounds like a secret's."""
 _SCHEMES = ("http://", "https://")
 _PULLS = frozenset({"", "all", "digest-only", "tag-only"})
 _MODES = frozenset({"", "enforcing", "permissive", "disabled"})
@@ -212,6 +214,8 @@ def _alias(name: str, value: str) -> str:
     host, slash, rest = name.partition("/")
     if not _REPOSITORY.fullmatch(name) or (slash and ("." in host or host == "localhost")):
         raise ValueError(f"has the alias {name!r}, which is not a name without a registry")
+    if _HIDDEN.fullmatch(value):
+        return value
     host, slash, rest = value.partition("/")
     named = _DOMAIN.fullmatch(host) and ("." in host or ":" in host or host == "localhost")
     if value and not (slash and named and _REPOSITORY.fullmatch(rest)):
