@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from migrator.engine.context import StepContext
 from migrator.engine.executor import apply
 from migrator.engine.migration import ROLLBACK
+from migrator.engine.steps import annotate
 from migrator.errors import StepFailedError
 from migrator.hosts import HostResult
 from migrator.model.event import Event
@@ -173,6 +174,18 @@ def test_a_node_goes_back_in_its_order() -> None:
     changes = [call for call in world.cluster.calls if call.split()[0] in {"cordon", "uncordon", "evict", "annotate"}]
     assert changes == ["cordon", "evict shop/web", "annotate /var/run/dockershim.sock", "uncordon"]
     assert (world.node.runtime, world.node.unschedulable) == (OLD, False)
+
+
+@pytest.mark.parametrize(
+    ("there", "left", "said"), [("", None, "removed"), ("unix:///run/x", "unix:///run/x", "unix:///run/x")]
+)
+def test_the_annotation_stays_as_a_rollback_found_it(there: str, left: str | None, said: str) -> None:
+    """None is none: an empty one would tell kubeadm of a socket without a name."""
+    world = World(migrated(AGENT))
+    run = replace(world.run, plan=world.run.rollback.model_copy(update={"annotation": there}))
+
+    assert annotate.undo_back(run) == said
+    assert world.node.annotations.get(CRI_SOCKET) == left
 
 
 def test_a_node_that_is_neither_stays_cordoned() -> None:

@@ -27,8 +27,8 @@ def act_back(run: StepContext) -> str:
 
 def undo_back(run: StepContext) -> str:
     """Leave the annotation as the rollback found it."""
-    _annotate(run, run.rollback.annotation)
-    return run.rollback.annotation
+    _annotate(run, run.rollback.annotation or None)
+    return run.rollback.annotation or "removed"
 
 
 def _annotate(run: StepContext, value: str | None) -> None:
