@@ -9,7 +9,7 @@ class Lease(Value):
     """Who changes nodes of this cluster now. Times are seconds since the epoch by the holder's clock."""
 
     holder: str
-    """A person, the machine, and the process there."""
+    """A person, the machine, the process there, and its run."""
     acquired: float
     renewed: float
     seconds: float

@@ -1,1 +1,1 @@
-"""From one runtime's configuration into neutral settings, and from those into another's files."""
+"""What every node has, whatever its runtime: systemd, the kubelet, sysctl, modules. Pure."""

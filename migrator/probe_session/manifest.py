@@ -1,4 +1,4 @@
-"""The probe's pods as manifests: the containers of `probe.pods.ASKED` in the API's words."""
+"""The probe's pods as manifests: the containers of `proof.spec.ASKED` in the API's words."""
 
 from __future__ import annotations
 

@@ -37,8 +37,11 @@ GROUPS = {
         ("roles/switch", "roles/node_support"),
         on_nodes=tuple(map(_NODE.format, ("switch", "unit", "undone", "refused", "containers", "cut", "removal"))),
     ),
-    "b": Group("steps on one node", ("migrator/engine",)),
-    "c": Group("rollouts over many nodes", ("migrator/rollout",)),
+    "b": Group("steps on one node, and use cases", ("migrator/engine", "migrator/app")),
+    "c": Group(
+        "rollouts over many nodes, and what is kept of them",
+        ("migrator/rollout", "migrator/store", "migrator/masking.py"),
+    ),
     "d": Group("planning and its checks", ("migrator/planning", "migrator/versions.py")),
     "e": Group("translation of settings", ("migrator/runtimes", "migrator/nodeconf")),
     "f": Group(

@@ -67,7 +67,7 @@ def _valid(given, pattern, what):
 
 @question
 def left(ids=(), uids=(), netns=(), interfaces=(), addresses=(), words=(), seconds=0, at=""):
-    """List what still exists of removed containers, as Left documents of migrator/model/evidence.py.
+    """List what still exists of removed containers, as Leftover documents of migrator/model/evidence.py.
 
     Kernel and runtimes take a moment for what they remove: it is looked again until nothing is left or `seconds` are
     over. `netns` are inode numbers, `interfaces` names on the host, `words` other names that only we gave.

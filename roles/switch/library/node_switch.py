@@ -68,7 +68,7 @@ EXAMPLES = r"""
 - name: Switch the node
   node_switch:
     state: new
-    transaction: 20260101-120000-worker-1
+    transaction: 20260101-120000-4242-worker-1
     files: []
 """
 RETURN = r"""
