@@ -3,7 +3,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 LAB := $(BIN)/python -m lab
-UNIT := --ignore=tests/lab --ignore=tests/field
 
 # Compiled files are kept wherever this runs: without them each worker of pytest rewrites the assertions of all tests,
 # and each `migrator` that a test starts compiles the whole package.
@@ -33,7 +32,7 @@ lint: $(VENV)/ready
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/ansible-lint -q
 
 unit: $(VENV)/ready
-	$(BIN)/pytest -q -n 3 --timeout 120 --hypothesis-profile few $(UNIT)
+	$(BIN)/python -m tests.units --hypothesis-profile few
 
 lab-tests: lab-up ## Run the tests that need nodes.
 	$(BIN)/pytest -v tests/lab

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab import cluster, spare
 from lab.errors import LabError
 from lab.settings import Settings
-from tests import abreast
+from tests import abreast, units
 from tests.abreast import Lane, Part
 from tests.lab import chaos, faults
 
@@ -34,9 +34,9 @@ def main(words: Sequence[str]) -> int:
         sides = abreast.width(settings)
         lanes = {"test": suite, "chaos": table}[words[0]](settings, sides)
         # While no node takes the processors from them, and before anybody waits for nodes in vain.
-        if words[0] == "test" and (code := _units()):
+        if words[0] == "test" and (code := units.main(())):
             return code
-        units = time.monotonic()
+        tested = time.monotonic()
         # A build is not to be taken for a slow test.
         cluster.prepare(settings)
         spare.prepare(settings)
@@ -49,14 +49,10 @@ def main(words: Sequence[str]) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     print(
-        f"unit tests {units - began:.0f} s, artefacts {built - units:.0f} s, tests on this machine {tried - built:.0f} s, "
+        f"unit tests {tested - began:.0f} s, artefacts {built - tested:.0f} s, tests on this machine {tried - built:.0f} s, "
         f"in {sides} labs side by side {time.monotonic() - tried:.0f} s"
     )
     return 0 if good else 1
-
-
-def _units() -> int:
-    return _pytest("-q", "-n", "2", "--timeout=120", "--ignore=tests/lab", "--ignore=tests/field", "tests")
 
 
 def here() -> list[str]:

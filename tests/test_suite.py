@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.settings import Settings
-from tests import abreast, suite
+from tests import abreast, suite, units
 from tests.abreast import Lane, Part
 from tests.lab import chaos, faults
 
@@ -43,6 +43,21 @@ def test_every_row_of_the_table_is_in_one_part() -> None:
     )
 
     assert rows == Counter([*chaos.RUNS, *faults.FAULTS])
+
+
+def test_each_unit_test_file_is_in_one_part(tmp_path: Path) -> None:
+    """Parts take about as long, whether that is known or guessed by size; there are no more of them than files."""
+    files = []
+    for number in range(9):
+        (tmp_path / str(number)).write_bytes(b"x" * 1000 * number)
+        files.append(str(tmp_path / str(number)))
+
+    for known in ({}, dict.fromkeys(files, 2.0), {files[0]: 100.0}):
+        parts = units.divided(files, known, 2)
+        assert sorted(name for part in parts for name in part) == files
+    assert [files[0]] in parts, "one that takes longer than all others is alone"
+    assert abs(len(units.divided(files, dict.fromkeys(files, 2.0), 2)[0]) - 4.5) < 1
+    assert units.divided(files[:1], {}, 2) == [files[:1]]
 
 
 @pytest.mark.parametrize("text", ["0", "17", "-1", "many"])

@@ -50,7 +50,7 @@ def test_a_killed_run_is_gone_on_with_and_taken_back(subject: Subject, tmp_path:
     lab.ready_on(NODE, "containerd")
     assert lab.node(NODE)["unschedulable"]
     told = lab.migrator("status", "--node", NODE, inventory).stdout
-    assert re.search(r"Ready, cordoned  switched by 20\S+; at switch \(20\S+Z\)$", told.rstrip()), told
+    assert re.search(r"Ready, cordoned  switched by 20\S+; at switch \(20\S+Z, run 20\S+\)$", told.rstrip()), told
     again = lab.migrator("apply", "--node", NODE, "--yes", inventory)
     if again.returncode == 15:  # the dead holder is not forgotten yet
         lab.kubectl("-n", "kube-system", "delete", "lease", "migrator")
