@@ -22,7 +22,7 @@ SEVERAL = {
     "unreadable-file": 2,  # the kubelet's files, and all others
     "unwritable": 2,  # what the switch writes, and where packages are put
     "overruled": 6,  # units, sysctl files, lists of modules; CRI-O's files, and registries'
-    "crio-broken": 2,  # its configuration, and registries.conf
+    "crio-broken": 3,  # its configuration, registries.conf, and what cannot be read of either
     "package-conflict": 2,  # of any runtime, and Docker's own packages of containerd
     "containerd-imports": 2,  # what imports what, and what one file does
     "docker-socket-mounts": 2,  # before a migration, and before a cleanup
