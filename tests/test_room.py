@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import resource
@@ -53,6 +54,8 @@ def no_more_files() -> Iterator[None]:
     """Leave this process without a single file that it might open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
+    gc.collect()  # what earlier tests left open would be closed in the middle, and be a file again
+    gc.disable()
     # Not so low that libraries, which keep what they have, find nothing.
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 50, hard))
     try:
@@ -63,6 +66,7 @@ def no_more_files() -> Iterator[None]:
                 break
         yield
     finally:
+        gc.enable()
         for number in taken:
             os.close(number)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
