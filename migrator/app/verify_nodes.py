@@ -98,12 +98,17 @@ def _known(host: Host) -> NodeProof:
     return NodeProof(host=host.name, node=host.node)
 
 
+def _failed(proof: NodeProof, problem: str) -> NodeProof:
+    """Add the problem of an error that is at hand, whose traceback only the log has."""
+    _log.debug("%s cannot be proved, or rebooted", proof.node, exc_info=True)
+    return proof.model_copy(update={"problem": problem})
+
+
 def _verify(host: Host, work: VerifyJob, baseline: Evidence | None) -> NodeProof:
     try:
         proof = work.prove(host, baseline)
     except _PROBLEMS as error:
-        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
-        return _known(host).model_copy(update={"problem": str(error)})
+        return _failed(_known(host), str(error))
     work.keep(proof.evidence)
     proved = _known(host).model_copy(update={"verdicts": (proof.verdict,)})
     if work.reboot is None:
@@ -120,16 +125,13 @@ def _again(host: Host, work: VerifyJob, reboot: Callable[[Host], None], before: 
     try:
         work.take_out(host)
     except _PROBLEMS as error:
-        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
-        return _known(host).model_copy(update={"problem": f"not rebooted: {error}"})
+        return _failed(_known(host), f"not rebooted: {error}")
     try:
         reboot(host)
         work.tell(host, "came back and is Ready")
         proof = work.prove(host, before)
     except _PROBLEMS as error:
-        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
-        problem = f"after its reboot: {error}. It stays cordoned"
-        return _known(host).model_copy(update={"problem": problem, "reboot": ()})
+        return _failed(_known(host).model_copy(update={"reboot": ()}), f"after its reboot: {error}. It stays cordoned")
     except BaseException as error:
         error.add_note(f"{host.node} was rebooted, or is being, and stays cordoned")
         raise
@@ -142,6 +144,5 @@ def _again(host: Host, work: VerifyJob, reboot: Callable[[Host], None], before: 
     try:
         work.give_back(host)
     except _PROBLEMS as error:
-        _log.debug("%s cannot be proved, or rebooted", host.node, exc_info=True)
-        return found.model_copy(update={"problem": f"it could not be given back: {error}"})
+        return _failed(found, f"it could not be given back: {error}")
     return found

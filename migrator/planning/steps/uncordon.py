@@ -10,22 +10,18 @@ from migrator.planning.step_protocol import Decision
 
 def decide(now: NodeInputs, plan: NodePlan) -> Decision:
     """Give the node back, unless somebody else had taken it away."""
-    if done := already_given_back(now):
-        return done
-    if plan.cordoned_before:
-        return False, "somebody else had cordoned the node"
-    return True, "the node takes pods again"
+    return already_given_back(now) or decide_back(now, plan)
 
 
 def decide_back(_: NodeInputs, plan: NodePlan) -> Decision:
     """Give it back on its old runtime."""
-    if plan.cordoned_before:
-        return False, "somebody else had cordoned the node"
-    return True, "the node takes pods again"
+    return _theirs(plan) or (True, "the node takes pods again")
 
 
 def decide_reboot(_: NodeInputs, plan: NodePlan) -> Decision:
     """Give it back after its reboot."""
-    if plan.cordoned_before:
-        return False, "somebody else had cordoned the node"
-    return True, "the node takes pods again when it is proved"
+    return _theirs(plan) or (True, "the node takes pods again when it is proved")
+
+
+def _theirs(plan: NodePlan) -> Decision | None:
+    return (False, "somebody else had cordoned the node") if plan.cordoned_before else None
