@@ -26,7 +26,7 @@ from migrator.model.observation import Observation
 from migrator.planning.inputs import NodeInputs
 from migrator.rollout import lock
 from migrator.runtimes.registry import targets
-from migrator.store import debug_log
+from migrator.store import debug_log, run_log
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.values import facts, node
 from tests.test_cli import migrator
@@ -90,7 +90,7 @@ def test_a_run_that_fails_leaves_the_cause(tmp_path: Path) -> None:
 
 def test_both_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     """Whatever the umask."""
-    with debug_log.kept_below(tmp_path / "runs", "20260101-000000-1"):
+    with run_log.logs_alone(tmp_path / "runs", "20260101-000000-1"):
         log.debug("a")
         ansible.debug("b")
 
@@ -104,7 +104,7 @@ def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "debug.log").mkdir()
     (tmp_path / "runs").write_text("a file")
 
-    with debug_log.kept(tmp_path), debug_log.kept_below(tmp_path / "runs", "x"):
+    with debug_log.kept(tmp_path), run_log.logs_alone(tmp_path / "runs", "x"):
         log.debug("a")
 
     assert (tmp_path / "runs").read_text() == "a file"
@@ -359,7 +359,7 @@ def test_a_log_that_somebody_took_away_is_begun_anew(tmp_path: Path, monkeypatch
 def test_a_folder_that_is_there_already_is_not_taken(tmp_path: Path) -> None:
     """Its name can be guessed, and a folder that others may write to is no place for a log."""
     (tmp_path / "run").mkdir()
-    with debug_log.kept_below(tmp_path, "run"):
+    with run_log.logs_alone(tmp_path, "run"):
         logging.getLogger("migrator.test").warning("something")
 
     assert not [*(tmp_path / "run").iterdir()]
@@ -369,7 +369,7 @@ def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     """As in a container whose user nobody knows."""
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    with debug_log.kept_below(None, "run"):
+    with run_log.logs_alone(None, "run"):
         pass
 
 

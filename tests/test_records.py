@@ -19,8 +19,7 @@ from migrator.model.observation import Observation
 from migrator.model.plan import Plan
 from migrator.runtimes.registry import targets
 from migrator.store import fact_store, private_files
-from migrator.store.debug_log import default_folder
-from migrator.store.run_log import RunLog
+from migrator.store.run_log import RunLog, default_folder
 from tests.fakes import proof
 from tests.fakes.values import facts, node
 

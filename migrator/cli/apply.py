@@ -52,7 +52,7 @@ def command(
     from migrator.model.plan import Phase, installs
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult
-    from migrator.store.debug_log import default_folder
+    from migrator.store.run_log import default_folder
 
     as_json = output is options.Output.JSON
     otherwise = "nothing was changed"

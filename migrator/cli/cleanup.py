@@ -36,7 +36,7 @@ def command(
     from migrator.report import text
     from migrator.rollout.batches import with_batches
     from migrator.rollout.results import RolloutResult
-    from migrator.store.debug_log import default_folder
+    from migrator.store.run_log import default_folder
 
     if not (node or limit):
         raise UsageError("cleanup needs --node or --limit: from which nodes shall Docker be removed?")

@@ -32,7 +32,7 @@ def command(
     from migrator.engine.migration import ROLLBACK
     from migrator.report import text
     from migrator.rollout.batches import with_batches
-    from migrator.store.debug_log import default_folder
+    from migrator.store.run_log import default_folder
 
     if not (node or limit):
         raise UsageError("rollback needs --node or --limit: which nodes shall go back?")

@@ -65,7 +65,7 @@ def command(
         raise UsageError("--allow belongs to --reboot: nothing else of verify can be refused")
     from migrator.app import connections, observe, verify_nodes
     from migrator.app import reboot as reboot_nodes
-    from migrator.store import debug_log
+    from migrator.store import run_log
 
     chosen = connections.choose(inventory, node or [], limit)
     before = evidence_file.read(baseline, [host.node for host in chosen]) if baseline is not None else None
@@ -76,7 +76,7 @@ def command(
     doors = connections.Connections(chosen, hosts, cluster, connections.check_allowed(allow or []))
     work = _work(doors, save=save, show=shower(output, verbose=verbose))
     run = run_id.new()
-    with debug_log.kept_below(runs, run):
+    with run_log.logs_alone(runs, run):
         if not reboot:
             return finish(verify_nodes.verify(chosen, work, baseline=before), output)
         plan = doors.plan(observe.reboot)

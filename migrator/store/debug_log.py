@@ -6,7 +6,6 @@ Whatever goes wrong with a log ends nothing.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import traceback
@@ -103,11 +102,6 @@ def _printable(line: str) -> str:
     )
 
 
-def default_folder() -> Path:
-    """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
-
-
 @contextmanager
 def kept(folder: Path) -> Iterator[None]:
     """Write `debug.log` and `ansible.log` in a folder that is there, for the `with` block."""
@@ -119,21 +113,6 @@ def kept(folder: Path) -> Iterator[None]:
         yield
     finally:
         _end(ansible, rest)
-
-
-@contextmanager
-def kept_below(runs: Path | None, run: str) -> Iterator[None]:
-    """Write both in a new folder of that run's; where it cannot be made, or is there already, nothing is kept."""
-    try:
-        folder = (runs or default_folder()) / run
-        private_files.make_folder(folder.parent)
-        folder.mkdir(mode=0o700)  # one that is there may be somebody else's
-        folder.chmod(0o700)  # whatever the umask
-    except (OSError, RuntimeError):  # the latter where nobody knows the user's home
-        yield
-        return
-    with kept(folder):
-        yield
 
 
 def show() -> None:

@@ -19,6 +19,13 @@ def make_folder(folder: Path) -> None:
         raise NotADirectoryError(20, os.strerror(20), str(folder))
 
 
+def new_folder(folder: Path) -> None:
+    """Make a folder that is not there yet, below one that may be missing. Raises `OSError`."""
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700)  # one that is there may be somebody else's
+    folder.chmod(0o700)  # whatever the umask
+
+
 def close_folder(folder: Path, ours: Collection[str] = (), *, endings: Collection[str] = ()) -> None:
     """Make a folder, and close one that is there to others when nothing but ours is in it. Raises `OSError`.
 

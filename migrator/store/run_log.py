@@ -6,9 +6,10 @@ A folder of its own for each run, for its owner alone. Once it is there, nothing
 from __future__ import annotations
 
 import json
+import os
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,24 @@ _UNKEPT = (InventoryError, ValueError)
 _ENDS = {"changed": "done", "skipped": "skipped", "failed": "failed", "undone": "undone"}
 
 
+def default_folder() -> Path:
+    """Give the folder of all runs: below the user's state (XDG Base Directory Specification 0.8)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "migrator" / "runs"
+
+
+@contextmanager
+def logs_alone(runs: Path | None, run: str) -> Iterator[None]:
+    """Write both logs in a new folder of that run's; where it cannot be made, or is there already, nothing is kept."""
+    try:
+        folder = (runs or default_folder()) / run
+        private_files.new_folder(folder)
+    except (OSError, RuntimeError):  # the latter where nobody knows the user's home
+        yield
+        return
+    with debug_log.kept(folder):
+        yield
+
+
 class RunLog:
     """The folder of one run."""
 
@@ -41,9 +60,7 @@ class RunLog:
         self._alone = threading.Lock()
         """Held while an event is added: several nodes tell theirs at once."""
         try:
-            private_files.make_folder(runs)
-            self.folder.mkdir(mode=0o700)
-            self.folder.chmod(0o700)  # whatever the umask
+            private_files.new_folder(self.folder)
             self._write("plan.json", plan.model_dump_json(indent=1) + "\n")
         except OSError as error:
             raise UsageError(f"--runs {runs}: the run's folder cannot be written: {error.strerror}") from error
