@@ -6,8 +6,9 @@ Sources: cri-o, pkg/config/config.go (UpdateFromPath, UpdateFromDropInFile), v1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from migrator.runtimes.crio import read
 
@@ -16,6 +17,7 @@ FOLDER = "/etc/crio/crio.conf.d"
 
 _KEPT_IF_EMPTY = frozenset({"crio.root", "crio.runroot", "crio.storage_driver"})
 _ADD_UP = frozenset({"crio.storage_option"})
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,8 @@ def overruled(texts: Mapping[str, str], ours: Collection[str]) -> tuple[Overrule
     """
     wanted: dict[str, tuple[str, object]] = {}
     last: dict[str, tuple[str, object]] = {}
-    for path in order(texts):
-        try:
-            said = dict(_settings(read.table(texts[path])))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        for key, value in said.items():
+    for path, table in _each(texts, read.table):
+        for key, value in _settings(table):
             if key in _ADD_UP or (key in _KEPT_IF_EMPTY and value == ""):
                 continue
             last[key] = (path, value)
@@ -72,14 +70,20 @@ def runtimes(texts: Mapping[str, str]) -> tuple[str, frozenset[str]]:
     Raises `ValueError` as `overruled` does.
     """
     default, names = "", set()
-    for path in order(texts):
-        try:
-            said = read.settings(texts[path])
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    for _, said in _each(texts, read.settings):
         default = said.default_handler or default
         names |= {handler.name for handler in said.handlers}
     return default, frozenset(names)
+
+
+def _each(texts: Mapping[str, str], how: Callable[[str], _Read]) -> Iterator[tuple[str, _Read]]:
+    """Read the files in their order; an error names the file."""
+    for path in order(texts):
+        try:
+            said = how(texts[path])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        yield path, said
 
 
 def _settings(table: Mapping[str, object], above: str = "crio") -> Iterator[tuple[str, object]]:

@@ -88,8 +88,9 @@ def table(text: str) -> Table:
 
     Raises `ValueError` as `settings` does.
     """
-    settings(text)
-    return _parse(text, "the file")
+    found = _parse(text, "the file")
+    _settings(found, text)
+    return found
 
 
 def _parse(text: str, where: str) -> Table:
