@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -32,6 +32,23 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         """Add up."""
         return Tally(self.cases + other.cases, self.refused + other.refused, (*self.found, *other.found))
+
+
+def tallied(seeds: Sequence[int], one: Callable[[int], tuple[Mapping[str, str], tuple[str, str] | str]]) -> Tally:
+    """Try cases of several files each, and add up.
+
+    `one` gives the files of a seed by path, and what came of it: what the program and we say where that is not the same,
+    "refused", or "" where it is.
+    """
+    refused, found = 0, []
+    for seed in seeds:
+        made, came = one(seed)
+        if came == "refused":
+            refused += 1
+        elif isinstance(came, tuple):
+            given = "\n".join(f"--- {path}\n{text}" for path, text in made.items())
+            found.append(Disagreement(seed, given, *came))
+    return Tally(len(seeds), refused, tuple(found))
 
 
 Compare = Callable[[Sequence[int]], Tally]

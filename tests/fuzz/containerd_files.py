@@ -20,7 +20,7 @@ from lab.parsers import Containerd
 from lab.settings import Settings
 from migrator.runtimes.containerd import config_versions, imports
 from migrator.runtimes.containerd import read as containerd_read
-from tests.fuzz.case import Compare, Disagreement, Reader, Tally
+from tests.fuzz.case import Compare, Reader, Tally, tallied
 
 _MEANT = re.compile("no longer know|loses settings|is not TOML|is needed|which is not there")
 """Refusals that are meant where a containerd starts: keys that 2.x lost, tables that are said twice, values of another
@@ -182,20 +182,15 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _compared(release: Containerd, empty: Mapping[str, Any], seeds: Sequence[int]) -> Tally:
-    refused, found = 0, []
-    for seed in seeds:
+    def one(seed: int) -> tuple[Mapping[str, str], tuple[str, str] | str]:
         folder = Path(tempfile.mkdtemp(prefix="migrator-fuzz-"))
         try:
             made = files(Random(seed), str(folder), release.version)  # noqa: S311 - no secret
-            one = _one(release, empty, folder, made)
+            return made, _one(release, empty, folder, made)
         finally:
             shutil.rmtree(folder)
-        if one == "refused":
-            refused += 1
-        elif isinstance(one, tuple):
-            given = "\n".join(f"--- {path}\n{text}" for path, text in made.items())
-            found.append(Disagreement(seed, given, *one))
-    return Tally(len(seeds), refused, tuple(found))
+
+    return tallied(seeds, one)
 
 
 def _one(release: Containerd, empty: Mapping[str, Any], folder: Path, made: Mapping[str, str]) -> tuple[str, str] | str:

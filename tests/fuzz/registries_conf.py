@@ -18,7 +18,7 @@ from lab.podmans import Podman
 from lab.settings import Settings
 from migrator.nodeconf.settings import Endpoint, Registry
 from migrator.runtimes.crio import registries_conf, registries_read
-from tests.fuzz.case import Compare, Disagreement, Reader, Tally
+from tests.fuzz.case import Compare, Reader, Tally, tallied
 
 _MEANT = re.compile(
     "is not TOML|first format|mixes|pull-from-mirror|is none:|is not a list|the prefix|the alias|has aliases"
@@ -194,16 +194,11 @@ def _one(podman: Podman, made: Mapping[str, str]) -> tuple[str, str] | str:
 
 
 def _compared(podman: Podman, seeds: Sequence[int]) -> Tally:
-    refused, found = 0, []
-    for seed in seeds:
+    def one(seed: int) -> tuple[Mapping[str, str], tuple[str, str] | str]:
         made, _ = files(Random(seed))  # noqa: S311 - no secret
-        one = _one(podman, made)
-        if one == "refused":
-            refused += 1
-        elif isinstance(one, tuple):
-            given = "\n".join(f"--- {path}\n{text}" for path, text in made.items())
-            found.append(Disagreement(seed, given, *one))
-    return Tally(len(seeds), refused, tuple(found))
+        return made, _one(podman, made)
+
+    return tallied(seeds, one)
 
 
 @contextmanager
